@@ -1,0 +1,194 @@
+/**
+ * The one table of errors. Every error that leaves this package is an `IpvsError` with a `code` of
+ * this table; docs/reference/errors.md lists the same codes (a test compares the two).
+ *
+ * Kinds: `input` (what the caller said), `config` (what a file says), `kernel` (the kernel was
+ * reached and refused), `transport` (the kernel could not be reached, or its answer not be read).
+ */
+import { constants } from 'node:os';
+
+export type ErrorKind = 'input' | 'config' | 'kernel' | 'transport';
+
+interface ErrorEntry {
+  readonly kind: ErrorKind;
+  readonly message: string;
+  readonly hint?: string;
+}
+
+export const errorTable = {
+  INVALID_ADDRESS: { kind: 'input', message: 'malformed address' },
+  INVALID_PORT: { kind: 'input', message: 'invalid port' },
+  INVALID_FWMARK: { kind: 'input', message: 'invalid firewall mark', hint: 'a mark is a number from 1 to 4294967295' },
+  INVALID_PROTOCOL: {
+    kind: 'input',
+    message: 'unknown protocol',
+    hint: 'tcp, udp and sctp are balanced by the kernel',
+  },
+  INVALID_SCHEDULER: { kind: 'input', message: 'invalid scheduler' },
+  INVALID_PERSISTENCE: { kind: 'input', message: 'invalid persistence' },
+  INVALID_DURATION: {
+    kind: 'input',
+    message: 'invalid duration',
+    hint: 'write seconds, or a number with s, m, h or d: 300s, 15m',
+  },
+  INVALID_NETMASK: { kind: 'input', message: 'invalid netmask' },
+  INVALID_WEIGHT: { kind: 'input', message: 'invalid weight', hint: 'a weight is a whole number from 0 to 2147483647' },
+  INVALID_THRESHOLD: { kind: 'input', message: 'invalid connection thresholds' },
+  INVALID_FORWARD: { kind: 'input', message: 'invalid forwarding method' },
+  INVALID_OPTION: { kind: 'input', message: 'invalid option' },
+  PORT_ZERO: {
+    kind: 'input',
+    message: 'port 0 (every port) needs persistence',
+    hint: 'without it the kernel refuses each packet of the service',
+  },
+  MIXED_FAMILIES: {
+    kind: 'input',
+    message: 'service and destination are of different address families',
+    hint: 'only forwarding by tunnel can cross them',
+  },
+  FILE_UNREADABLE: { kind: 'config', message: 'cannot read the file' },
+  CONFIG_INVALID: { kind: 'config', message: 'the file is not valid' },
+  PERMISSION_DENIED: {
+    kind: 'kernel',
+    message: 'not permitted',
+    hint: 'IPVS needs CAP_NET_ADMIN in the initial user namespace: run it as root',
+  },
+  IPVS_NOT_LOADED: { kind: 'kernel', message: 'ip_vs is not loaded', hint: 'load it with "modprobe ip_vs"' },
+  SERVICE_EXISTS: { kind: 'kernel', message: 'the service exists already' },
+  SERVICE_NOT_FOUND: { kind: 'kernel', message: 'there is no such service' },
+  DESTINATION_EXISTS: { kind: 'kernel', message: 'the destination exists already' },
+  DESTINATION_NOT_FOUND: { kind: 'kernel', message: 'there is no such destination' },
+  SCHEDULER_NOT_FOUND: { kind: 'kernel', message: 'the kernel has no such scheduler' },
+  ENGINE_NOT_FOUND: { kind: 'kernel', message: 'the kernel has no such persistence engine' },
+  FAMILY_NOT_SUPPORTED: { kind: 'kernel', message: 'the kernel does not support this address family' },
+  ADDRESS_NOT_USABLE: {
+    kind: 'kernel',
+    message: 'the kernel does not take this address for a destination',
+    hint: 'it must be a unicast address; in a new network namespace "lo" must be up',
+  },
+  KERNEL_REFUSED: { kind: 'kernel', message: 'the kernel refused' },
+  NAMESPACE_NOT_FOUND: {
+    kind: 'transport',
+    message: 'there is no such network namespace',
+    hint: '"ip netns list" shows those with a name',
+  },
+  NAMESPACE_REFUSED: { kind: 'transport', message: 'cannot enter the network namespace' },
+  ADDON_NOT_LOADED: {
+    kind: 'transport',
+    message: 'the native addon does not load',
+    hint: 'let the package run its install script, or run "npm run build:addon" in its folder',
+  },
+  SOCKET_FAILED: { kind: 'transport', message: 'the socket to the kernel failed' },
+  REPLY_LOST: {
+    kind: 'transport',
+    message: "the kernel's answer was lost, and the table does not show the change",
+    hint: 'read the table before trying again',
+  },
+  REPLY_MALFORMED: { kind: 'transport', message: "the kernel's answer cannot be read" },
+  TABLE_CHANGING: {
+    kind: 'transport',
+    message: 'the table changed faster than it could be read',
+    hint: 'another program is writing to it; try again',
+  },
+  CLOSED: { kind: 'transport', message: 'used after close()' },
+} as const;
+
+export type ErrorCode = keyof typeof errorTable;
+
+export interface ErrorDetails {
+  /** What was attempted: "add service". */
+  readonly operation?: string;
+  /** On what: a service, a destination, a file, in canonical text. */
+  readonly subject?: string;
+  /** What exactly is wrong, where the code alone does not say it. */
+  readonly detail?: string;
+  /** Which field of the input is meant: ["persistence", "netmask"]. */
+  readonly path?: readonly string[];
+  /** A better hint than the table's. */
+  readonly hint?: string;
+  /** Positive errno, as the kernel gave it. */
+  readonly errno?: number;
+  readonly cause?: unknown;
+}
+
+const brand = Symbol.for('ipvs-director.IpvsError');
+
+export class IpvsError extends Error {
+  readonly code: ErrorCode;
+  readonly kind: ErrorKind;
+  readonly operation: string | undefined;
+  readonly subject: string | undefined;
+  readonly detail: string | undefined;
+  /** Which field of the input is meant: ["persistence", "netmask"]. */
+  readonly path: readonly string[];
+  readonly hint: string | undefined;
+  /** Positive errno of the refusal, and its name: 17 and "EEXIST". */
+  readonly errno: number | undefined;
+  readonly errnoName: string | undefined;
+
+  constructor(code: ErrorCode, details: ErrorDetails = {}) {
+    super(messageOf(code, details), details.cause === undefined ? undefined : { cause: details.cause });
+    const entry: ErrorEntry = errorTable[code];
+    this.name = 'IpvsError';
+    this.code = code;
+    this.kind = entry.kind;
+    this.operation = details.operation;
+    this.subject = details.subject;
+    this.detail = details.detail;
+    this.path = details.path ?? [];
+    this.hint = details.hint ?? entry.hint;
+    this.errno = details.errno;
+    this.errnoName = details.errno === undefined ? undefined : errnoName(details.errno);
+    Object.defineProperty(this, brand, { value: true });
+  }
+
+  /** By brand, not by prototype: two copies of this package in one process still agree. */
+  static override [Symbol.hasInstance](value: unknown): boolean {
+    return typeof value === 'object' && value !== null && brand in value;
+  }
+
+  /** The same error with more told of it; what it knows already stays, except for `path`. */
+  with(more: Pick<ErrorDetails, 'operation' | 'subject' | 'path'>): IpvsError {
+    const known = {
+      operation: this.operation,
+      subject: this.subject,
+      detail: this.detail,
+      hint: this.hint,
+      errno: this.errno,
+    };
+    const details = Object.fromEntries(Object.entries(known).filter(([, value]) => value !== undefined));
+    return new IpvsError(this.code, { path: this.path, ...more, ...details, cause: this.cause });
+  }
+}
+
+function messageOf(code: ErrorCode, { operation, subject, detail, errno }: ErrorDetails): string {
+  const where = [operation, subject].filter((part) => part !== undefined).join(' ');
+  const what = [errorTable[code].message, detail].filter((part) => part !== undefined).join(': ');
+  return `${where ? `${where}: ` : ''}${what}${errno === undefined ? '' : ` (${errnoName(errno)})`}`;
+}
+
+const errnoNames: ReadonlyMap<number, string> = new Map(
+  Object.entries(constants.errno).map(([name, number]) => [number, name]),
+);
+
+/** "EEXIST" for 17. */
+export function errnoName(errno: number): string {
+  // Linux's ESOCKTNOSUPPORT and the like are not in Node's table.
+  return errnoNames.get(errno) ?? `errno ${errno}`;
+}
+
+/** Linux numbers of the errors that this package tells apart (include/uapi/asm-generic/errno*.h). */
+export const errno = {
+  EPERM: 1,
+  ENOENT: 2,
+  ESRCH: 3,
+  EAGAIN: 11,
+  ENOMEM: 12,
+  EACCES: 13,
+  EBUSY: 16,
+  EEXIST: 17,
+  EINVAL: 22,
+  ERANGE: 34,
+  EAFNOSUPPORT: 97,
+  ENOBUFS: 105,
+} as const;

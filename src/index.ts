@@ -1,0 +1,37 @@
+/** IPVS Director as a library. */
+export { type ErrorCode, type ErrorKind, errorTable, IpvsError } from './errors.ts';
+export {
+  type AddressedService,
+  type DestinationAddress,
+  type Family,
+  formatDestinationAddress,
+  formatServiceAddress,
+  type MarkedService,
+  type Protocol,
+  parseDestinationAddress,
+  parseServiceAddress,
+  type ServiceAddress,
+} from './ipvs/address.ts';
+export type { ReadOptions } from './ipvs/backend.ts';
+export type {
+  Destination,
+  DestinationInput,
+  DestinationState,
+  Forward,
+  Tunnel,
+  TunnelInput,
+} from './ipvs/destination.ts';
+export { normalizeDestination } from './ipvs/destination.ts';
+export { Ipvs, type Logger, type OpenOptions, openIpvs, type Snapshot } from './ipvs/ipvs.ts';
+export type { Operation, OperationResult } from './ipvs/operation.ts';
+export type {
+  Persistence,
+  PersistenceInput,
+  VirtualService,
+  VirtualServiceInput,
+  VirtualServiceState,
+  VirtualServiceWithDestinations,
+} from './ipvs/service.ts';
+export { normalizeService } from './ipvs/service.ts';
+export type { Statistics } from './ipvs/statistics.ts';
+export type { Info } from './ipvs/wire.ts';

@@ -1,0 +1,181 @@
+/**
+ * Addresses as text, the same everywhere (CLI, files, API, logs):
+ *
+ *   service      tcp://192.0.2.1:80   udp://[2001:db8::1]:53   fwmark:5   fwmark:5/inet6
+ *   destination  10.0.0.11:8080       [2001:db8::11]:8080
+ *
+ * Canonical text (RFC 5952 for IPv6) is the identity of an object: parse, then format, and it is the same.
+ */
+import { isIP } from 'node:net';
+import ipaddr from 'ipaddr.js';
+import { IpvsError } from '../errors.ts';
+
+export type Family = 'inet' | 'inet6';
+export type Protocol = 'tcp' | 'udp' | 'sctp';
+
+export interface IpAddress {
+  readonly family: Family;
+  /** Canonical text. */
+  readonly text: string;
+  /** 4 or 16 bytes in network order. */
+  readonly bytes: Uint8Array;
+}
+
+/** A service by address: what clients connect to. Port 0 stands for every port. */
+export interface AddressedService {
+  readonly protocol: Protocol | OtherProtocol;
+  readonly family: Family;
+  readonly ip: string;
+  readonly port: number;
+}
+
+/** A service by firewall mark: whatever packets carry it. */
+export interface MarkedService {
+  readonly fwmark: number;
+  readonly family: Family;
+}
+
+/** The kernel stores any protocol number (ip_vs_ctl.c does not check it), so other tools may have made such a service. */
+export type OtherProtocol = `ip-${number}`;
+
+export type ServiceAddress = AddressedService | MarkedService;
+
+export interface DestinationAddress {
+  readonly family: Family;
+  readonly ip: string;
+  readonly port: number;
+}
+
+/** Throws INVALID_ADDRESS. A zone ("%eth0") is refused: the kernel's table has no place for it. */
+export function parseIp(text: string): IpAddress {
+  // ipaddr.js would read 010.0.0.1 as octal; the platform's parser refuses it.
+  const version = text.includes('%') ? 0 : isIP(text);
+  if (version === 0) throw new IpvsError('INVALID_ADDRESS', { detail: quote(text) });
+  return ipOf(Uint8Array.from(ipaddr.parse(text).toByteArray()));
+}
+
+/** 4 or 16 bytes in network order. */
+export function ipOf(bytes: Uint8Array): IpAddress {
+  if (bytes.length === 4) return { family: 'inet', text: bytes.join('.'), bytes };
+  return { family: 'inet6', text: new ipaddr.IPv6([...bytes]).toRFC5952String(), bytes };
+}
+
+/** Accepts text or the parsed object; throws INVALID_ADDRESS, INVALID_PROTOCOL, INVALID_PORT, INVALID_FWMARK. */
+export function parseServiceAddress(input: string | ServiceAddress): ServiceAddress {
+  if (typeof input !== 'string') return parseServiceAddress(formatServiceAddress(input));
+  const mark = /^fwmark:(.*?)(?:\/(inet6?))?$/s.exec(input);
+  if (mark) return { fwmark: parseMark(mark[1] as string), family: (mark[2] ?? 'inet') as Family };
+  const parts = /^([a-z0-9-]+):\/\/(.*)$/s.exec(input);
+  if (!parts) {
+    throw new IpvsError('INVALID_ADDRESS', {
+      detail: quote(input),
+      hint: 'a service is written tcp://192.0.2.1:80, udp://[2001:db8::1]:53 or fwmark:5',
+    });
+  }
+  const protocol = parseProtocol(parts[1] as string);
+  const { ip, family, port } = parseEndpoint(parts[2] as string);
+  if (port === undefined) throw new IpvsError('INVALID_PORT', { detail: `${quote(input)} has none` });
+  return { protocol, family, ip, port };
+}
+
+/** Canonical text. */
+export function formatServiceAddress(address: ServiceAddress): string {
+  if ('fwmark' in address) return `fwmark:${address.fwmark}${address.family === 'inet6' ? '/inet6' : ''}`;
+  return `${address.protocol}://${formatDestinationAddress(address)}`;
+}
+
+/** Canonical text of a service's address, given as text or as an object. */
+export function serviceKey(input: string | ServiceAddress): string {
+  return formatServiceAddress(parseServiceAddress(input));
+}
+
+/** The port is `defaultPort` where the text has none. Throws INVALID_ADDRESS, INVALID_PORT. */
+export function parseDestinationAddress(input: string | DestinationAddress, defaultPort?: number): DestinationAddress {
+  if (typeof input !== 'string') return parseDestinationAddress(formatDestinationAddress(input));
+  const { ip, family, port = defaultPort } = parseEndpoint(input);
+  if (port === undefined) throw new IpvsError('INVALID_PORT', { detail: `${quote(input)} has none` });
+  return { family, ip, port };
+}
+
+/** Canonical text. */
+export function formatDestinationAddress({ family, ip, port }: DestinationAddress): string {
+  return family === 'inet6' ? `[${ip}]:${port}` : `${ip}:${port}`;
+}
+
+/** The order in which people look for services: IPv4, IPv6, marks; then by address, port, protocol. */
+export function compareServices(a: string, b: string): number {
+  return compareKeys(sortKey(parseServiceAddress(a)), sortKey(parseServiceAddress(b)));
+}
+
+/** IPv4 before IPv6, then by address and port. */
+export function compareDestinations(a: string, b: string): number {
+  return compareKeys(sortKey(parseDestinationAddress(a)), sortKey(parseDestinationAddress(b)));
+}
+
+function sortKey(address: ServiceAddress | DestinationAddress): readonly (number | string)[] {
+  const v6 = address.family === 'inet6' ? 1 : 0;
+  if ('fwmark' in address) return [2, address.fwmark, v6];
+  return [v6, ...parseIp(address.ip).bytes, address.port, 'protocol' in address ? address.protocol : ''];
+}
+
+function compareKeys(a: readonly (number | string)[], b: readonly (number | string)[]): number {
+  for (let i = 0; i < a.length && i < b.length; i++) {
+    const x = a[i] as number | string;
+    const y = b[i] as number | string;
+    if (x !== y) return x < y ? -1 : 1;
+  }
+  return a.length - b.length;
+}
+
+function parseEndpoint(text: string): { ip: string; family: Family; port: number | undefined } {
+  if (isIP(text) !== 0) return { ...pick(parseIp(text)), port: undefined };
+  const parts = /^(?:\[([^\]]*)\]|([^:]*))(?::(.*))?$/s.exec(text);
+  const host = parts?.[1] ?? parts?.[2];
+  if (host === undefined) {
+    throw new IpvsError('INVALID_ADDRESS', {
+      detail: quote(text),
+      hint: 'an IPv6 address with a port stands in brackets: [2001:db8::1]:80',
+    });
+  }
+  const ip = parseIp(host);
+  if ((ip.family === 'inet6') !== (parts?.[1] !== undefined)) {
+    throw new IpvsError('INVALID_ADDRESS', { detail: quote(text), hint: 'brackets are for IPv6' });
+  }
+  return { ...pick(ip), port: parts?.[3] === undefined ? undefined : parsePort(parts[3]) };
+}
+
+function pick({ text, family }: IpAddress): { ip: string; family: Family } {
+  return { ip: text, family };
+}
+
+function parseProtocol(text: string): Protocol | OtherProtocol {
+  if (text === 'tcp' || text === 'udp' || text === 'sctp') return text;
+  const number = /^ip-(0|[1-9]\d{0,4})$/.exec(text)?.[1];
+  if (number === undefined || Number(number) > 0xffff) throw new IpvsError('INVALID_PROTOCOL', { detail: quote(text) });
+  return `ip-${Number(number)}`;
+}
+
+/** Throws INVALID_PORT. */
+function parsePort(text: string): number {
+  const port = /^(0|[1-9]\d{0,4})$/.test(text) ? Number(text) : -1;
+  if (port < 0 || port > 0xffff) {
+    throw new IpvsError('INVALID_PORT', {
+      detail: quote(text),
+      hint: 'a port is a number from 1 to 65535, or 0 for every port',
+    });
+  }
+  return port;
+}
+
+function parseMark(text: string): number {
+  const mark = /^[1-9]\d{0,9}$/.test(text) ? Number(text) : 0;
+  // The kernel takes mark 0 and makes it the service tcp 0.0.0.0:0.
+  if (mark < 1 || mark > 0xffff_ffff) throw new IpvsError('INVALID_FWMARK', { detail: quote(text) });
+  return mark;
+}
+
+/** The text in quotes, bounded, with nothing in it that could upset a terminal. */
+export function quote(value: unknown): string {
+  const text = typeof value === 'string' ? JSON.stringify(value) : String(value);
+  return text.length > 80 ? `${text.slice(0, 77)}...` : text;
+}

@@ -1,0 +1,259 @@
+/** The Node API: one class, one verb for each noun and action; everything else is data. */
+import { existsSync } from 'node:fs';
+import { IpvsError } from '../errors.ts';
+import { native } from '../native.ts';
+import type { DestinationAddress, ServiceAddress } from './address.ts';
+import { serviceKey } from './address.ts';
+import type { Backend, ReadOptions } from './backend.ts';
+import { refuseUnknownKeys } from './check.ts';
+import { type DestinationInput, type DestinationState, destinationKey, normalizeDestination } from './destination.ts';
+import { namespacePath } from './namespace.ts';
+import { NetlinkBackend } from './netlink-backend.ts';
+import { describe, type Operation, type OperationResult } from './operation.ts';
+import {
+  normalizeService,
+  type VirtualServiceInput,
+  type VirtualServiceState,
+  type VirtualServiceWithDestinations,
+} from './service.ts';
+import type { Info } from './wire.ts';
+
+/** The part of pino that this package uses; any logger with these four will do. */
+export interface Logger {
+  debug(details: object, message: string): void;
+  info(details: object, message: string): void;
+  warn(details: object, message: string): void;
+  error(details: object, message: string): void;
+}
+
+export interface OpenOptions {
+  /** A network namespace: a name below /run/netns, or a path. Default: the current one. */
+  readonly netns?: string;
+  readonly logger?: Logger;
+}
+
+/** One picture of the kernel's table: plain data. */
+export interface Snapshot {
+  /** In the kernel's order, which depends on a hash. */
+  readonly services: readonly VirtualServiceWithDestinations[];
+}
+
+type ServiceText = string | ServiceAddress;
+type DestinationText = string | DestinationAddress;
+
+/**
+ * Opens the kernel's IPVS table. Nothing is loaded and nothing asked until the first call.
+ * Throws ADDON_NOT_LOADED, NAMESPACE_NOT_FOUND, NAMESPACE_REFUSED, SOCKET_FAILED, INVALID_OPTION.
+ */
+export async function openIpvs(options: OpenOptions = {}): Promise<Ipvs> {
+  refuseUnknownKeys(options, 'connection', ['netns', 'logger']);
+  const path = options.netns === undefined ? '' : namespacePath(options.netns);
+  return new Ipvs(new NetlinkBackend({ native: native(), namespacePath: path }), options.logger);
+}
+
+/** Calls may overlap; they are carried out one after the other, in the order of the calls. */
+export class Ipvs implements AsyncDisposable {
+  readonly #backend: Backend;
+  readonly #logger: Logger | undefined;
+  /** Ends when every call made so far has ended. */
+  #queue: Promise<unknown> = Promise.resolve();
+
+  constructor(backend: Backend, logger?: Logger) {
+    this.#backend = backend;
+    this.#logger = logger;
+  }
+
+  /** Version and size of the kernel's connection table. */
+  info(): Promise<Info> {
+    return this.#reading(() => this.#backend.info());
+  }
+
+  /** Throws SERVICE_NOT_FOUND. */
+  service(address: ServiceText, options: ReadOptions = {}): Promise<VirtualServiceWithDestinations> {
+    const key = serviceKey(address);
+    return this.#reading(async () => {
+      const service = await this.#backend.service(key, options);
+      if (service === undefined) throw new IpvsError('SERVICE_NOT_FOUND', { operation: 'read service', subject: key });
+      return { ...service, destinations: await this.#backend.destinations(key, options) };
+    });
+  }
+
+  /** Throws SERVICE_NOT_FOUND. */
+  destinations(service: ServiceText, options: ReadOptions = {}): Promise<readonly DestinationState[]> {
+    return this.service(service, options).then(({ destinations }) => destinations);
+  }
+
+  /** Services with their destinations. */
+  snapshot(options: ReadOptions = {}): Promise<Snapshot> {
+    return this.#reading(async () => {
+      const services: VirtualServiceWithDestinations[] = [];
+      for (const service of await this.#backend.services(options)) {
+        const destinations = await this.#backend.destinations(service.address, options);
+        // The kernel answers alike for "no destinations" and "no such service (any more)".
+        if (destinations.length === 0 && !(await this.#backend.service(service.address, {}))) continue;
+        services.push({ ...service, destinations });
+      }
+      return { services };
+    });
+  }
+
+  async addService(input: VirtualServiceInput): Promise<void> {
+    await this.#one({ type: 'service.add', service: normalizeService(input) });
+  }
+
+  /** Changes what is given and keeps the rest, connections and counters included. */
+  async editService(address: ServiceText, changes: Omit<VirtualServiceInput, 'address'>): Promise<void> {
+    const key = serviceKey(address);
+    await this.#exclusive(async () => {
+      const service = await this.#existing(key);
+      await this.#executeOne({ type: 'service.edit', service: normalizeService(editedService(service, changes)) });
+    });
+  }
+
+  /** Its destinations go with it. */
+  async removeService(address: ServiceText): Promise<void> {
+    await this.#one({ type: 'service.delete', service: serviceKey(address) });
+  }
+
+  async addDestination(service: ServiceText, input: DestinationInput): Promise<void> {
+    const key = serviceKey(service);
+    await this.#one({ type: 'destination.add', service: key, destination: normalizeDestination(input, key) });
+  }
+
+  /** Changes what is given and keeps the rest, connections and counters included. */
+  async editDestination(
+    service: ServiceText,
+    address: DestinationText,
+    changes: Omit<DestinationInput, 'address'>,
+  ): Promise<void> {
+    const key = serviceKey(service);
+    const wanted = destinationKey(address, key);
+    await this.#exclusive(async () => {
+      await this.#existing(key);
+      const destination = (await this.#backend.destinations(key, {})).find((d) => d.address === wanted);
+      if (destination === undefined) {
+        throw new IpvsError('DESTINATION_NOT_FOUND', { operation: 'edit destination', subject: `${wanted} of ${key}` });
+      }
+      const { forward, weight, upperThreshold, lowerThreshold } = destination;
+      const edited = { forward, weight, upperThreshold, lowerThreshold, ...given(changes), address: wanted };
+      await this.#executeOne({
+        type: 'destination.edit',
+        service: key,
+        destination: normalizeDestination(edited, key),
+      });
+    });
+  }
+
+  /** Connections to it stay in the kernel's table, but their packets are dropped. */
+  async removeDestination(service: ServiceText, address: DestinationText): Promise<void> {
+    const key = serviceKey(service);
+    await this.#one({ type: 'destination.delete', service: key, destination: destinationKey(address, key) });
+  }
+
+  /** Removes every service, whoever made it. Connections stay until they time out. */
+  async flush(): Promise<void> {
+    await this.#one({ type: 'flush' });
+  }
+
+  /**
+   * The primitive: many operations, pipelined, one result for each, in order. A refusal does not stop
+   * the rest. Operations are checked and made canonical first; if one is invalid, nothing is done.
+   */
+  execute(operations: readonly Operation[]): Promise<OperationResult[]> {
+    const normalized = operations.map(normalizeOperation);
+    return this.#exclusive(async () => {
+      const results = await this.#backend.execute(normalized);
+      for (const { operation, error } of results) this.#log(operation, error);
+      return results;
+    });
+  }
+
+  /** Ends when the calls before it have ended. */
+  async close(): Promise<void> {
+    await this.#exclusive(async () => this.#backend.close());
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  #one(operation: Operation): Promise<void> {
+    return this.#exclusive(() => this.#executeOne(operation));
+  }
+
+  async #executeOne(operation: Operation): Promise<void> {
+    const [result] = await this.#backend.execute([operation]);
+    this.#log(operation, result?.error);
+    if (result?.error) throw result.error;
+  }
+
+  #log(operation: Operation, error: IpvsError | undefined): void {
+    const { verb, subject } = describe(operation);
+    if (error)
+      this.#logger?.warn({ operation: operation.type, subject, code: error.code, errno: error.errno }, error.message);
+    else this.#logger?.info({ operation: operation.type, subject }, `${verb} ${subject}`);
+  }
+
+  async #existing(key: string): Promise<VirtualServiceState> {
+    const service = await this.#backend.service(key, {});
+    if (service === undefined) throw new IpvsError('SERVICE_NOT_FOUND', { subject: key });
+    return service;
+  }
+
+  /** Asking for the netlink family would load the module, which reading must not do. */
+  #reading<T>(action: () => Promise<T>): Promise<T> {
+    return this.#exclusive(() => {
+      if (!existsSync('/proc/net/ip_vs')) throw new IpvsError('IPVS_NOT_LOADED');
+      return action();
+    });
+  }
+
+  #exclusive<T>(action: () => Promise<T>): Promise<T> {
+    const result = this.#queue.then(action);
+    this.#queue = result.catch(() => undefined);
+    return result;
+  }
+}
+
+function editedService(
+  service: VirtualServiceState,
+  changes: Omit<VirtualServiceInput, 'address'>,
+): VirtualServiceInput {
+  const { address, scheduler, schedulerFlags, persistence, onePacket } = service;
+  // Another scheduler gives the flags another meaning.
+  const keptFlags = changes.scheduler === undefined || changes.scheduler === scheduler ? schedulerFlags : [];
+  const current = { scheduler, schedulerFlags: keptFlags, persistence, onePacket };
+  const merged = { ...current, ...given(changes), address };
+  if (changes.persistence && persistence)
+    return { ...merged, persistence: { ...persistence, ...given(changes.persistence) } };
+  return merged;
+}
+
+/** Without the keys that are undefined. */
+function given<T extends object>(changes: T): T {
+  return Object.fromEntries(Object.entries(changes).filter(([, value]) => value !== undefined)) as T;
+}
+
+function normalizeOperation(operation: Operation): Operation {
+  const { type } = operation;
+  switch (type) {
+    case 'flush':
+      return { type };
+    case 'service.add':
+    case 'service.edit':
+      return { type, service: normalizeService(operation.service) };
+    case 'service.delete':
+      return { type, service: serviceKey(operation.service) };
+    case 'destination.add':
+    case 'destination.edit': {
+      const service = serviceKey(operation.service);
+      return { type, service, destination: normalizeDestination(operation.destination, service) };
+    }
+    case 'destination.delete': {
+      const service = serviceKey(operation.service);
+      return { type, service, destination: destinationKey(operation.destination, service) };
+    }
+    default:
+      throw new IpvsError('INVALID_OPTION', { detail: `there is no operation "${String(type satisfies never)}"` });
+  }
+}

@@ -1,0 +1,248 @@
+/** The backend on generic netlink, the complete one of the kernel's two interfaces. */
+import { errno, IpvsError } from '../errors.ts';
+import type { Native } from '../native.ts';
+import { NetlinkConnection, type Outcome, type Request } from '../netlink/connection.ts';
+import { NETLINK_GENERIC, resolveFamily } from '../netlink/generic.ts';
+import type { Acknowledgement, Message } from '../netlink/message.ts';
+import type { Backend, ReadOptions } from './backend.ts';
+import { type DestinationState, sameDestination } from './destination.ts';
+import { describe, type Operation, type OperationResult } from './operation.ts';
+import { sameService, type VirtualServiceState } from './service.ts';
+import {
+  destinationReader,
+  dumpDestinationsRequest,
+  dumpServicesRequest,
+  getServiceRequest,
+  type Info,
+  IPVS_FAMILY_NAME,
+  infoRequest,
+  operationRequest,
+  probeSchedulerRequest,
+  readInfo,
+  serviceReader,
+} from './wire.ts';
+
+/**
+ * The kernel builds dump messages as large as the largest read so far on the socket, and on older
+ * kernels allocating them is most of the cost of a small dump. So destinations, dumped service by
+ * service, have a socket that only ever reads little; services have one that reads much.
+ */
+const LARGE_READ_BYTES = 64 * 1024;
+const SMALL_READ_BYTES = 8 * 1024;
+
+/** How often a dump in several pieces is repeated until two in a row agree. */
+const STABLE_TRIES = 8;
+
+export interface NetlinkBackendOptions {
+  readonly native: Native;
+  /** Path of the network namespace; empty for the current one. */
+  readonly namespacePath: string;
+  /** Of the socket that carries changes. Small ones lose answers sooner. */
+  readonly receiveBufferBytes?: number;
+}
+
+export class NetlinkBackend implements Backend {
+  readonly #connection: NetlinkConnection;
+  readonly #destinations: NetlinkConnection;
+  #family: number | undefined;
+
+  constructor({ native, namespacePath, receiveBufferBytes }: NetlinkBackendOptions) {
+    const shared = { native, namespacePath, protocol: NETLINK_GENERIC };
+    this.#connection = NetlinkConnection.open({
+      ...shared,
+      readBytes: LARGE_READ_BYTES,
+      ...(receiveBufferBytes !== undefined && { receiveBufferBytes }),
+    });
+    try {
+      this.#destinations = NetlinkConnection.open({ ...shared, readBytes: SMALL_READ_BYTES });
+    } catch (error) {
+      this.#connection.close();
+      throw error;
+    }
+  }
+
+  close(): void {
+    this.#connection.close();
+    this.#destinations.close();
+  }
+
+  async info(): Promise<Info> {
+    const { replies } = this.#request('read info', 'ip_vs', infoRequest, readInfo);
+    return replies[0] ?? unreadable('info');
+  }
+
+  async service(address: string, { statistics = false }: ReadOptions): Promise<VirtualServiceState | undefined> {
+    const { outcome, replies } = this.#ask((family) => getServiceRequest(family, address), serviceReader(statistics));
+    if (outcome.errno === errno.ESRCH) return undefined;
+    if (outcome.errno !== 0) throw refusal(outcome).with({ operation: 'read service', subject: address });
+    return replies[0];
+  }
+
+  services({ statistics = false }: ReadOptions): Promise<VirtualServiceState[]> {
+    return this.#stableDump(this.#connection, dumpServicesRequest, serviceReader(statistics), 'all services');
+  }
+
+  destinations(service: string, { statistics = false }: ReadOptions): Promise<DestinationState[]> {
+    const request = (family: number) => dumpDestinationsRequest(family, service);
+    return this.#stableDump(this.#destinations, request, destinationReader(statistics, service), service);
+  }
+
+  async execute(operations: readonly Operation[]): Promise<OperationResult[]> {
+    const outcomes = await this.#withFamily(async (family) => {
+      const outcomes = await this.#connection.pipeline(
+        operations.map((operation) => operationRequest(family, operation)),
+      );
+      return {
+        value: outcomes,
+        suspect: outcomes.length > 0 && outcomes.every((o) => o !== 'unknown' && o.errno === errno.ENOENT),
+      };
+    });
+    const results: OperationResult[] = [];
+    for (const [i, operation] of operations.entries()) {
+      const error = await this.#errorOf(operation, outcomes[i] ?? 'unknown');
+      results.push(error === undefined ? { operation } : { operation, error });
+    }
+    return results;
+  }
+
+  /**
+   * A dump in one piece is consistent. One in several is resumed by position, so a change in between
+   * makes the kernel skip or repeat objects, and it never says so (ip_vs_ctl.c does not set
+   * NLM_F_DUMP_INTR): only two dumps that agree are believed.
+   */
+  async #stableDump<T extends { readonly address: string }>(
+    connection: NetlinkConnection,
+    request: (family: number) => Request,
+    read: (message: Message) => T,
+    subject: string,
+  ): Promise<T[]> {
+    let previous: readonly T[] | undefined;
+    for (let attempt = 1; attempt <= STABLE_TRIES; attempt++) {
+      const dump = await this.#withFamily(async (family) => {
+        const value = await connection.dump(request(family), read);
+        return { value, suspect: value.errno === errno.ENOENT };
+      });
+      if (dump.errno !== 0) throw refusal({ errno: dump.errno, text: undefined }).with({ operation: 'read', subject });
+      if (dump.pieces <= 1 && !dump.interrupted) return dump.items;
+      if (previous !== undefined && sameAddresses(previous, dump.items)) return dump.items;
+      previous = dump.items;
+    }
+    throw new IpvsError('TABLE_CHANGING', { operation: 'read', subject });
+  }
+
+  #request<T>(operation: string, subject: string, request: (family: number) => Request, read: (message: Message) => T) {
+    const answer = this.#ask(request, read);
+    if (answer.outcome.errno !== 0) throw refusal(answer.outcome).with({ operation, subject });
+    return answer;
+  }
+
+  #ask<T>(
+    request: (family: number) => Request,
+    read: (message: Message) => T,
+  ): { outcome: Acknowledgement; replies: T[] } {
+    const answer = this.#connection.request(request(this.#familyId()), read);
+    if (answer.outcome.errno !== errno.ENOENT || !this.#familyMoved()) return answer;
+    return this.#connection.request(request(this.#familyId()), read);
+  }
+
+  /** Runs it again where the answers could come from a family number that is not IPVS's any more. */
+  async #withFamily<T>(action: (family: number) => Promise<{ value: T; suspect: boolean }>): Promise<T> {
+    const { value, suspect } = await action(this.#familyId());
+    if (!suspect || !this.#familyMoved()) return value;
+    return (await action(this.#familyId())).value;
+  }
+
+  #familyId(): number {
+    this.#family ??= resolveFamily(this.#connection, IPVS_FAMILY_NAME);
+    if (this.#family === undefined) throw new IpvsError('IPVS_NOT_LOADED', { hint: MODULE_MISSING });
+    return this.#family;
+  }
+
+  /** The number changes when the module was unloaded and loaded again; ENOENT may mean just that. */
+  #familyMoved(): boolean {
+    const family = resolveFamily(this.#connection, IPVS_FAMILY_NAME);
+    const moved = family !== this.#family;
+    this.#family = family;
+    return moved;
+  }
+
+  async #errorOf(operation: Operation, outcome: Outcome): Promise<IpvsError | undefined> {
+    if (outcome !== 'unknown' && outcome.errno === 0) return undefined;
+    const { verb, subject } = describe(operation);
+    const about = { operation: verb, subject };
+    if (outcome === 'unknown') return (await this.#holds(operation)) ? undefined : new IpvsError('REPLY_LOST', about);
+    return this.#explain(operation, outcome).with(about);
+  }
+
+  /** What a refusal of this operation means: the order of checks is that of ip_vs_ctl.c. */
+  #explain(operation: Operation, outcome: Acknowledgement): IpvsError {
+    const code = outcome.errno;
+    const ofDestination = operation.type.startsWith('destination.');
+    if (code === errno.EEXIST)
+      return new IpvsError(ofDestination ? 'DESTINATION_EXISTS' : 'SERVICE_EXISTS', { errno: code });
+    if (code === errno.ENOENT) {
+      if (ofDestination) return new IpvsError('DESTINATION_NOT_FOUND', { errno: code });
+      if (operation.type === 'service.add' || operation.type === 'service.edit') {
+        const { scheduler, persistence } = operation.service;
+        const engine = persistence?.engine;
+        if (engine && this.#hasScheduler(scheduler)) {
+          const hint = `the engine is the module ip_vs_pe_${engine}: is it there for this kernel?`;
+          return new IpvsError('ENGINE_NOT_FOUND', { detail: `"${engine}"`, errno: code, hint });
+        }
+        const hint = `a scheduler is a module: is ip_vs_${scheduler} there for this kernel?`;
+        return new IpvsError('SCHEDULER_NOT_FOUND', { detail: `"${scheduler}"`, errno: code, hint });
+      }
+    }
+    // What else EINVAL could mean for a new destination was checked at the door.
+    if (code === errno.EINVAL && operation.type === 'destination.add')
+      return new IpvsError('ADDRESS_NOT_USABLE', { errno: code });
+    return refusal(outcome);
+  }
+
+  #hasScheduler(name: string): boolean {
+    const { outcome } = this.#connection.request(probeSchedulerRequest(this.#familyId(), name), () => undefined);
+    return outcome.errno !== errno.ENOENT;
+  }
+
+  /** Whether the table is as the operation would have left it. */
+  async #holds(operation: Operation): Promise<boolean> {
+    switch (operation.type) {
+      case 'flush':
+        return (await this.services({})).length === 0;
+      case 'service.delete':
+        return (await this.service(operation.service, {})) === undefined;
+      case 'service.add':
+      case 'service.edit': {
+        const service = await this.service(operation.service.address, {});
+        return service !== undefined && sameService(service, operation.service);
+      }
+      case 'destination.delete':
+        return !(await this.destinations(operation.service, {})).some((d) => d.address === operation.destination);
+      case 'destination.add':
+      case 'destination.edit':
+        return (await this.destinations(operation.service, {})).some((d) => sameDestination(d, operation.destination));
+    }
+  }
+}
+
+const MODULE_MISSING = 'this kernel cannot load it: install the kernel\'s modules, or "modprobe ip_vs" says why';
+
+/** What an errno means whatever was asked. */
+function refusal({ errno: code, text }: Acknowledgement): IpvsError {
+  const detail = text === undefined ? {} : { detail: text };
+  if (code === errno.EPERM) return new IpvsError('PERMISSION_DENIED', { errno: code });
+  if (code === errno.ESRCH) return new IpvsError('SERVICE_NOT_FOUND', { errno: code });
+  if (code === errno.EAFNOSUPPORT) return new IpvsError('FAMILY_NOT_SUPPORTED', { errno: code, ...detail });
+  return new IpvsError('KERNEL_REFUSED', { errno: code, ...detail });
+}
+
+function unreadable(what: string): never {
+  throw new IpvsError('REPLY_MALFORMED', { detail: `no ${what} in it` });
+}
+
+function sameAddresses(
+  a: readonly { readonly address: string }[],
+  b: readonly { readonly address: string }[],
+): boolean {
+  return a.length === b.length && a.every(({ address }, i) => address === b[i]?.address);
+}

@@ -1,0 +1,49 @@
+/** What can be done to the kernel's table: data, so that it can be planned, shown, sent and undone. */
+import type { IpvsError } from '../errors.ts';
+import type { Destination } from './destination.ts';
+import type { VirtualService } from './service.ts';
+
+export type Operation =
+  | { readonly type: 'service.add'; readonly service: VirtualService }
+  | { readonly type: 'service.edit'; readonly service: VirtualService }
+  | { readonly type: 'service.delete'; readonly service: string }
+  | { readonly type: 'destination.add'; readonly service: string; readonly destination: Destination }
+  | { readonly type: 'destination.edit'; readonly service: string; readonly destination: Destination }
+  | { readonly type: 'destination.delete'; readonly service: string; readonly destination: string }
+  | { readonly type: 'flush' };
+
+/** One for each operation, in order. */
+export interface OperationResult {
+  readonly operation: Operation;
+  /** Absent if it was done. */
+  readonly error?: IpvsError;
+}
+
+const verbs: Readonly<Record<Operation['type'], string>> = {
+  'service.add': 'add service',
+  'service.edit': 'edit service',
+  'service.delete': 'delete service',
+  'destination.add': 'add destination',
+  'destination.edit': 'edit destination',
+  'destination.delete': 'delete destination',
+  flush: 'flush',
+};
+
+/** "add service" and "tcp://192.0.2.1:80": the words of errors, plans and logs. */
+export function describe(operation: Operation): { verb: string; subject: string } {
+  const verb = verbs[operation.type];
+  switch (operation.type) {
+    case 'flush':
+      return { verb, subject: 'all services' };
+    case 'service.add':
+    case 'service.edit':
+      return { verb, subject: operation.service.address };
+    case 'service.delete':
+      return { verb, subject: operation.service };
+    case 'destination.add':
+    case 'destination.edit':
+      return { verb, subject: `${operation.destination.address} of ${operation.service}` };
+    case 'destination.delete':
+      return { verb, subject: `${operation.destination} of ${operation.service}` };
+  }
+}

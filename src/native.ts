@@ -1,0 +1,80 @@
+/**
+ * The one typed declaration of what the C++ addon exports (native/), and its loader.
+ *
+ * Every function is a thin system call: synchronous, non-blocking, on the caller's buffer. A result
+ * below zero is a negated errno.
+ */
+import { existsSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { IpvsError } from './errors.ts';
+
+export interface Native {
+  /**
+   * Opens an AF_NETLINK socket of `protocol`, bound, with capped and extended acknowledgements, in
+   * the network namespace at `namespacePath` (empty: the current one).
+   */
+  openNetlink(protocol: number, namespacePath: string, receiveBufferBytes: number, sendBufferBytes: number): number;
+  /** Opens an AF_INET datagram socket, the carrier of the `IP_VS_SO_*` options. */
+  openDatagram(namespacePath: string): number;
+  /** Sends the first `length` bytes to the kernel as one datagram. */
+  send(fd: number, bytes: Uint8Array, length: number): number;
+  /** Receives one datagram; returns its whole length, more than `bytes.length` if it was cut off. */
+  receive(fd: number, bytes: Uint8Array): number;
+  /** getsockopt(2): `bytes` goes in and comes back; returns the length that the kernel wrote. */
+  getOption(fd: number, level: number, name: number, bytes: Uint8Array): number;
+  /** setsockopt(2). */
+  setOption(fd: number, level: number, name: number, bytes: Uint8Array): number;
+  /** Closes a descriptor that this addon opened; any other is EBADF. */
+  close(fd: number): number;
+  /** Enters the network namespace and replaces this program by `file`; returns only on failure. */
+  execInNamespace(namespacePath: string, file: string, argv: readonly string[], environment: readonly string[]): number;
+}
+
+const require = createRequire(import.meta.url);
+let loaded: Native | undefined;
+
+/** The addon, loaded at the first call. Throws ADDON_NOT_LOADED. */
+export function native(): Native {
+  loaded ??= load(process.env['IPVS_DIRECTOR_ADDON']);
+  return loaded;
+}
+
+function load(override: string | undefined): Native {
+  const tried: string[] = [];
+  for (const path of override ? [override] : candidates()) {
+    try {
+      return require(path) as Native;
+    } catch (cause) {
+      // A file that is there and does not load has an error worth seeing; only an absent one is passed over.
+      if ((cause as NodeJS.ErrnoException).code !== 'MODULE_NOT_FOUND') {
+        throw new IpvsError('ADDON_NOT_LOADED', { subject: path, detail: firstLine(cause), cause });
+      }
+      tried.push(path);
+    }
+  }
+  const host = `${process.platform}-${process.arch}, Node ${process.version}`;
+  throw new IpvsError('ADDON_NOT_LOADED', { subject: host, detail: `not found: ${tried.join(', ')}` });
+}
+
+function candidates(): string[] {
+  // The compiled modules lie one folder below the package's root, the bundled program two.
+  const root = fileURLToPath(new URL(/\/dist\/cli\/[^/]+$/.test(import.meta.url) ? '../..' : '..', import.meta.url));
+  const musl = join(root, 'prebuilds', `linux-${process.arch}-musl.node`);
+  return [
+    join(root, 'build', 'Release', 'ipvs_director.node'),
+    existsSync(musl) && isMusl() ? musl : join(root, 'prebuilds', `linux-${process.arch}.node`),
+    join(root, 'build', 'cmake', 'Release', 'ipvs_director.node'),
+  ];
+}
+
+/** Only asked where a musl binary could be meant: the report costs some 12 ms. */
+function isMusl(): boolean {
+  const report = process.report.getReport() as unknown as { header: { glibcVersionRuntime?: string } };
+  return report.header.glibcVersionRuntime === undefined;
+}
+
+function firstLine(error: unknown): string {
+  return String(error instanceof Error ? error.message : error).split('\n', 1)[0] ?? '';
+}

@@ -1,0 +1,99 @@
+/**
+ * Messages (struct nlmsghdr, linux/netlink.h), one behind the other in a datagram:
+ *
+ *     0          4      6       8          12         16
+ *     +----------+------+-------+----------+----------+------------------+.....+
+ *     |  length  | type | flags | sequence | port id  |     payload      | pad |
+ *     +----------+------+-------+----------+----------+------------------+.....+
+ */
+import { align, hostIsLittleEndian } from './align.ts';
+import { malformed, Reader } from './reader.ts';
+import type { Writer } from './writer.ts';
+
+export const HEADER_BYTES = 16;
+
+export const messageType = { NOOP: 1, ERROR: 2, DONE: 3, OVERRUN: 4 } as const;
+
+export const messageFlag = {
+  REQUEST: 0x1,
+  MULTI: 0x2,
+  ACK: 0x4,
+  DUMP_INTR: 0x10,
+  /** NLM_F_ROOT | NLM_F_MATCH */
+  DUMP: 0x300,
+  /** On an acknowledgement: the request is not repeated in it. */
+  CAPPED: 0x100,
+  /** On an acknowledgement: attributes follow. */
+  ACK_TLVS: 0x200,
+} as const;
+
+/** Writes one message; `payload` writes what follows the header. */
+export function writeMessage(writer: Writer, type: number, flags: number, sequence: number, payload: () => void): void {
+  const start = writer.reserve(HEADER_BYTES);
+  writer.setU16(start + 4, type);
+  writer.setU16(start + 6, flags);
+  writer.setU32(start + 8, sequence);
+  payload();
+  writer.setU32(start, writer.length - start);
+}
+
+export interface Message {
+  readonly type: number;
+  readonly flags: number;
+  readonly sequence: number;
+  /** The payload is view[start..end). */
+  readonly view: DataView;
+  readonly start: number;
+  readonly end: number;
+}
+
+/** The messages of one datagram. Throws REPLY_MALFORMED where the lengths do not add up. */
+export function* messagesOf(bytes: Uint8Array): Generator<Message> {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  for (let at = 0; at < bytes.length; ) {
+    if (bytes.length - at < HEADER_BYTES) throw malformed(at, 'the message header is cut off');
+    const length = view.getUint32(at, hostIsLittleEndian);
+    if (length < HEADER_BYTES || at + length > bytes.length) {
+      throw malformed(at, `the message length ${length} does not fit`);
+    }
+    yield {
+      type: view.getUint16(at + 4, hostIsLittleEndian),
+      flags: view.getUint16(at + 6, hostIsLittleEndian),
+      sequence: view.getUint32(at + 8, hostIsLittleEndian),
+      view,
+      start: at + HEADER_BYTES,
+      end: at + length,
+    };
+    at += align(length);
+  }
+}
+
+export interface Acknowledgement {
+  /** 0, or the positive errno of the refusal. */
+  readonly errno: number;
+  /** The kernel's own words (NLMSGERR_ATTR_MSG), where it has any. */
+  readonly text: string | undefined;
+}
+
+const NLMSGERR_ATTR_MSG = 1;
+
+/** Reads NLMSG_ERROR (struct nlmsgerr): s32 error, the request's header, the request unless capped, attributes. */
+export function readAcknowledgement(message: Message): Acknowledgement {
+  const { view, start, end, flags } = message;
+  if (end - start < 4 + HEADER_BYTES) throw malformed(start, 'the acknowledgement is cut off');
+  const errno = -view.getInt32(start, hostIsLittleEndian);
+  if (errno < 0) throw malformed(start, `an acknowledgement of ${-errno}`);
+  let text: string | undefined;
+  if (flags & messageFlag.ACK_TLVS) {
+    const request = flags & messageFlag.CAPPED ? HEADER_BYTES : view.getUint32(start + 4, hostIsLittleEndian);
+    const attributes = new Reader(view, start + 4 + align(request), end);
+    while (attributes.next()) if (attributes.type === NLMSGERR_ATTR_MSG) text = attributes.string();
+  }
+  return { errno, text };
+}
+
+/** Reads the errno that ends a dump (NLMSG_DONE): 0, or the positive errno that broke it off. */
+export function readDone({ view, start, end }: Message): number {
+  if (end - start < 4) throw malformed(start, 'the end of the dump is cut off');
+  return -view.getInt32(start, hostIsLittleEndian);
+}

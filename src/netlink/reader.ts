@@ -1,0 +1,104 @@
+/**
+ * Walks the attributes of a message (struct nlattr, linux/netlink.h):
+ *
+ *     0      2      4                  length   align(length)
+ *     +------+------+--------------------+.......+
+ *     | len  | type |      payload       |  pad  |   the two upper bits of type are flags
+ *     +------+------+--------------------+.......+
+ *
+ * Strict: a length that does not fit, or a payload that is not exactly as long as its type, throws
+ * REPLY_MALFORMED with the offset. An attribute without payload is a value of length 0, so every
+ * integer and string refuses it.
+ */
+import { IpvsError } from '../errors.ts';
+import { align, hostIsLittleEndian } from './align.ts';
+
+const NLA_TYPE_MASK = 0x3fff;
+const utf8 = new TextDecoder('utf-8', { fatal: true });
+
+export class Reader {
+  /** Of the current attribute: type without flags, where its payload begins, and how long it is. */
+  type = 0;
+  start = 0;
+  length = 0;
+  readonly #view: DataView;
+  readonly #end: number;
+  #next: number;
+
+  constructor(view: DataView, start: number, end: number) {
+    this.#view = view;
+    this.#next = start;
+    this.#end = end;
+  }
+
+  /** Moves to the next attribute; false at the end. */
+  next(): boolean {
+    const at = this.#next;
+    if (at >= this.#end) return false;
+    if (this.#end - at < 4) throw malformed(at, 'the attribute header is cut off');
+    const length = this.#view.getUint16(at, hostIsLittleEndian);
+    if (length < 4 || at + length > this.#end) throw malformed(at, `the attribute length ${length} does not fit`);
+    this.type = this.#view.getUint16(at + 2, hostIsLittleEndian) & NLA_TYPE_MASK;
+    this.start = at + 4;
+    this.length = length - 4;
+    this.#next = at + align(length);
+    return true;
+  }
+
+  #exactly(length: number): number {
+    if (this.length !== length) {
+      throw malformed(this.start, `attribute ${this.type} has ${this.length} bytes instead of ${length}`);
+    }
+    return this.start;
+  }
+
+  u8(): number {
+    return this.#view.getUint8(this.#exactly(1));
+  }
+
+  u16(): number {
+    return this.#view.getUint16(this.#exactly(2), hostIsLittleEndian);
+  }
+
+  u16be(): number {
+    return this.#view.getUint16(this.#exactly(2), false);
+  }
+
+  u32(): number {
+    return this.#view.getUint32(this.#exactly(4), hostIsLittleEndian);
+  }
+
+  u32be(): number {
+    return this.#view.getUint32(this.#exactly(4), false);
+  }
+
+  /** The payload is aligned to 4 only; a DataView does not mind. */
+  u64(): bigint {
+    return this.#view.getBigUint64(this.#exactly(8), hostIsLittleEndian);
+  }
+
+  /** A copy of exactly `length` bytes; of all there are if no length is given. */
+  binary(length: number = this.length): Uint8Array {
+    const start = this.#exactly(length);
+    return new Uint8Array(this.#view.buffer, this.#view.byteOffset + start, length).slice();
+  }
+
+  /** A string with its terminating NUL, which must be there and be the only one. */
+  string(): string {
+    const bytes = new Uint8Array(this.#view.buffer, this.#view.byteOffset + this.start, this.length);
+    if (bytes.indexOf(0) !== this.length - 1) throw malformed(this.start, `attribute ${this.type} is not a string`);
+    try {
+      return utf8.decode(bytes.subarray(0, -1));
+    } catch (cause) {
+      throw malformed(this.start, `attribute ${this.type} is not UTF-8`, cause);
+    }
+  }
+
+  nested(): Reader {
+    return new Reader(this.#view, this.start, this.start + this.length);
+  }
+}
+
+export function malformed(offset: number, detail: string, cause?: unknown): IpvsError {
+  return new IpvsError('REPLY_MALFORMED', { detail: `${detail}, at byte ${offset}`, cause });
+}

@@ -1,0 +1,103 @@
+/** A growing buffer that messages are written into, one behind the other. */
+import { align, hostIsLittleEndian } from './align.ts';
+
+const NLA_F_NESTED = 0x8000;
+const utf8 = new TextEncoder();
+
+export class Writer {
+  bytes: Uint8Array;
+  length = 0;
+  #view: DataView;
+
+  constructor(capacityBytes = 4096) {
+    this.bytes = new Uint8Array(capacityBytes);
+    this.#view = new DataView(this.bytes.buffer);
+  }
+
+  reset(): void {
+    this.length = 0;
+  }
+
+  /** A copy of what was written. */
+  take(): Uint8Array {
+    return this.bytes.slice(0, this.length);
+  }
+
+  /** Makes room for `size` zeroed bytes, padded to the alignment; returns where they begin. */
+  reserve(size: number): number {
+    const start = this.length;
+    const end = start + align(size);
+    if (end > this.bytes.length) this.#grow(end);
+    this.bytes.fill(0, start, end);
+    this.length = end;
+    return start;
+  }
+
+  #grow(atLeast: number): void {
+    const bytes = new Uint8Array(Math.max(atLeast, this.bytes.length * 2));
+    bytes.set(this.bytes.subarray(0, this.length));
+    this.bytes = bytes;
+    this.#view = new DataView(bytes.buffer);
+  }
+
+  setU8(offset: number, value: number): void {
+    this.#view.setUint8(offset, value);
+  }
+
+  setU16(offset: number, value: number): void {
+    this.#view.setUint16(offset, value, hostIsLittleEndian);
+  }
+
+  setU32(offset: number, value: number): void {
+    this.#view.setUint32(offset, value, hostIsLittleEndian);
+  }
+
+  /** Attribute header (struct nlattr) and room for its payload; returns where the payload begins. */
+  #attribute(type: number, payloadBytes: number): number {
+    const start = this.reserve(4 + payloadBytes);
+    this.setU16(start, 4 + payloadBytes);
+    this.setU16(start + 2, type);
+    return start + 4;
+  }
+
+  u8(type: number, value: number): void {
+    this.#view.setUint8(this.#attribute(type, 1), value);
+  }
+
+  u16(type: number, value: number): void {
+    this.#view.setUint16(this.#attribute(type, 2), value, hostIsLittleEndian);
+  }
+
+  u16be(type: number, value: number): void {
+    this.#view.setUint16(this.#attribute(type, 2), value, false);
+  }
+
+  u32(type: number, value: number): void {
+    this.#view.setUint32(this.#attribute(type, 4), value, hostIsLittleEndian);
+  }
+
+  u32be(type: number, value: number): void {
+    this.#view.setUint32(this.#attribute(type, 4), value, false);
+  }
+
+  u64(type: number, value: bigint): void {
+    this.#view.setBigUint64(this.#attribute(type, 8), value, hostIsLittleEndian);
+  }
+
+  binary(type: number, value: Uint8Array): void {
+    this.bytes.set(value, this.#attribute(type, value.length));
+  }
+
+  /** NUL-terminated, as nla_strscpy() expects it. */
+  string(type: number, value: string): void {
+    const text = utf8.encode(value);
+    this.bytes.set(text, this.#attribute(type, text.length + 1));
+  }
+
+  nested(type: number, content: () => void): void {
+    const start = this.length;
+    this.#attribute(type | NLA_F_NESTED, 0);
+    content();
+    this.setU16(start, this.length - start);
+  }
+}

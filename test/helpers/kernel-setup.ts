@@ -1,0 +1,15 @@
+/** Says at once, and once, why the kernel tests cannot run here. */
+import { existsSync } from 'node:fs';
+import { NetlinkBackend } from '../../src/ipvs/netlink-backend.ts';
+import { native } from '../../src/native.ts';
+
+export default async function setup(): Promise<void> {
+  if (process.getuid?.() !== 0) throw new Error('the kernel tests need root: run "scripts/bed -- npm run test:kernel"');
+  const backend = new NetlinkBackend({ native: native(), namespacePath: '' });
+  try {
+    await backend.info(); // makes the kernel load ip_vs
+  } finally {
+    backend.close();
+  }
+  if (!existsSync('/proc/net/ip_vs')) throw new Error('the kernel has the netlink family, but no /proc/net/ip_vs');
+}

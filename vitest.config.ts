@@ -1,0 +1,28 @@
+import { defineConfig } from 'vitest/config';
+
+export default defineConfig({
+  test: {
+    projects: [
+      {
+        // Needs nothing: no privileges, no kernel module.
+        test: { name: 'unit', include: ['test/unit/**/*.test.ts'] },
+      },
+      {
+        // Needs root and ip_vs: `scripts/bed -- npm run test:kernel` where the host has neither.
+        test: {
+          name: 'kernel',
+          include: ['test/kernel/**/*.test.ts', 'test/e2e/**/*.test.ts'],
+          globalSetup: ['test/helpers/kernel-setup.ts'],
+          pool: 'forks',
+          fileParallelism: false,
+          // One process for all files: every file makes network namespaces of its own.
+          isolate: false,
+          // A kernel under software emulation is some twenty times slower.
+          testTimeout: 120_000,
+          hookTimeout: 120_000,
+        },
+      },
+    ],
+    coverage: { provider: 'v8', include: ['src/**'], exclude: ['src/cli/**'] },
+  },
+});
