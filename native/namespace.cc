@@ -73,6 +73,8 @@ static Napi::Value ExecInNamespace(const Napi::CallbackInfo& info) {
   std::vector<std::string> environment = Strings(info[3]);
   int result = Enter(info[0].As<Napi::String>());
   if (result == 0) {
+    // libuv reopens a terminal close-on-exec; the new program wants its standard streams all the same.
+    for (int fd = 0; fd <= 2; fd++) fcntl(fd, F_SETFD, 0);
     execve(file.c_str(), Pointers(arguments).data(), Pointers(environment).data());
     result = -errno;
   }

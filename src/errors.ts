@@ -95,6 +95,17 @@ export const errorTable = {
 
 export type ErrorCode = keyof typeof errorTable;
 
+/** One thing that is wrong in a file. */
+export interface ConfigProblem {
+  readonly file: string;
+  /** From 1, as editors count. */
+  readonly line: number;
+  readonly column: number;
+  /** `services[0].destinations[2].weight` */
+  readonly path: string;
+  readonly message: string;
+}
+
 export interface ErrorDetails {
   /** What was attempted: "add service". */
   readonly operation?: string;
@@ -108,6 +119,8 @@ export interface ErrorDetails {
   readonly hint?: string;
   /** Positive errno, as the kernel gave it. */
   readonly errno?: number;
+  /** CONFIG_INVALID: everything that is wrong, in the order of the file. */
+  readonly problems?: readonly ConfigProblem[];
   readonly cause?: unknown;
 }
 
@@ -125,6 +138,8 @@ export class IpvsError extends Error {
   /** Positive errno of the refusal, and its name: 17 and "EEXIST". */
   readonly errno: number | undefined;
   readonly errnoName: string | undefined;
+  /** CONFIG_INVALID: everything that is wrong, in the order of the file. */
+  readonly problems: readonly ConfigProblem[];
 
   constructor(code: ErrorCode, details: ErrorDetails = {}) {
     super(messageOf(code, details), details.cause === undefined ? undefined : { cause: details.cause });
@@ -139,6 +154,7 @@ export class IpvsError extends Error {
     this.hint = details.hint ?? entry.hint;
     this.errno = details.errno;
     this.errnoName = details.errno === undefined ? undefined : errnoName(details.errno);
+    this.problems = details.problems ?? [];
     Object.defineProperty(this, brand, { value: true });
   }
 
@@ -161,10 +177,16 @@ export class IpvsError extends Error {
   }
 }
 
-function messageOf(code: ErrorCode, { operation, subject, detail, errno }: ErrorDetails): string {
+function messageOf(code: ErrorCode, { operation, subject, detail, errno, problems = [] }: ErrorDetails): string {
+  if (problems.length > 0) return problems.map(formatProblem).join('\n');
   const where = [operation, subject].filter((part) => part !== undefined).join(' ');
   const what = [errorTable[code].message, detail].filter((part) => part !== undefined).join(': ');
   return `${where ? `${where}: ` : ''}${what}${errno === undefined ? '' : ` (${errnoName(errno)})`}`;
+}
+
+/** `web.yaml:7:14: services[0].scheduler: message`, as compilers write it and editors read it. */
+function formatProblem({ file, line, column, path, message }: ConfigProblem): string {
+  return `${file}:${line}:${column}: ${path ? `${path}: ` : ''}${message}`;
 }
 
 const errnoNames: ReadonlyMap<number, string> = new Map(

@@ -1,5 +1,7 @@
 /** IPVS Director as a library. */
-export { type ErrorCode, type ErrorKind, errorTable, IpvsError } from './errors.ts';
+export { apply, type CurrentState, type DesiredState, parseState, plan, readState } from './director/director.ts';
+export type { DesiredService } from './director/services-section.ts';
+export { type ConfigProblem, type ErrorCode, type ErrorKind, errorTable, IpvsError } from './errors.ts';
 export {
   type AddressedService,
   type DestinationAddress,
@@ -35,3 +37,5 @@ export type {
 export { normalizeService } from './ipvs/service.ts';
 export type { Statistics } from './ipvs/statistics.ts';
 export type { Info } from './ipvs/wire.ts';
+export type { ApplyResult, Plan } from './plan/plan.ts';
+export type { Change, ChangeResult, Phase } from './plan/resource.ts';

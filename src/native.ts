@@ -6,7 +6,7 @@
  */
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { IpvsError } from './errors.ts';
 
@@ -59,14 +59,20 @@ function load(override: string | undefined): Native {
 }
 
 function candidates(): string[] {
-  // The compiled modules lie one folder below the package's root, the bundled program two.
-  const root = fileURLToPath(new URL(/\/dist\/cli\/[^/]+$/.test(import.meta.url) ? '../..' : '..', import.meta.url));
+  const root = packageRoot();
   const musl = join(root, 'prebuilds', `linux-${process.arch}-musl.node`);
   return [
     join(root, 'build', 'Release', 'ipvs_director.node'),
     existsSync(musl) && isMusl() ? musl : join(root, 'prebuilds', `linux-${process.arch}.node`),
     join(root, 'build', 'cmake', 'Release', 'ipvs_director.node'),
   ];
+}
+
+/** This module runs from src/, from dist/ and from parts of the bundled program: the root is above each. */
+function packageRoot(): string {
+  let folder = dirname(fileURLToPath(import.meta.url));
+  while (!existsSync(join(folder, 'package.json')) && folder !== dirname(folder)) folder = dirname(folder);
+  return folder;
 }
 
 /** Only asked where a musl binary could be meant: the report costs some 12 ms. */

@@ -1,0 +1,118 @@
+/** `ipvs apply`: from a file to the kernel. */
+import { readFileSync } from 'node:fs';
+import type { Argv } from 'yargs';
+import { apply, type CurrentState, parseState, plan, readState } from '../../director/director.ts';
+import { IpvsError } from '../../errors.ts';
+import type { Ipvs } from '../../ipvs/ipvs.ts';
+import type { ApplyResult, Plan } from '../../plan/plan.ts';
+import type { Change } from '../../plan/resource.ts';
+import { EXIT, printError, UsageError } from '../exit.ts';
+import { type GlobalOptions, withIpvs } from '../globals.ts';
+import { canAsk, confirm, type Paint, painter, print, printJson } from '../output.ts';
+
+interface ApplyOptions extends GlobalOptions {
+  readonly file: string;
+  readonly dryRun?: boolean;
+  readonly yes?: boolean;
+}
+
+export function builder(yargs: Argv): Argv {
+  return yargs
+    .usage(
+      '$0 apply FILE [--dry-run] [--yes]\n\n' +
+        'Changes what differs between the file and the kernel, and nothing else. Services that the file does not name stay as they are.',
+    )
+    .positional('file', { type: 'string', demandOption: true, describe: 'YAML; - is standard input' })
+    .option('dry-run', {
+      alias: 'n',
+      type: 'boolean',
+      describe: 'Only show the changes; exit status 2 if there are any',
+    })
+    .option('yes', { alias: 'y', type: 'boolean', describe: 'Do not ask' })
+    .example('$0 apply web.yaml', 'show the changes and ask')
+    .example('$0 apply web.yaml --dry-run', 'show the changes')
+    .example('$0 apply web.yaml --yes', 'for scripts');
+}
+
+export async function handler(options: ApplyOptions): Promise<number> {
+  const desired = parseState(read(options.file), options.file === '-' ? 'stdin' : options.file);
+  return withIpvs(options, async (ipvs) => {
+    const planned = plan(desired, await currentState(ipvs));
+    if (planned.changes.length === 0) {
+      if (options.json) printJson({ changes: [], unchanged: planned.unchanged });
+      else print(`nothing to change: ${count(planned.unchanged, 'object')} as described`);
+      return EXIT.done;
+    }
+    if (options.dryRun) {
+      if (options.json) printJson(planned);
+      else print(describePlan(planned, painter(options)));
+      return EXIT.changes;
+    }
+    if (!options.yes && !canAsk())
+      throw new UsageError('there is no terminal to ask on: say --yes, or --dry-run to see the changes');
+    if (!options.json) print(describePlan(planned, painter(options)));
+    if (!options.yes && !(await confirm(`Make ${count(planned.changes.length, 'change')}?`))) return EXIT.error;
+    return report(await apply(ipvs, planned), planned, options);
+  });
+}
+
+function read(file: string): string {
+  try {
+    return readFileSync(file === '-' ? 0 : file, 'utf8');
+  } catch (cause) {
+    const { errno } = cause as NodeJS.ErrnoException;
+    throw new IpvsError('FILE_UNREADABLE', {
+      subject: file,
+      ...(errno !== undefined && { errno: Math.abs(errno) }),
+      cause,
+    });
+  }
+}
+
+/** Where ip_vs is not loaded, the table is empty: a dry run need not load it, and any other run will. */
+async function currentState(ipvs: Ipvs): Promise<CurrentState> {
+  try {
+    return await readState(ipvs);
+  } catch (error) {
+    if (error instanceof IpvsError && error.code === 'IPVS_NOT_LOADED') return { services: { services: [] } };
+    throw error;
+  }
+}
+
+function report(result: ApplyResult, planned: Plan, options: ApplyOptions): number {
+  const { done, failed, skipped } = result;
+  if (options.json) {
+    printJson({
+      done,
+      failed: failed.map(({ change, error }) => ({
+        ...change,
+        error: error instanceof IpvsError ? error.code : String(error),
+      })),
+      skipped,
+      unchanged: planned.unchanged,
+    });
+  }
+  for (const { error } of failed) printError(error, options.json === true);
+  if (!options.json) {
+    const rest = skipped.length > 0 ? `, ${count(skipped.length, 'change')} not tried` : '';
+    print(`${count(done.length, 'change')} made${failed.length > 0 ? `, ${failed.length} refused` : ''}${rest}`);
+  }
+  return failed.length > 0 ? EXIT.error : EXIT.done;
+}
+
+function describePlan({ changes, unchanged }: Plan, paint: Paint): string {
+  const lines = changes.map((change) => describeChange(change, paint));
+  return [...lines, `${count(changes.length, 'change')}, ${unchanged} unchanged`].join('\n');
+}
+
+const signs = { add: ['+', 'green'], edit: ['~', 'yellow'], delete: ['-', 'red'] } as const;
+
+function describeChange({ verb, subject, detail, effects }: Change, paint: Paint): string {
+  const [sign, color] = signs[verb.split(' ', 1)[0] as keyof typeof signs];
+  const line = `${paint(color, sign)} ${verb} ${subject}: ${detail}`;
+  return [line, ...effects.map((effect) => paint('dim', `    ${effect}`))].join('\n');
+}
+
+function count(number: number, noun: string): string {
+  return `${number} ${noun}${number === 1 ? '' : 's'}`;
+}

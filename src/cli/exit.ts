@@ -1,0 +1,33 @@
+/** Exit statuses, the same for every command, and how an error becomes one line. */
+import { IpvsError } from '../errors.ts';
+
+export const EXIT = { done: 0, error: 1, changes: 2, usage: 64 } as const;
+
+/** The command line itself is wrong. */
+export class UsageError extends Error {}
+
+/** Prints one line (for CONFIG_INVALID one for each problem) to stderr; returns the exit status. */
+export function printError(error: unknown, json: boolean): number {
+  if (json && error instanceof IpvsError) {
+    const { code, kind, message, operation, subject, path, errno, errnoName, hint, problems } = error;
+    console.error(
+      JSON.stringify({ error: { code, kind, message, operation, subject, path, errno, errnoName, hint, problems } }),
+    );
+  } else if (json && error instanceof UsageError) {
+    console.error(JSON.stringify({ error: { code: 'USAGE', kind: 'input', message: error.message } }));
+  } else {
+    console.error(textOf(error));
+  }
+  if (error instanceof UsageError) return EXIT.usage;
+  return error instanceof IpvsError && error.kind === 'input' ? EXIT.usage : EXIT.error;
+}
+
+function textOf(error: unknown): string {
+  if (error instanceof UsageError) return `ipvs: ${error.message.replaceAll('\n', '; ')}; see "ipvs --help"`;
+  if (error instanceof IpvsError) {
+    if (error.problems.length > 0) return error.message;
+    return `ipvs: ${error.message}${error.hint ? `; ${error.hint}` : ''}`;
+  }
+  // A fault of ours: whoever reports it needs to see where.
+  return `ipvs: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`;
+}

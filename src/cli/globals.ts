@@ -1,0 +1,64 @@
+/** Options that every command has, and what they open. */
+import { statSync } from 'node:fs';
+import type { Argv } from 'yargs';
+import type { Ipvs, Logger } from '../ipvs/ipvs.ts';
+import { oneValue } from './options.ts';
+
+export interface GlobalOptions {
+  readonly json?: boolean;
+  readonly netns?: string;
+  readonly color?: boolean;
+  readonly logLevel?: string;
+}
+
+const logLevels = ['trace', 'debug', 'info', 'warn', 'error'];
+
+export function addGlobalOptions(yargs: Argv): Argv {
+  return yargs
+    .option('json', { type: 'boolean', describe: 'Print JSON', global: true })
+    .option('netns', { type: 'string', requiresArg: true, describe: 'Work in this network namespace (name or path)' })
+    .option('color', { type: 'boolean', describe: 'Colour the output; --no-color never does. Default: on a terminal' })
+    .option('log-level', { choices: logLevels, requiresArg: true, describe: 'Log to stderr as JSON lines' })
+    .alias({ help: 'h' })
+    .group(['json', 'netns', 'color', 'log-level', 'help', 'version'], 'Everywhere:');
+}
+
+/** Opens the kernel's table for `work`, and closes it whatever happens. */
+export async function withIpvs<T>(options: GlobalOptions, work: (ipvs: Ipvs) => Promise<T>): Promise<T> {
+  const { openIpvs } = await import('../ipvs/ipvs.ts');
+  const logger = await loggerOf(options);
+  const ipvs = await openIpvs(logger ? { logger } : {});
+  try {
+    return await work(ipvs);
+  } finally {
+    await ipvs.close();
+  }
+}
+
+async function loggerOf({ logLevel }: GlobalOptions): Promise<Logger | undefined> {
+  if (logLevel === undefined) return undefined;
+  const { pino } = await import('pino');
+  const logger: Logger = pino({ level: logLevel }, pino.destination({ fd: 2, sync: true }));
+  return logger;
+}
+
+/**
+ * Runs this program anew inside the namespace. Changing only one thread would not do: Node has others
+ * already, and they would go on reading the old namespace's /proc/sys/net.
+ */
+export async function enterNamespace(netns: unknown): Promise<void> {
+  const name = oneValue(netns, 'netns');
+  if (name === undefined) return;
+  const [{ namespacePath }, { namespaceError }] = await Promise.all([
+    import('../ipvs/namespace.ts'),
+    import('../netlink/connection.ts'),
+  ]);
+  const path = namespacePath(name);
+  const wanted = statSync(path, { throwIfNoEntry: false });
+  const current = statSync('/proc/self/ns/net');
+  if (wanted?.ino === current.ino && wanted.dev === current.dev) return;
+  const { native } = await import('../native.ts');
+  const argv = [process.execPath, ...process.execArgv, ...process.argv.slice(1)];
+  const environment = Object.entries(process.env).map(([key, value]) => `${key}=${value}`);
+  throw namespaceError(-native().execInNamespace(path, process.execPath, argv, environment), name);
+}

@@ -1,0 +1,55 @@
+#!/usr/bin/env node
+/** The command `ipvs`. Only yargs and the table of commands are loaded before a command is known. */
+import yargs from 'yargs';
+import { commands } from './commands.ts';
+import { EXIT, printError, UsageError } from './exit.ts';
+import { addGlobalOptions, enterNamespace, type GlobalOptions } from './globals.ts';
+
+// The reader of our output may leave early (`ipvs list | head`); that is not an error.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code === 'EPIPE') process.exit(EXIT.done);
+  throw error;
+});
+
+const wantsJson = process.argv.includes('--json');
+
+const program = addGlobalOptions(yargs(process.argv.slice(2)))
+  .scriptName('ipvs')
+  .usage("$0 COMMAND\n\nControls the Linux kernel's load balancer, IPVS.")
+  .detectLocale(false)
+  .updateStrings({
+    'Unknown argument: %s': 'unknown argument: %s',
+    'Unknown arguments: %s': 'unknown arguments: %s',
+    'Did you mean %s?': 'there is no such command; did you mean "%s"?',
+  })
+  .parserConfiguration({ 'duplicate-arguments-array': false, 'greedy-arrays': false, 'parse-numbers': false })
+  .wrap(process.stdout.isTTY ? Math.min(process.stdout.columns, 100) : 100)
+  .recommendCommands()
+  .strict()
+  .demandCommand(1, 1, 'a command is missing', 'that is more than one command')
+  .completion('completion', 'Print a completion script for bash or zsh')
+  .epilogue('Exit status: 0 done, 1 error, 2 there are changes (--dry-run), 64 wrong usage')
+  .example('$0 apply web.yaml', 'make the kernel balance what the file describes')
+  .example('$0 list', 'show services and destinations')
+  .version(VERSION)
+  .middleware((options) => enterNamespace((options as unknown as GlobalOptions).netns))
+  .exitProcess(false)
+  .fail((message, error) => {
+    throw error ?? new UsageError(message ?? 'wrong usage');
+  });
+
+for (const { load, ...command } of commands) {
+  program.command({
+    ...command,
+    builder: async (yargs) => (await load()).builder(yargs),
+    handler: async (options) => {
+      process.exitCode = await (await load()).handler(options);
+    },
+  });
+}
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  process.exitCode = printError(error, wantsJson);
+}

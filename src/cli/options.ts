@@ -1,0 +1,32 @@
+/** From the words of a command line to values. Ranges are checked where they mean something. */
+import { parseDuration } from '../config/duration.ts';
+import { UsageError } from './exit.ts';
+
+/** An option's one value. */
+export function oneValue(value: unknown, name: string): string | undefined {
+  if (value === undefined) return undefined;
+  if (typeof value === 'string' && value !== '') return value;
+  throw new UsageError(`--${name} needs one value`);
+}
+
+export function number(value: unknown, name: string): number | undefined {
+  const text = oneValue(value, name);
+  if (text === undefined) return undefined;
+  if (/^-?\d{1,15}$/.test(text)) return Number(text);
+  throw new UsageError(`--${name} needs a whole number, not "${text}"`);
+}
+
+export function seconds(value: unknown, name: string): number | undefined {
+  const text = oneValue(value, name);
+  if (text === undefined) return undefined;
+  const parsed = parseDuration(text);
+  if (parsed === undefined) throw new UsageError(`--${name} needs a duration such as 300s or 15m, not "${text}"`);
+  return parsed;
+}
+
+/** A list separated by commas; "none" is the empty list. */
+export function words(value: unknown, name: string): string[] | undefined {
+  const text = oneValue(value, name);
+  if (text === undefined) return undefined;
+  return text === 'none' ? [] : text.split(',');
+}

@@ -1,0 +1,103 @@
+/**
+ * From YAML text to checked values, with the position of everything that is wrong.
+ * Which keys a file may have is not known here: the sections come from the resources.
+ */
+import { isMap, isNode, isScalar, LineCounter, parseDocument, type Document as YamlDocument } from 'yaml';
+import { z } from 'zod';
+import { type ConfigProblem, IpvsError } from '../errors.ts';
+
+/** One top-level key of a file. */
+export interface Section {
+  readonly schema: z.ZodType;
+}
+
+export type Path = readonly (string | number)[];
+
+export interface CheckedDocument {
+  /** The values of the sections, as their schemas return them. */
+  readonly values: Readonly<Record<string, unknown>>;
+  /** A problem with the value at `path`, positioned. */
+  problem(path: Path, message: string): ConfigProblem;
+}
+
+/** More than any table that a kernel holds would need; a bound all the same. */
+const MOST_CHARACTERS = 32 * 1024 * 1024;
+/** References (&anchor, *alias) can make a small file enormous. */
+const MOST_ALIASES = 1000;
+
+/** Throws CONFIG_INVALID with all problems, in the order of the file. */
+export function checkDocument(
+  text: string,
+  file: string,
+  sections: Readonly<Record<string, Section>>,
+): CheckedDocument {
+  if (text.length > MOST_CHARACTERS)
+    throw new IpvsError('CONFIG_INVALID', { subject: file, detail: 'it is too large' });
+  const lines = new LineCounter();
+  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, uniqueKeys: true });
+  const at = (offset: number, path: Path, message: string): ConfigProblem => {
+    const { line, col } = lines.linePos(offset);
+    return { file, line, column: col, path: pathText(path), message };
+  };
+  const problem = (path: Path, message: string) => at(offsetOf(document, path), path, message);
+
+  if (document.errors.length > 0) {
+    throw invalid(document.errors.map(({ pos, message }) => at(pos[0], [], firstLine(message))));
+  }
+  const content = toPlain(document, file);
+  const schema = z.strictObject(Object.fromEntries(Object.entries(sections).map(([key, { schema }]) => [key, schema])));
+  const checked = schema.safeParse(content ?? {});
+  if (checked.success) return { values: checked.data, problem };
+  throw invalid(
+    checked.error.issues.flatMap((issue) => {
+      const path = issue.path.map((key) => (typeof key === 'symbol' ? String(key) : key));
+      if (issue.code !== 'unrecognized_keys') return [problem(path, issue.message)];
+      return issue.keys.map((key) => at(keyOffset(document, [...path, key]), [...path, key], 'there is no such key'));
+    }),
+  );
+}
+
+/** Throws CONFIG_INVALID if there are any. */
+export function throwProblems(problems: readonly ConfigProblem[]): void {
+  if (problems.length > 0) throw invalid(problems);
+}
+
+function invalid(problems: readonly ConfigProblem[]): IpvsError {
+  const sorted = [...problems].sort((a, b) => a.line - b.line || a.column - b.column);
+  return new IpvsError('CONFIG_INVALID', { subject: sorted[0]?.file ?? '', problems: sorted });
+}
+
+function toPlain(document: YamlDocument, file: string): unknown {
+  try {
+    return document.toJS({ maxAliasCount: MOST_ALIASES });
+  } catch (error) {
+    throw invalid([{ file, line: 1, column: 1, path: '', message: firstLine((error as Error).message) }]);
+  }
+}
+
+/** Where the value at `path` begins; of one that is missing, where that begins which lacks it. */
+function offsetOf(document: YamlDocument, path: Path): number {
+  for (let length = path.length; length > 0; length--) {
+    const node = document.getIn(path.slice(0, length), true);
+    if (isNode(node) && node.range) return node.range[0];
+  }
+  return document.contents?.range?.[0] ?? 0;
+}
+
+function keyOffset(document: YamlDocument, path: Path): number {
+  const parent = path.length === 1 ? document.contents : document.getIn(path.slice(0, -1), true);
+  const pair = isMap(parent) && parent.items.find(({ key }) => isScalar(key) && String(key.value) === path.at(-1));
+  return (pair && isNode(pair.key) && pair.key.range?.[0]) || offsetOf(document, path);
+}
+
+/** `services[0].destinations[2].weight` */
+function pathText(path: Path): string {
+  return path
+    .map((key) => (typeof key === 'number' ? `[${key}]` : `.${key}`))
+    .join('')
+    .replace(/^\./, '');
+}
+
+function firstLine(text: string): string {
+  return text.split('\n', 1)[0] ?? text;
+}

@@ -1,0 +1,8 @@
+/** Durations as text: `300s`, `15m`, `2h`, `1d`; a bare number is seconds. */
+const secondsOf: Readonly<Record<string, number>> = { '': 1, s: 1, m: 60, h: 3600, d: 86400 };
+
+/** Whole seconds, or undefined if it is not a duration. */
+export function parseDuration(value: string | number): number | undefined {
+  const parts = /^(\d{1,10})(s|m|h|d|)$/.exec(String(value));
+  return parts ? Number(parts[1]) * (secondsOf[parts[2] as string] as number) : undefined;
+}
