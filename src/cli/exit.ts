@@ -6,6 +6,19 @@ export const EXIT = { done: 0, error: 1, changes: 2, usage: 64 } as const;
 /** The command line itself is wrong. */
 export class UsageError extends Error {}
 
+/** From the words of yargs to one line of ours. */
+export function usageError(message: string): UsageError {
+  const choice = /Argument: (\S+), Given: (.*), Choices: (.*)/.exec(message);
+  if (choice) return new UsageError(`--${choice[1]} is none of ${choice[3]}: ${choice[2]}`);
+  return new UsageError(
+    message
+      .replace(/^Did you mean (.*)\?$/, 'there is no such command; did you mean "$1"?')
+      .replace(/^Not enough non-option arguments: .*/, 'an argument is missing')
+      .replace(/^Not enough arguments following: /, 'a value is missing after --')
+      .replace(/^Unknown/, 'unknown'),
+  );
+}
+
 /** Prints one line (for CONFIG_INVALID one for each problem) to stderr; returns the exit status. */
 export function printError(error: unknown, json: boolean): number {
   if (json && error instanceof IpvsError) {

@@ -2,7 +2,7 @@
 /** The command `ipvs`. Only yargs and the table of commands are loaded before a command is known. */
 import yargs from 'yargs';
 import { commands } from './commands.ts';
-import { EXIT, printError, UsageError } from './exit.ts';
+import { EXIT, printError, usageError } from './exit.ts';
 import { addGlobalOptions, enterNamespace, type GlobalOptions } from './globals.ts';
 
 // The reader of our output may leave early (`ipvs list | head`); that is not an error.
@@ -17,12 +17,7 @@ const program = addGlobalOptions(yargs(process.argv.slice(2)))
   .scriptName('ipvs')
   .usage("$0 COMMAND\n\nControls the Linux kernel's load balancer, IPVS.")
   .detectLocale(false)
-  .updateStrings({
-    'Unknown argument: %s': 'unknown argument: %s',
-    'Unknown arguments: %s': 'unknown arguments: %s',
-    'Did you mean %s?': 'there is no such command; did you mean "%s"?',
-  })
-  .parserConfiguration({ 'duplicate-arguments-array': false, 'greedy-arrays': false, 'parse-numbers': false })
+  .parserConfiguration({ 'greedy-arrays': false, 'parse-numbers': false })
   .wrap(process.stdout.isTTY ? Math.min(process.stdout.columns, 100) : 100)
   .recommendCommands()
   .strict()
@@ -35,7 +30,7 @@ const program = addGlobalOptions(yargs(process.argv.slice(2)))
   .middleware((options) => enterNamespace((options as unknown as GlobalOptions).netns))
   .exitProcess(false)
   .fail((message, error) => {
-    throw error ?? new UsageError(message ?? 'wrong usage');
+    throw error ?? usageError(message ?? 'wrong usage');
   });
 
 for (const { load, ...command } of commands) {
@@ -51,5 +46,7 @@ for (const { load, ...command } of commands) {
 try {
   await program.parseAsync();
 } catch (error) {
-  process.exitCode = printError(error, wantsJson);
+  // Most of what yargs finds wrong goes through fail(), some is thrown.
+  const wrong = error instanceof Error && error.name === 'YError' ? usageError(error.message) : error;
+  process.exitCode = printError(wrong, wantsJson);
 }
