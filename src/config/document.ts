@@ -49,7 +49,7 @@ export function checkDocument(
   const checked = schema.safeParse(content ?? {});
   if (checked.success) return { values: checked.data, problem };
   throw invalid(
-    checked.error.issues.flatMap((issue) => {
+    checked.error.issues.flatMap(innermost).flatMap((issue) => {
       const path = issue.path.map((key) => (typeof key === 'symbol' ? String(key) : key));
       if (issue.code !== 'unrecognized_keys') return [problem(path, issue.message)];
       return issue.keys.map((key) => at(keyOffset(document, [...path, key]), [...path, key], 'there is no such key'));
@@ -86,8 +86,20 @@ function offsetOf(document: YamlDocument, path: Path): number {
 
 function keyOffset(document: YamlDocument, path: Path): number {
   const parent = path.length === 1 ? document.contents : document.getIn(path.slice(0, -1), true);
-  const pair = isMap(parent) && parent.items.find(({ key }) => isScalar(key) && String(key.value) === path.at(-1));
-  return (pair && isNode(pair.key) && pair.key.range?.[0]) || offsetOf(document, path);
+  const pair = isMap(parent)
+    ? parent.items.find(({ key }) => isScalar(key) && String(key.value) === path.at(-1))
+    : undefined;
+  return isNode(pair?.key) && pair.key.range ? pair.key.range[0] : offsetOf(document, path);
+}
+
+/** Where a value may have one of several shapes, the problems inside of the shape that was meant. */
+function innermost(issue: z.core.$ZodIssue): z.core.$ZodIssue[] {
+  if (issue.code !== 'invalid_union') return [issue];
+  const meant = issue.errors.find((issues) =>
+    issues.some(({ path, code }) => path.length > 0 || code === 'unrecognized_keys' || code === 'custom'),
+  );
+  if (meant === undefined) return [issue];
+  return meant.flatMap((inner) => innermost({ ...inner, path: [...issue.path, ...inner.path] }));
 }
 
 /** `services[0].destinations[2].weight` */

@@ -35,14 +35,17 @@ const duration = z
   .meta({ description: 'Seconds, or a number with s, m, h or d' });
 
 const forward = z
-  .union([
-    z.enum(forwardMethods),
-    z.strictObject({
-      tunnel: z.enum(tunnelTypes),
-      port: z.number().optional(),
-      checksum: z.enum(tunnelChecksums).optional(),
-    }),
-  ])
+  .union(
+    [
+      z.enum(forwardMethods),
+      z.strictObject({
+        tunnel: z.enum(tunnelTypes),
+        port: z.number().optional(),
+        checksum: z.enum(tunnelChecksums).optional(),
+      }),
+    ],
+    { error: `one of ${forwardMethods.join(', ')}, or { tunnel: gue, port: 6080 }` },
+  )
   .meta({ description: 'How packets reach the destination' });
 
 const persistence = z.strictObject({
@@ -54,7 +57,7 @@ const persistence = z.strictObject({
 const scheduling = {
   scheduler: z.string().optional().meta({ description: 'Default: wlc' }),
   schedulerFlags: z.array(z.string()).optional(),
-  persistence: z.union([persistence, z.null()]).optional(),
+  persistence: persistence.nullable().optional(),
   onePacket: z.boolean().optional().meta({ description: 'Schedule every UDP packet by itself' }),
   forward: forward.optional(),
 };
@@ -76,7 +79,7 @@ const destination = z.strictObject({
 const service = z.strictObject({
   name: z.string().optional().meta({ description: 'For people' }),
   address: z
-    .union([z.string(), z.array(z.string()).min(1)])
+    .union([z.string(), z.array(z.string()).min(1)], { error: 'an address, or a list of addresses' })
     .meta({ description: 'tcp://192.0.2.1:80, udp://[2001:db8::1]:53, fwmark:5; one or several' }),
   ...scheduling,
   destinations: z.array(destination).optional(),
@@ -116,7 +119,7 @@ export function resolveServices(values: Readonly<Record<string, unknown>>, repor
     });
     // An entry whose addresses are wrong says nothing useful about its destinations.
     if (desired.length === addresses.length) fillDestinations(entry, path, desired, defaults, report);
-    return desired;
+    return desired.map(({ service, destinations }) => ({ service, destinations }));
   });
 }
 

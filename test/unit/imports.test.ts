@@ -1,0 +1,48 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { dirname, join, normalize } from 'node:path';
+import { expect, test } from 'vitest';
+
+/** From the bottom up: a module imports from its own floor and those below. */
+const floors = [
+  ['src/errors.ts'],
+  ['src/native.ts'],
+  ['src/netlink/', 'src/sockopt/'],
+  ['src/ipvs/'],
+  ['src/config/', 'src/plan/'],
+  ['src/director/'],
+  ['src/index.ts', 'src/cli/'],
+];
+
+function floorOf(file: string): number {
+  return floors.findIndex((names) =>
+    names.some((name) => (name.endsWith('/') ? file.startsWith(name) : file === name)),
+  );
+}
+
+const files = readdirSync('src', { recursive: true, encoding: 'utf8' })
+  .filter((file) => file.endsWith('.ts') && !file.endsWith('.d.ts'))
+  .map((file) => `src/${file}`);
+
+test('every source file has its floor', () => {
+  expect(files.length).toBeGreaterThan(20);
+  expect(files.filter((file) => floorOf(file) < 0)).toEqual([]);
+});
+
+test('imports point downward', () => {
+  const upward = files.flatMap((file) => {
+    const imports = readFileSync(file, 'utf8').matchAll(/(?:from|import\()\s*'(\.[^']+)'/g);
+    return [...imports]
+      .map(([, path]) => normalize(join(dirname(file), path as string)))
+      .filter((imported) => floorOf(imported) > floorOf(file))
+      .map((imported) => `${file} imports ${imported}`);
+  });
+  expect(upward).toEqual([]);
+});
+
+test('zod, yaml and pino are imported only where they are used, never by a command that does not need them', () => {
+  const users = (library: string) =>
+    files.filter((file) => new RegExp(`^import .*'${library}';`, 'm').test(readFileSync(file, 'utf8')));
+  expect(users('zod').every((file) => /^src\/(config|director)\//.test(file))).toBe(true);
+  expect(users('yaml')).toEqual(['src/config/document.ts']);
+  expect(users('pino')).toEqual([]);
+});
