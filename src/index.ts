@@ -1,5 +1,13 @@
 /** IPVS Director as a library. */
-export { apply, type CurrentState, type DesiredState, parseState, plan, readState } from './director/director.ts';
+export {
+  apply,
+  type CurrentState,
+  type DesiredState,
+  parseState,
+  plan,
+  readState,
+  stateSchema,
+} from './director/director.ts';
 export type { DesiredService } from './director/services-section.ts';
 export { type ConfigProblem, type ErrorCode, type ErrorKind, errorTable, IpvsError } from './errors.ts';
 export {

@@ -43,4 +43,9 @@ export const commands: readonly CommandEntry[] = [
     describe: "Show the kernel's IPVS version and table size",
     load: () => import('./commands/info.ts'),
   },
+  {
+    command: 'schema',
+    describe: 'Print the JSON Schema of the files that apply reads',
+    load: () => import('./commands/schema.ts'),
+  },
 ];

@@ -45,8 +45,7 @@ export function checkDocument(
     throw invalid(document.errors.map(({ pos, message }) => at(pos[0], [], firstLine(message))));
   }
   const content = toPlain(document, file);
-  const schema = z.strictObject(Object.fromEntries(Object.entries(sections).map(([key, { schema }]) => [key, schema])));
-  const checked = schema.safeParse(content ?? {});
+  const checked = schemaOf(sections).safeParse(content ?? {});
   if (checked.success) return { values: checked.data, problem };
   throw invalid(
     checked.error.issues.flatMap(innermost).flatMap((issue) => {
@@ -55,6 +54,15 @@ export function checkDocument(
       return issue.keys.map((key) => at(keyOffset(document, [...path, key]), [...path, key], 'there is no such key'));
     }),
   );
+}
+
+/** The JSON Schema (2020-12) of a file with these sections. */
+export function jsonSchema(sections: Readonly<Record<string, Section>>): object {
+  return z.toJSONSchema(schemaOf(sections), { io: 'input' });
+}
+
+function schemaOf(sections: Readonly<Record<string, Section>>): z.ZodType<Record<string, unknown>> {
+  return z.strictObject(Object.fromEntries(Object.entries(sections).map(([key, { schema }]) => [key, schema])));
 }
 
 /** Throws CONFIG_INVALID if there are any. */

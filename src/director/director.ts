@@ -1,5 +1,5 @@
 /** The composition root: which resources there are, and the way from a file's text to the kernel. */
-import { checkDocument, throwProblems } from '../config/document.ts';
+import { checkDocument, jsonSchema, throwProblems } from '../config/document.ts';
 import type { ConfigProblem } from '../errors.ts';
 import type { Ipvs, Snapshot } from '../ipvs/ipvs.ts';
 import type { Operation } from '../ipvs/operation.ts';
@@ -30,6 +30,11 @@ export function parseState(text: string, file = 'state.yaml'): DesiredState {
   );
   throwProblems(problems);
   return { services };
+}
+
+/** The JSON Schema of what `parseState` reads. */
+export function stateSchema(): object {
+  return jsonSchema(servicesResource.sections);
 }
 
 /** The changes that lead from `current` to `desired`, in the order in which they are safe. Pure. */
