@@ -32,7 +32,9 @@ await build({
   external: ['pino'],
   define: { VERSION: JSON.stringify(version) },
   // yargs is CommonJS inside and calls require().
-  banner: { js: "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);" },
+  banner: {
+    js: "import { createRequire as requireFrom } from 'node:module'; const require = requireFrom(import.meta.url);",
+  },
   legalComments: 'none',
   logLevel: 'warning',
 });

@@ -10,7 +10,8 @@ try {
   // A file that does not load has no tests that could fail.
   failed =
     report.numFailedTests +
-    report.testResults.filter((r) => r.status === 'failed' && r.assertionResults.length === 0).length;
+    report.testResults.filter((/** @type {any} */ r) => r.status === 'failed' && r.assertionResults.length === 0)
+      .length;
 } catch {
   // No report: the run broke off.
 }

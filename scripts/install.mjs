@@ -11,9 +11,11 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
-const forced = process.argv.includes('--force') || process.env.npm_config_build_from_source === 'true';
+const forced = process.argv.includes('--force') || process.env['npm_config_build_from_source'] === 'true';
 
-const libc = process.report.getReport().header.glibcVersionRuntime ? '' : '-musl';
+/** @type {any} */
+const report = process.report.getReport();
+const libc = report.header.glibcVersionRuntime ? '' : '-musl';
 const prebuilt = existsSync(join(root, 'prebuilds', `linux-${process.arch}${libc}.node`));
 if (process.platform !== 'linux' || (prebuilt && !forced)) process.exit(0);
 

@@ -7,7 +7,9 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
-const libc = process.report.getReport().header.glibcVersionRuntime ? '' : '-musl';
+/** @type {any} */
+const report = process.report.getReport();
+const libc = report.header.glibcVersionRuntime ? '' : '-musl';
 const target = join(root, 'prebuilds', `linux-${process.arch}${libc}.node`);
 
 run(process.execPath, [join(root, 'scripts', 'install.mjs'), '--force']);
@@ -19,6 +21,10 @@ run('strip', ['--strip-unneeded', target]);
 const addon = createRequire(import.meta.url)(target);
 if (typeof addon.openNetlink !== 'function') throw new Error(`${target} is not the addon`);
 
+/**
+ * @param {string} file
+ * @param {string[]} args
+ */
 function run(file, args) {
   const { status, error } = spawnSync(file, args, { cwd: root, stdio: 'inherit' });
   if (error) throw error;

@@ -32,7 +32,7 @@ export interface Native {
   execInNamespace(namespacePath: string, file: string, argv: readonly string[], environment: readonly string[]): number;
 }
 
-const require = createRequire(import.meta.url);
+const requireAddon = createRequire(import.meta.url);
 let loaded: Native | undefined;
 
 /** The addon, loaded at the first call. Throws ADDON_NOT_LOADED. */
@@ -45,7 +45,7 @@ function load(override: string | undefined): Native {
   const tried: string[] = [];
   for (const path of override ? [override] : candidates()) {
     try {
-      return require(path) as Native;
+      return requireAddon(path) as Native;
     } catch (cause) {
       // A file that is there and does not load has an error worth seeing; only an absent one is passed over.
       if ((cause as NodeJS.ErrnoException).code !== 'MODULE_NOT_FOUND') {

@@ -1,0 +1,108 @@
+/** Every example in the README and in docs/ is run, or is the text of something that is run. */
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { parseState } from '../../src/index.ts';
+import { makeNamespace, type TestNamespace } from '../helpers/namespace.ts';
+
+interface Block {
+  readonly language: string;
+  readonly text: string;
+  readonly line: number;
+}
+
+const documents = [
+  'README.md',
+  'CONTRIBUTING.md',
+  ...readdirSync('docs', { recursive: true, encoding: 'utf8' })
+    .filter((file) => file.endsWith('.md'))
+    .map((file) => join('docs', file)),
+];
+
+function blocksOf(document: string): Block[] {
+  const text = readFileSync(document, 'utf8');
+  return [...text.matchAll(/^```(\w*)\n(.*?)^```$/gms)].map(({ 1: language = '', 2: content = '', index }) => ({
+    language,
+    text: content,
+    line: text.slice(0, index).split('\n').length,
+  }));
+}
+
+const scripts = JSON.parse(readFileSync('package.json', 'utf8')).scripts as Record<string, string>;
+const program = resolve('dist/cli/ipvs.js');
+// Inside the project, so that examples import the package by its name.
+const folder = resolve('.cache/documents');
+let namespace: TestNamespace;
+
+beforeAll(() => {
+  rmSync(folder, { recursive: true, force: true });
+  mkdirSync(folder, { recursive: true });
+  writeFileSync(join(folder, 'ipvs'), `#!/bin/sh\nexec "${process.execPath}" "${program}" "$@"\n`, { mode: 0o755 });
+});
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+function inNamespace(file: string, args: readonly string[]): { status: number | null; output: string } {
+  const PATH = `${folder}:${process.env['PATH']}`;
+  const result = spawnSync('ip', ['netns', 'exec', namespace.name, file, ...args], {
+    cwd: folder,
+    env: { ...process.env, PATH },
+    encoding: 'utf8',
+  });
+  return { status: result.status, output: result.stdout + result.stderr };
+}
+
+/** Runs a line of shell; of what would install or test the project itself, checks only that it exists. */
+function runLine(line: string): string {
+  const [word = '', next = '', last = ''] = line.replace(/\s+#.*/, '').split(/\s+/);
+  if (word === 'ipvs') {
+    const { status, output } = inNamespace('bash', ['-c', line]);
+    expect(status, `${line}: ${output}`).not.toBe(64);
+    return output;
+  }
+  if (word === 'npm' && next === 'run') expect(scripts).toHaveProperty(last);
+  else if (word === 'npm') expect(['test', 'install']).toContain(next);
+  else expect(existsSync(word), line).toBe(true);
+  return '';
+}
+
+describe.each(documents)('%s', (document) => {
+  beforeAll(() => {
+    namespace = makeNamespace('documents');
+  });
+  afterAll(() => namespace.remove());
+
+  const blocks = blocksOf(document);
+  test('has only blocks that this test knows', () => {
+    expect(new Set(['yaml', 'sh', 'text', 'ts', ...blocks.map(({ language }) => language)])).toEqual(
+      new Set(['yaml', 'sh', 'text', 'ts']),
+    );
+  });
+
+  let output = '';
+  for (const { language, text, line } of blocks) {
+    test(`line ${line}: ${language}`, () => {
+      if (language === 'yaml') {
+        const name = /^# (\S+\.yaml)$/m.exec(text)?.[1];
+        if (name) writeFileSync(join(folder, name), text);
+        expect(parseState(text, document).services.length).toBeGreaterThan(0);
+      } else if (language === 'sh') {
+        output = text.trim().split('\n').map(runLine).join('');
+      } else if (language === 'text') {
+        expect(output).toContain(text);
+      } else if (text.includes("from 'vitest'")) {
+        const name = document.replace('docs/guides/testing.md', 'test/kernel/example.test.ts');
+        expect(readFileSync(name, 'utf8')).toBe(text);
+      } else {
+        writeFileSync(join(folder, 'example.mjs'), text);
+        const result = inNamespace(process.execPath, ['example.mjs']);
+        expect(result.status, result.output).toBe(0);
+      }
+    });
+  }
+
+  test('links to files that are there', () => {
+    const links = [...readFileSync(document, 'utf8').matchAll(/\]\(([^)#:]+)[^)]*\)/g)].map(([, path = '']) => path);
+    expect(links.filter((path) => !existsSync(resolve(document, '..', path)))).toEqual([]);
+  });
+});
