@@ -5,7 +5,6 @@
  * below zero is a negated errno.
  */
 import { existsSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { IpvsError } from './errors.ts';
@@ -32,7 +31,6 @@ export interface Native {
   execInNamespace(namespacePath: string, file: string, argv: readonly string[], environment: readonly string[]): number;
 }
 
-const requireAddon = createRequire(import.meta.url);
 let loaded: Native | undefined;
 
 /** The addon, loaded at the first call. Throws ADDON_NOT_LOADED. */
@@ -42,20 +40,20 @@ export function native(): Native {
 }
 
 function load(override: string | undefined): Native {
-  const tried: string[] = [];
-  for (const path of override ? [override] : candidates()) {
-    try {
-      return requireAddon(path) as Native;
-    } catch (cause) {
-      // A file that is there and does not load has an error worth seeing; only an absent one is passed over.
-      if ((cause as NodeJS.ErrnoException).code !== 'MODULE_NOT_FOUND') {
-        throw new IpvsError('ADDON_NOT_LOADED', { subject: path, detail: firstLine(cause), cause });
-      }
-      tried.push(path);
-    }
+  const paths = override ? [override] : candidates();
+  // A file that is there and does not load has an error worth seeing; only an absent one is passed over.
+  const path = paths.find((candidate) => existsSync(candidate));
+  if (path === undefined) {
+    const host = `${process.platform}-${process.arch}, Node ${process.version}`;
+    throw new IpvsError('ADDON_NOT_LOADED', { subject: host, detail: `not found: ${paths.join(', ')}` });
   }
-  const host = `${process.platform}-${process.arch}, Node ${process.version}`;
-  throw new IpvsError('ADDON_NOT_LOADED', { subject: host, detail: `not found: ${tried.join(', ')}` });
+  const addon: { exports: Partial<Native> } = { exports: {} };
+  try {
+    process.dlopen(addon, path);
+  } catch (cause) {
+    throw new IpvsError('ADDON_NOT_LOADED', { subject: path, detail: firstLine(cause).replace(`${path}: `, ''), cause });
+  }
+  return addon.exports as Native;
 }
 
 function candidates(): string[] {
