@@ -29,6 +29,8 @@ const servers = /** @type {const} */ ([
 const asked = parseArgs({ options: { columns: { type: 'string' } } }).values.columns;
 const onTerminal = process.stdout.isTTY === true || asked !== undefined;
 const columns = Number(asked) || process.stdout.columns || 80;
+// Narrower, the lines of a picture would wrap, and drawing over it go wrong.
+const live = onTerminal && columns >= 50;
 const inColor = onTerminal && !process.env['NO_COLOR'];
 
 const styles = { bold: 1, dim: 2, red: 31, green: 32, yellow: 33, magenta: 35, cyan: 36 };
@@ -99,10 +101,10 @@ const wrong = [];
  * @param {ReadonlyMap<string, number>} weights
  */
 async function round(url, count, weights) {
-  say(`${paint('dim', '  client$')} ${paint('bold', `${count} requests to ${url}`)}`);
+  say(`${paint('dim', 'client:')} ${paint('bold', `${count} requests to ${url}`)}`);
   /** @type {Record<string, number>} */
   const counts = Object.fromEntries(servers.map(({ name }) => [name, 0]));
-  const parts = onTerminal ? 12 : 1;
+  const parts = live ? 12 : 1;
   let failedHere = 0;
   for (let part = 0; part < parts; part++) {
     const outcome = await lab.send({ url, count: count / parts, concurrency: 8 });
@@ -158,6 +160,9 @@ for (const [signal, number] of /** @type {const} */ ([
   process.on(signal, () => process.exit(128 + number));
 }
 
+// Whoever reads the output has seen enough: "scripts/demo | head".
+process.stdout.on('error', () => process.exit(1));
+
 const folder = mkdtempSync(join(tmpdir(), 'ipvs-demo-'));
 process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
 
@@ -177,7 +182,7 @@ client ──────── director ──────────┼─ ${
 198.51.100.10   ${paint('bold', '192.0.2.10:80')}      └─ ${real3}  10.0.0.13
 `);
 const [beginning = ''] = yaml.split('\n\n').filter((part) => part.startsWith('services:'));
-say(paint('dim', 'examples/web.yaml, the first of its three services:'));
+say(paint('dim', 'examples/web.yaml, the first of its services:'));
 say(withoutComments(beginning));
 say();
 

@@ -1,0 +1,240 @@
+/**
+ * A small network on one machine, for the demo and the tests: network namespaces joined by veth pairs.
+ *
+ *                                                  ┌─ real1  10.0.0.11  2001:db8:a::11
+ *    client ─────────────────── director ── bridge ┼─ real2  10.0.0.12  2001:db8:a::12
+ *    198.51.100.10              192.0.2.10          └─ real3  10.0.0.13  2001:db8:a::13
+ *    2001:db8:c::10             2001:db8::10
+ *
+ * The director's two addresses are the virtual ones. It is the real servers' default route, because with
+ * masquerading their answers have to pass it again. Needs root and iproute2; changes nothing outside its
+ * own namespaces.
+ */
+import { execFileSync, spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+
+/** @typedef {import('./client.mjs').Order} Order */
+/** @typedef {import('./client.mjs').Outcome} Outcome */
+
+/** As a real server sees them; masquerading keeps the client's address. */
+export const clientAddresses = { ipv4: '198.51.100.10', ipv6: '2001:db8:c::10' };
+export const realServers = ['real1', 'real2', 'real3'];
+
+const serverProgram = fileURLToPath(new URL('./real-server.mjs', import.meta.url));
+const clientProgram = fileURLToPath(new URL('./client.mjs', import.meta.url));
+
+/**
+ * @param {string} [label] part of the namespaces' names
+ * @returns {Promise<Lab>}
+ */
+export async function startLab(label = 'lab') {
+  const lab = new Lab(label);
+  try {
+    await lab.start();
+    return lab;
+  } catch (error) {
+    await lab.close();
+    throw error;
+  }
+}
+
+export class Lab {
+  /** Names of the network namespaces. */
+  #client;
+  #director;
+  #reals;
+  /** @type {Program[]} */
+  #programs = [];
+  /** @type {Program | undefined} */
+  #requester;
+  #atExit = () => this.#remove();
+
+  /** @param {string} label */
+  constructor(label) {
+    // Another container may share /run/netns and have a process of the same number.
+    const prefix = `ipvs-${label}-${process.pid}-${randomBytes(2).toString('hex')}`;
+    this.#client = `${prefix}-client`;
+    this.#director = `${prefix}-director`;
+    this.#reals = realServers.map((name) => ({ name, namespace: `${prefix}-${name}` }));
+  }
+
+  /** The network namespace in which the balancer works. */
+  get director() {
+    return this.#director;
+  }
+
+  get #namespaces() {
+    return [this.#client, this.#director, ...this.#reals.map(({ namespace }) => namespace)];
+  }
+
+  /** Use startLab(): it removes what was made when this fails. */
+  async start() {
+    process.on('exit', this.#atExit);
+    ip([], ...this.#namespaces.map((name) => `netns add ${name}`));
+    // Before there are interfaces, which take their settings from "default".
+    for (const namespace of this.#namespaces) {
+      const forwarding = namespace === this.#director ? 1 : 0;
+      setSysctls(namespace, {
+        'ipv4/ip_forward': forwarding,
+        'ipv6/conf/all/forwarding': forwarding,
+        'ipv6/conf/all/disable_ipv6': 0,
+        'ipv6/conf/default/accept_ra': 0,
+      });
+    }
+    // They need no interface to start, so that happens while the interfaces are made.
+    this.#requester = this.#launch(this.#client, clientProgram);
+    for (const { name, namespace } of this.#reals) this.#launch(namespace, serverProgram, name);
+    // The pairs are made in their namespaces; the machine's own never has them.
+    ip(
+      [],
+      `link add client netns ${this.#director} type veth peer name eth0 netns ${this.#client}`,
+      ...this.#reals.map(
+        ({ name, namespace }) => `link add ${name} netns ${this.#director} type veth peer name eth0 netns ${namespace}`,
+      ),
+    );
+    ip(
+      ['-netns', this.#director],
+      'link set lo up',
+      'link add reals type bridge mcast_snooping 0',
+      ...this.#reals.flatMap(({ name }) => [`link set ${name} master reals`, `link set ${name} up`]),
+      'link set client up',
+      'link set reals up',
+      'address add 192.0.2.10/32 dev lo',
+      'address add 2001:db8::10/128 dev lo nodad',
+      'address add 198.51.100.1/24 dev client',
+      'address add 2001:db8:c::1/64 dev client nodad',
+      'address add 10.0.0.1/24 dev reals',
+      'address add 2001:db8:a::1/64 dev reals nodad',
+    );
+    const { ipv4, ipv6 } = clientAddresses;
+    attach(this.#client, `${ipv4}/24`, `${ipv6}/64`, '198.51.100.1', '2001:db8:c::1');
+    this.#reals.forEach(({ namespace }, index) => {
+      attach(namespace, `10.0.0.${11 + index}/24`, `2001:db8:a::${11 + index}/64`, '10.0.0.1', '2001:db8:a::1');
+    });
+    for (const program of this.#programs) {
+      const line = await program.line();
+      if (line !== 'ready') throw new Error(`expected "ready", not "${line}"`);
+    }
+  }
+
+  /**
+   * Sends requests from the client, one round after the other.
+   * @param {Order} order
+   * @returns {Promise<Outcome>}
+   */
+  async send(order) {
+    if (this.#requester === undefined) throw new Error('the lab is not running');
+    this.#requester.write(`${JSON.stringify(order)}\n`);
+    return JSON.parse(await this.#requester.line());
+  }
+
+  /** Ends the programs and removes the namespaces, also of a lab that is half made. */
+  async close() {
+    await Promise.all(this.#programs.map((program) => program.stop()));
+    this.#remove();
+    process.off('exit', this.#atExit);
+  }
+
+  #remove() {
+    for (const program of this.#programs) program.kill();
+    this.#programs = [];
+    this.#requester = undefined;
+    try {
+      ip(['-force'], ...this.#namespaces.map((name) => `netns delete ${name}`));
+    } catch {
+      // Some were never made; with -force the others are gone.
+    }
+  }
+
+  /** @param {string} namespace @param {string[]} command */
+  #launch(namespace, ...command) {
+    const program = new Program(namespace, command);
+    this.#programs.push(program);
+    return program;
+  }
+}
+
+/** A Node program in a network namespace that is told and answers in lines, and ends with this process. */
+class Program {
+  #child;
+  #lines;
+  #ended;
+
+  /** @param {string} namespace @param {string[]} command */
+  constructor(namespace, command) {
+    // "ip netns exec" becomes the program, so this child's process id is the program's.
+    this.#child = spawn('ip', ['netns', 'exec', namespace, process.execPath, ...command], {
+      stdio: ['pipe', 'pipe', 'inherit'],
+    });
+    this.#lines = createInterface({ input: this.#child.stdout })[Symbol.asyncIterator]();
+    this.#ended = once(this.#child, 'close').catch(() => []);
+    // A program that died shows in line(), which has the better message.
+    this.#child.stdin.on('error', () => {});
+  }
+
+  /** @param {string} text */
+  write(text) {
+    this.#child.stdin.write(text);
+  }
+
+  async line() {
+    const { value, done } = await this.#lines.next();
+    if (done) throw new Error(`a program of the lab ended: ${this.#child.spawnargs.join(' ')}`);
+    return value;
+  }
+
+  async stop() {
+    this.#child.stdin.end();
+    const timer = setTimeout(() => this.kill(), 5000);
+    await this.#ended;
+    clearTimeout(timer);
+  }
+
+  kill() {
+    this.#child.kill('SIGKILL');
+  }
+}
+
+/**
+ * One end of the lab: addresses and the way out.
+ * @param {string} namespace
+ * @param {string} ipv4
+ * @param {string} ipv6
+ * @param {string} gateway4
+ * @param {string} gateway6
+ */
+function attach(namespace, ipv4, ipv6, gateway4, gateway6) {
+  ip(
+    ['-netns', namespace],
+    'link set lo up',
+    'link set eth0 up',
+    `address add ${ipv4} dev eth0`,
+    // Without the second in which a new IPv6 address is not yet usable.
+    `address add ${ipv6} dev eth0 nodad`,
+    `route add 0.0.0.0/0 via ${gateway4}`,
+    `route add ::/0 via ${gateway6}`,
+  );
+}
+
+/**
+ * Runs several commands of ip(8) in one process.
+ * @param {string[]} options
+ * @param {string[]} commands
+ */
+function ip(options, ...commands) {
+  execFileSync('ip', [...options, '-batch', '-'], { input: `${commands.join('\n')}\n`, stdio: 'pipe' });
+}
+
+/**
+ * /proc/sys/net shows the settings of the namespace of whoever looks at it.
+ * @param {string} namespace
+ * @param {Record<string, number>} settings
+ */
+function setSysctls(namespace, settings) {
+  const script = 'while [ $# -gt 0 ]; do echo "$2" >"/proc/sys/net/$1" || exit 1; shift 2; done';
+  const words = Object.entries(settings).flatMap(([name, value]) => [name, String(value)]);
+  execFileSync('ip', ['netns', 'exec', namespace, 'sh', '-c', script, 'sh', ...words], { stdio: 'pipe' });
+}
