@@ -46,11 +46,16 @@ int InNamespace(const std::string& path, const std::function<int()>& open) {
   return task.result;
 }
 
-static std::vector<std::string> Strings(const Napi::Value& value) {
-  std::vector<std::string> strings;
+// False if the value is not a list of strings.
+static bool ReadStrings(const Napi::Value& value, std::vector<std::string>* strings) {
+  if (!value.IsArray()) return false;
   Napi::Array array = value.As<Napi::Array>();
-  for (uint32_t i = 0; i < array.Length(); i++) strings.push_back(array.Get(i).ToString());
-  return strings;
+  for (uint32_t i = 0; i < array.Length(); i++) {
+    Napi::Value item = array.Get(i);
+    if (!item.IsString()) return false;
+    strings->push_back(item.As<Napi::String>());
+  }
+  return true;
 }
 
 static std::vector<char*> Pointers(std::vector<std::string>& strings) {
@@ -64,13 +69,13 @@ static std::vector<char*> Pointers(std::vector<std::string>& strings) {
 // execve() ends all other threads, so the whole new program lives in the namespace.
 static Napi::Value ExecInNamespace(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
-  if (info.Length() != 4 || !info[0].IsString() || !info[1].IsString() || !info[2].IsArray() ||
-      !info[3].IsArray()) {
+  std::vector<std::string> arguments;
+  std::vector<std::string> environment;
+  if (!info[0].IsString() || !info[1].IsString() || !ReadStrings(info[2], &arguments) ||
+      !ReadStrings(info[3], &environment)) {
     return Napi::Number::New(env, -EINVAL);
   }
   std::string file = info[1].As<Napi::String>();
-  std::vector<std::string> arguments = Strings(info[2]);
-  std::vector<std::string> environment = Strings(info[3]);
   int result = Enter(info[0].As<Napi::String>());
   if (result == 0) {
     // libuv reopens a terminal close-on-exec; the new program wants its standard streams all the same.

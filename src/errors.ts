@@ -171,6 +171,7 @@ export class IpvsError extends Error {
       detail: this.detail,
       hint: this.hint,
       errno: this.errno,
+      problems: this.problems,
     };
     const details = Object.fromEntries(Object.entries(known).filter(([, value]) => value !== undefined));
     return new IpvsError(this.code, { path: this.path, ...more, ...details, cause: this.cause });
@@ -188,10 +189,6 @@ function messageOf(code: ErrorCode, { operation, subject, detail, errno, problem
 function formatProblem({ file, line, column, path, message }: ConfigProblem): string {
   return `${file}:${line}:${column}: ${path ? `${path}: ` : ''}${message}`;
 }
-
-const errnoNames: ReadonlyMap<number, string> = new Map(
-  Object.entries(constants.errno).map(([name, number]) => [number, name]),
-);
 
 /** "EEXIST" for 17. */
 export function errnoName(errno: number): string {
@@ -211,6 +208,12 @@ export const errno = {
   EEXIST: 17,
   EINVAL: 22,
   ERANGE: 34,
+  EOPNOTSUPP: 95,
   EAFNOSUPPORT: 97,
   ENOBUFS: 105,
 } as const;
+
+/** Some numbers have two names: those above are the kernel's. */
+const errnoNames: ReadonlyMap<number, string> = new Map(
+  Object.entries({ ...constants.errno, ...errno }).map(([name, number]) => [number, name]),
+);

@@ -51,7 +51,11 @@ function load(override: string | undefined): Native {
   try {
     process.dlopen(addon, path);
   } catch (cause) {
-    throw new IpvsError('ADDON_NOT_LOADED', { subject: path, detail: firstLine(cause).replace(`${path}: `, ''), cause });
+    throw new IpvsError('ADDON_NOT_LOADED', {
+      subject: path,
+      detail: firstLine(cause).replace(`${path}: `, ''),
+      cause,
+    });
   }
   return addon.exports as Native;
 }

@@ -8,7 +8,8 @@ export type Paint = (style: Style, text: string) => string;
 /** Colours on a terminal, unless --no-color or NO_COLOR says otherwise. */
 export function painter({ color }: GlobalOptions): Paint {
   const wanted = color ?? (process.stdout.isTTY === true && !process.env['NO_COLOR']);
-  return wanted ? (style, text) => styleText(style, text) : (_, text) => text;
+  // Whether to colour is decided here: styleText() would look at stdout once more.
+  return wanted ? (style, text) => styleText(style, text, { validateStream: false }) : (_, text) => text;
 }
 
 export function print(text: string): void {

@@ -94,8 +94,11 @@ function destinationChanges(
   }
   for (const { address, activeConnections, inactiveConnections } of before?.destinations ?? []) {
     if (wanted.has(address)) continue;
-    const connections = activeConnections + inactiveConnections;
-    const effects = connections > 0 ? [`packets of its ${connections} connections are dropped`] : [];
+    const effects = [];
+    if (activeConnections > 0) effects.push(`cuts ${activeConnections} active connections`);
+    // TCP connections that finish count as inactive, and so do all of UDP.
+    if (inactiveConnections > 0)
+      effects.push(`${inactiveConnections} inactive connections (finishing, or UDP) lose their packets`);
     const operation = { type: 'destination.delete', service: service.address, destination: address } as const;
     changes.push(change('remove-destination', operation, 'not in the file', effects));
   }

@@ -7,6 +7,7 @@
  * Canonical text (RFC 5952 for IPv6) is the identity of an object: parse, then format, and it is the same.
  */
 import { isIP } from 'node:net';
+import { inspect } from 'node:util';
 import ipaddr from 'ipaddr.js';
 import { IpvsError } from '../errors.ts';
 
@@ -51,7 +52,15 @@ export function parseIp(text: string): IpAddress {
   // ipaddr.js would read 010.0.0.1 as octal; the platform's parser refuses it.
   const version = text.includes('%') ? 0 : isIP(text);
   if (version === 0) throw new IpvsError('INVALID_ADDRESS', { detail: quote(text) });
-  return ipOf(Uint8Array.from(ipaddr.parse(text).toByteArray()));
+  return ipOf(Uint8Array.from(ipaddr.parse(version === 6 ? withoutDots(text) : text).toByteArray()));
+}
+
+/** ::192.0.2.1 as ::c000:201, because ipaddr.js takes it for ::ffff:192.0.2.1. */
+function withoutDots(text: string): string {
+  return text.replace(/(\d+)\.(\d+)\.(\d+)\.(\d+)$/, (_, ...parts) => {
+    const [a, b, c, d] = parts.slice(0, 4).map(Number) as [number, number, number, number];
+    return `${((a << 8) | b).toString(16)}:${((c << 8) | d).toString(16)}`;
+  });
 }
 
 /** 4 or 16 bytes in network order. */
@@ -62,7 +71,7 @@ export function ipOf(bytes: Uint8Array): IpAddress {
 
 /** Accepts text or the parsed object; throws INVALID_ADDRESS, INVALID_PROTOCOL, INVALID_PORT, INVALID_FWMARK. */
 export function parseServiceAddress(input: string | ServiceAddress): ServiceAddress {
-  if (typeof input !== 'string') return parseServiceAddress(formatServiceAddress(input));
+  if (typeof input !== 'string') return parseServiceAddress(formatServiceAddress(asObject(input)));
   const mark = /^fwmark:(.*?)(?:\/(inet6?))?$/s.exec(input);
   if (mark) return { fwmark: parseMark(mark[1] as string), family: (mark[2] ?? 'inet') as Family };
   const parts = /^([a-z0-9-]+):\/\/(.*)$/s.exec(input);
@@ -91,7 +100,7 @@ export function serviceKey(input: string | ServiceAddress): string {
 
 /** The port is `defaultPort` where the text has none. Throws INVALID_ADDRESS, INVALID_PORT. */
 export function parseDestinationAddress(input: string | DestinationAddress, defaultPort?: number): DestinationAddress {
-  if (typeof input !== 'string') return parseDestinationAddress(formatDestinationAddress(input));
+  if (typeof input !== 'string') return parseDestinationAddress(formatDestinationAddress(asObject(input)));
   const { ip, family, port = defaultPort } = parseEndpoint(input);
   if (port === undefined) throw new IpvsError('INVALID_PORT', { detail: `${quote(input)} has none` });
   return { family, ip, port };
@@ -144,15 +153,35 @@ function parseEndpoint(text: string): { ip: string; family: Family; port: number
   return { ...pick(ip), port: parts?.[3] === undefined ? undefined : parsePort(parts[3]) };
 }
 
+function asObject<T extends object>(input: T): T {
+  if (typeof input === 'object' && input !== null) return input;
+  throw new IpvsError('INVALID_ADDRESS', { detail: quote(input) });
+}
+
 function pick({ text, family }: IpAddress): { ip: string; family: Family } {
   return { ip: text, family };
 }
 
+/** Numbers of the protocols that IPVS balances (linux/in.h). */
+const protocolNumbers: ReadonlyMap<string, number> = new Map([
+  ['tcp', 6],
+  ['udp', 17],
+  ['sctp', 132],
+]);
+const protocolNames = new Map(Array.from(protocolNumbers, ([name, number]) => [number, name as Protocol]));
+
+export function protocolNumber(protocol: Protocol | OtherProtocol): number {
+  return protocolNumbers.get(protocol) ?? Number(protocol.slice('ip-'.length));
+}
+
+export function protocolOf(number: number): Protocol | OtherProtocol {
+  return protocolNames.get(number) ?? `ip-${number}`;
+}
+
 function parseProtocol(text: string): Protocol | OtherProtocol {
-  if (text === 'tcp' || text === 'udp' || text === 'sctp') return text;
-  const number = /^ip-(0|[1-9]\d{0,4})$/.exec(text)?.[1];
-  if (number === undefined || Number(number) > 0xffff) throw new IpvsError('INVALID_PROTOCOL', { detail: quote(text) });
-  return `ip-${Number(number)}`;
+  const number = protocolNumbers.get(text) ?? Number(/^ip-(0|[1-9]\d{0,4})$/.exec(text)?.[1] ?? Number.NaN);
+  if (number <= 0xffff) return protocolOf(number);
+  throw new IpvsError('INVALID_PROTOCOL', { detail: quote(text) });
 }
 
 /** Throws INVALID_PORT. */
@@ -174,8 +203,12 @@ function parseMark(text: string): number {
   return mark;
 }
 
-/** The text in quotes, bounded, with nothing in it that could upset a terminal. */
+/** The value as people write it, bounded, with nothing in it that could upset a terminal. */
 export function quote(value: unknown): string {
-  const text = typeof value === 'string' ? JSON.stringify(value) : String(value);
-  return text.length > 80 ? `${text.slice(0, 77)}...` : text;
+  const text = typeof value === 'string' ? JSON.stringify(value) : inspect(value, { depth: 1, breakLength: Infinity });
+  const visible = text.replace(unprintable, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`);
+  return visible.length > 80 ? `${visible.slice(0, 77)}...` : visible;
 }
+
+/** Control characters, and those that turn the direction of the text round. */
+const unprintable = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu;

@@ -40,7 +40,7 @@ export function refuseUnknownKeys(
   known: readonly string[],
   path: readonly string[] = [],
 ): void {
-  if (typeof value !== 'object' || value === null)
+  if (typeof value !== 'object' || value === null || Array.isArray(value))
     throw new IpvsError('INVALID_OPTION', { detail: `a ${noun} is an object`, path });
   for (const key of Object.keys(value)) {
     if (known.includes(key)) continue;

@@ -132,7 +132,7 @@ function normalizeForward(input: string | TunnelInput): Forward {
   refuseUnknownKeys(input, 'tunnel', ['tunnel', 'port', 'checksum'], ['forward']);
   const tunnel = oneOf(input.tunnel, tunnelTypes, 'INVALID_FORWARD', ['forward', 'tunnel']);
   const checksum = oneOf(input.checksum ?? 'nocsum', tunnelChecksums, 'INVALID_FORWARD', ['forward', 'checksum']);
-  if (tunnel !== 'gue' && input.port) {
+  if (tunnel !== 'gue' && input.port !== undefined && input.port !== 0) {
     throw new IpvsError('INVALID_FORWARD', { detail: `${tunnel} has no port`, path: ['forward', 'port'] });
   }
   if (tunnel === 'gue' && input.port === undefined) {

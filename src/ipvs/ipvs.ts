@@ -69,7 +69,7 @@ export class Ipvs implements AsyncDisposable {
   }
 
   /** Throws SERVICE_NOT_FOUND. */
-  service(address: ServiceText, options: ReadOptions = {}): Promise<VirtualServiceWithDestinations> {
+  async service(address: ServiceText, options: ReadOptions = {}): Promise<VirtualServiceWithDestinations> {
     const key = serviceKey(address);
     return this.#reading(async () => {
       const service = await this.#backend.service(key, options);
@@ -79,8 +79,8 @@ export class Ipvs implements AsyncDisposable {
   }
 
   /** Throws SERVICE_NOT_FOUND. */
-  destinations(service: ServiceText, options: ReadOptions = {}): Promise<readonly DestinationState[]> {
-    return this.service(service, options).then(({ destinations }) => destinations);
+  async destinations(service: ServiceText, options: ReadOptions = {}): Promise<readonly DestinationState[]> {
+    return (await this.service(service, options)).destinations;
   }
 
   /** Services with their destinations. */
@@ -159,7 +159,7 @@ export class Ipvs implements AsyncDisposable {
    * The primitive: many operations, pipelined, one result for each, in order. A refusal does not stop
    * the rest. Operations are checked and made canonical first; if one is invalid, nothing is done.
    */
-  execute(operations: readonly Operation[]): Promise<OperationResult[]> {
+  async execute(operations: readonly Operation[]): Promise<OperationResult[]> {
     const normalized = operations.map(normalizeOperation);
     return this.#exclusive(async () => {
       const results = await this.#backend.execute(normalized);
@@ -224,8 +224,10 @@ function editedService(
   const keptFlags = changes.scheduler === undefined || changes.scheduler === scheduler ? schedulerFlags : [];
   const current = { scheduler, schedulerFlags: keptFlags, persistence, onePacket };
   const merged = { ...current, ...given(changes), address };
-  if (changes.persistence && persistence)
-    return { ...merged, persistence: { ...persistence, ...given(changes.persistence) } };
+  const wanted = changes.persistence;
+  if (persistence && typeof wanted === 'object' && wanted !== null) {
+    return { ...merged, persistence: { ...persistence, ...given(wanted) } };
+  }
   return merged;
 }
 

@@ -106,7 +106,7 @@ export class NetlinkBackend implements Backend {
   }
 
   /**
-   * A dump in one piece is consistent. One in several is resumed by position, so a change in between
+   * A dump in one piece that was not full is consistent. Any other is resumed by position, so a change in between
    * makes the kernel skip or repeat objects, and it never says so (ip_vs_ctl.c does not set
    * NLM_F_DUMP_INTR): only two dumps that agree are believed.
    */
@@ -123,7 +123,7 @@ export class NetlinkBackend implements Backend {
         return { value, suspect: value.errno === errno.ENOENT };
       });
       if (dump.errno !== 0) throw refusal({ errno: dump.errno, text: undefined }).with({ operation: 'read', subject });
-      if (dump.pieces <= 1 && !dump.interrupted) return dump.items;
+      if (dump.pieces <= 1 && !dump.full && !dump.interrupted) return dump.items;
       if (previous !== undefined && sameAddresses(previous, dump.items)) return dump.items;
       previous = dump.items;
     }

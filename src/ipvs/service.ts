@@ -1,4 +1,5 @@
 /** Virtual services: what clients connect to. */
+import { isIPv4 } from 'node:net';
 import { IpvsError } from '../errors.ts';
 import type { UnknownAttribute } from '../netlink/fields.ts';
 import {
@@ -73,15 +74,15 @@ export const DEFAULT_SCHEDULER = 'wlc';
 const DEFAULT_PERSISTENCE_SECONDS = 300;
 
 /** IP_VS_SVC_F_SCHED1 to 3 by name; the names of sh and mh are those of linux/ip_vs.h and ip_vs_mh.c. */
-const flagNames: Readonly<Record<string, readonly string[]>> = {
-  sh: ['sh-fallback', 'sh-port', 'flag-3'],
-  mh: ['mh-fallback', 'mh-port', 'flag-3'],
-};
+const flagNames: ReadonlyMap<string, readonly string[]> = new Map([
+  ['sh', ['sh-fallback', 'sh-port', 'flag-3']],
+  ['mh', ['mh-fallback', 'mh-port', 'flag-3']],
+]);
 const plainFlagNames = ['flag-1', 'flag-2', 'flag-3'];
 
 /** The names of the scheduler's three flags, in the order of their bits. */
 export function schedulerFlagNames(scheduler: string): readonly string[] {
-  return flagNames[scheduler] ?? plainFlagNames;
+  return flagNames.get(scheduler) ?? plainFlagNames;
 }
 
 /**
@@ -164,7 +165,8 @@ function normalizePersistence(input: PersistenceInput | null, family: Family): P
       'timeoutSeconds',
     ]),
     netmask: normalizeNetmask(input.netmask, family),
-    engine: input.engine ? oneOf(input.engine, ['sip'], 'INVALID_PERSISTENCE', ['persistence', 'engine']) : null,
+    engine:
+      input.engine == null ? null : oneOf(input.engine, ['sip'], 'INVALID_PERSISTENCE', ['persistence', 'engine']),
   };
 }
 
@@ -172,10 +174,7 @@ function normalizeNetmask(netmask: unknown, family: Family): number | string {
   const bits = family === 'inet' ? 32 : 128;
   if (netmask === undefined) return bits;
   if (typeof netmask === 'number' && Number.isInteger(netmask) && netmask >= 1 && netmask <= bits) return netmask;
-  if (typeof netmask === 'string' && family === 'inet' && /^\d+\.\d+\.\d+\.\d+$/.test(netmask)) {
-    const mask = at(['persistence', 'netmask'], () => parseIp(netmask));
-    return netmaskOf(mask.bytes);
-  }
+  if (typeof netmask === 'string' && family === 'inet' && isIPv4(netmask)) return netmaskOf(parseIp(netmask).bytes);
   throw new IpvsError('INVALID_NETMASK', {
     detail: quote(netmask),
     path: ['persistence', 'netmask'],

@@ -32,6 +32,8 @@ import {
   parseDestinationAddress,
   parseIp,
   parseServiceAddress,
+  protocolNumber,
+  protocolOf,
   type ServiceAddress,
 } from './address.ts';
 import {
@@ -69,8 +71,6 @@ const command = {
 
 const AF_INET = 2;
 const AF_INET6 = 10;
-const protocolNumbers: Readonly<Record<string, number>> = { tcp: 6, udp: 17, sctp: 132 };
-const protocolNames = new Map(Object.entries(protocolNumbers).map(([name, number]) => [number, name]));
 
 /** IP_VS_SVC_F_*; HASHED (2) is the kernel's own. */
 const flag = { PERSISTENT: 0x1, ONEPACKET: 0x4, SCHED1: 0x8 } as const;
@@ -233,7 +233,7 @@ function serviceIdOf(address: ServiceAddress): Values<typeof serviceFields> {
   if ('fwmark' in address) return { family, fwmark: address.fwmark };
   return {
     family,
-    protocol: protocolNumbers[address.protocol] ?? Number(address.protocol.slice('ip-'.length)),
+    protocol: protocolNumber(address.protocol),
     address: paddedAddress(address.ip),
     port: address.port,
   };
@@ -356,7 +356,7 @@ function serviceAddressOf(family: Family, values: Values<typeof serviceFields>):
   const { protocol, address, port } = required(values, ['protocol', 'address', 'port']);
   return {
     family,
-    protocol: (protocolNames.get(protocol) ?? `ip-${protocol}`) as 'tcp',
+    protocol: protocolOf(protocol),
     ip: ipText(family, address),
     port,
   };

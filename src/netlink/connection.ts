@@ -31,6 +31,13 @@ const SO_RCVBUF = 8;
 const BYTES_PER_ANSWER = 1024;
 /** More per send costs page faults and gains nothing (measured: 64 to 256 is best). */
 const REQUESTS_PER_SEND = 256;
+/**
+ * The kernel builds pieces of a dump up to one of these sizes (NLMSG_GOODSIZE with pages of 4 KiB, and
+ * of more; SKB_WITH_OVERHEAD of 32 KiB) or of the largest read. One that ends less than an object
+ * below such a size may be full, and more may have been to come.
+ */
+const FULL_PIECE_BYTES = [3776, 7872, 32_448];
+const LARGEST_OBJECT_BYTES = 512;
 /** The event loop gets its turn at least this often. */
 const BUSY_MS = 5;
 /** A reply that was cut off says how long it was, so one more try is enough; a second is courtesy. */
@@ -124,13 +131,13 @@ export class NetlinkConnection {
 
   /**
    * Everything that a dump request returns, and in how many pieces the kernel delivered the objects:
-   * one piece is one consistent view, several are not. Throws REPLY_LOST, REPLY_MALFORMED; a refusal is
+   * one piece that is not full is one consistent view, several are not. Throws REPLY_LOST, REPLY_MALFORMED; a refusal is
    * returned as `errno`.
    */
   async dump<T>(
     request: Request,
     read: (message: Message) => T,
-  ): Promise<{ errno: number; items: T[]; pieces: number; interrupted: boolean }> {
+  ): Promise<{ errno: number; items: T[]; pieces: number; full: boolean; interrupted: boolean }> {
     for (let attempt = 1; attempt <= DUMP_TRIES; attempt++) {
       const result = await this.#dumpOnce(request, read);
       if (result !== 'again') return result;
@@ -148,6 +155,7 @@ export class NetlinkConnection {
     let again = false;
     let interrupted = false;
     let pieces = 0;
+    let full = false;
     for (;;) {
       await this.#yield();
       const datagram = this.#receive();
@@ -166,12 +174,14 @@ export class NetlinkConnection {
           if (again) return 'again';
           const done = message.type === messageType.DONE;
           const error = done ? readDone(message) : readAcknowledgement(message).errno;
-          return { errno: error, items, pieces, interrupted };
+          return { errno: error, items, pieces, full, interrupted };
         }
         if (message.type <= messageType.OVERRUN || again) continue;
         items.push(read(message));
-        if (newPiece) pieces++;
+        if (!newPiece) continue;
         newPiece = false;
+        pieces++;
+        full ||= this.#mayBeFull(datagram.length);
       }
     }
   }
@@ -230,6 +240,12 @@ export class NetlinkConnection {
     this.#unfinished = !complete;
     const silent: Outcome = complete ? { errno: 0, text: undefined } : 'unknown';
     for (let i = first; i < last; i++) outcomes.push(answers.get((base + i - first) >>> 0) ?? silent);
+  }
+
+  #mayBeFull(pieceBytes: number): boolean {
+    return [...FULL_PIECE_BYTES, this.#buffer.length].some(
+      (size) => pieceBytes <= size && pieceBytes > size - LARGEST_OBJECT_BYTES,
+    );
   }
 
   /** Clears the writer and what an earlier conversation left unread; returns the next sequence number. */

@@ -81,11 +81,12 @@ const NLMSGERR_ATTR_MSG = 1;
 export function readAcknowledgement(message: Message): Acknowledgement {
   const { view, start, end, flags } = message;
   if (end - start < 4 + HEADER_BYTES) throw malformed(start, 'the acknowledgement is cut off');
-  const errno = -view.getInt32(start, hostIsLittleEndian);
-  if (errno < 0) throw malformed(start, `an acknowledgement of ${-errno}`);
+  const errno = errnoAt(view, start);
   let text: string | undefined;
   if (flags & messageFlag.ACK_TLVS) {
     const request = flags & messageFlag.CAPPED ? HEADER_BYTES : view.getUint32(start + 4, hostIsLittleEndian);
+    if (request < HEADER_BYTES || request > end - start - 4)
+      throw malformed(start + 4, 'the request in it does not fit');
     const attributes = new Reader(view, start + 4 + align(request), end);
     while (attributes.next()) if (attributes.type === NLMSGERR_ATTR_MSG) text = attributes.string();
   }
@@ -95,5 +96,12 @@ export function readAcknowledgement(message: Message): Acknowledgement {
 /** Reads the errno that ends a dump (NLMSG_DONE): 0, or the positive errno that broke it off. */
 export function readDone({ view, start, end }: Message): number {
   if (end - start < 4) throw malformed(start, 'the end of the dump is cut off');
-  return -view.getInt32(start, hostIsLittleEndian);
+  return errnoAt(view, start);
+}
+
+/** The kernel writes errors as negative numbers; 0 is success. */
+function errnoAt(view: DataView, offset: number): number {
+  const error = view.getInt32(offset, hostIsLittleEndian);
+  if (error > 0) throw malformed(offset, `an error number of ${error}`);
+  return 0 - error;
 }

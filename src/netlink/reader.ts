@@ -14,7 +14,7 @@ import { IpvsError } from '../errors.ts';
 import { align, hostIsLittleEndian } from './align.ts';
 
 const NLA_TYPE_MASK = 0x3fff;
-const utf8 = new TextDecoder('utf-8', { fatal: true });
+const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
 export class Reader {
   /** Of the current attribute: type without flags, where its payload begins, and how long it is. */
@@ -86,7 +86,8 @@ export class Reader {
   /** A string with its terminating NUL, which must be there and be the only one. */
   string(): string {
     const bytes = new Uint8Array(this.#view.buffer, this.#view.byteOffset + this.start, this.length);
-    if (bytes.indexOf(0) !== this.length - 1) throw malformed(this.start, `attribute ${this.type} is not a string`);
+    if (this.length === 0 || bytes.indexOf(0) !== this.length - 1)
+      throw malformed(this.start, `attribute ${this.type} is not a string`);
     try {
       return utf8.decode(bytes.subarray(0, -1));
     } catch (cause) {

@@ -52,7 +52,10 @@ export class Writer {
     this.#view.setUint32(offset, value, hostIsLittleEndian);
   }
 
-  /** Attribute header (struct nlattr) and room for its payload; returns where the payload begins. */
+  /**
+   * Attribute header (struct nlattr) and room for its payload; returns where the payload begins. The
+   * buffer may be another one afterwards.
+   */
   #attribute(type: number, payloadBytes: number): number {
     const start = this.reserve(4 + payloadBytes);
     this.setU16(start, 4 + payloadBytes);
@@ -61,37 +64,45 @@ export class Writer {
   }
 
   u8(type: number, value: number): void {
-    this.#view.setUint8(this.#attribute(type, 1), value);
+    const at = this.#attribute(type, 1);
+    this.#view.setUint8(at, value);
   }
 
   u16(type: number, value: number): void {
-    this.#view.setUint16(this.#attribute(type, 2), value, hostIsLittleEndian);
+    const at = this.#attribute(type, 2);
+    this.#view.setUint16(at, value, hostIsLittleEndian);
   }
 
   u16be(type: number, value: number): void {
-    this.#view.setUint16(this.#attribute(type, 2), value, false);
+    const at = this.#attribute(type, 2);
+    this.#view.setUint16(at, value, false);
   }
 
   u32(type: number, value: number): void {
-    this.#view.setUint32(this.#attribute(type, 4), value, hostIsLittleEndian);
+    const at = this.#attribute(type, 4);
+    this.#view.setUint32(at, value, hostIsLittleEndian);
   }
 
   u32be(type: number, value: number): void {
-    this.#view.setUint32(this.#attribute(type, 4), value, false);
+    const at = this.#attribute(type, 4);
+    this.#view.setUint32(at, value, false);
   }
 
   u64(type: number, value: bigint): void {
-    this.#view.setBigUint64(this.#attribute(type, 8), value, hostIsLittleEndian);
+    const at = this.#attribute(type, 8);
+    this.#view.setBigUint64(at, value, hostIsLittleEndian);
   }
 
   binary(type: number, value: Uint8Array): void {
-    this.bytes.set(value, this.#attribute(type, value.length));
+    const at = this.#attribute(type, value.length);
+    this.bytes.set(value, at);
   }
 
   /** NUL-terminated, as nla_strscpy() expects it. */
   string(type: number, value: string): void {
     const text = utf8.encode(value);
-    this.bytes.set(text, this.#attribute(type, text.length + 1));
+    const at = this.#attribute(type, text.length + 1);
+    this.bytes.set(text, at);
   }
 
   nested(type: number, content: () => void): void {

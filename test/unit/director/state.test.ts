@@ -251,8 +251,8 @@ services:
       services: { services: [busy] },
     });
     expect(changes.map(({ effects }) => effects)).toEqual([
-      ['packets of its 3 connections are dropped'],
-      ['packets of its 3 connections are dropped'],
+      ['cuts 2 active connections', '1 inactive connections (finishing, or UDP) lose their packets'],
+      ['cuts 2 active connections', '1 inactive connections (finishing, or UDP) lose their packets'],
     ]);
   });
 });
