@@ -66,27 +66,25 @@ int IntegerOf(const Napi::Value& value) {
   return value.IsNumber() ? value.As<Napi::Number>().Int32Value() : -1;
 }
 
-std::string PathOf(const Napi::Value& value) {
-  return value.IsString() ? value.As<Napi::String>().Utf8Value() : std::string();
-}
-
 Napi::Value Result(const Napi::CallbackInfo& info, long value) {
   return Napi::Number::New(info.Env(), static_cast<double>(value));
 }
 
 // openNetlink(protocol, namespacePath, receiveBufferBytes, sendBufferBytes)
 Napi::Value OpenNetlink(const Napi::CallbackInfo& info) {
+  if (!info[1].IsString()) return Result(info, -EINVAL);
   int protocol = IntegerOf(info[0]);
   int receive_bytes = IntegerOf(info[2]);
   int send_bytes = IntegerOf(info[3]);
-  int fd = InNamespace(PathOf(info[1]),
+  int fd = InNamespace(info[1].As<Napi::String>(),
                        [&] { return OpenNetlinkSocket(protocol, receive_bytes, send_bytes); });
   return Result(info, EnvironmentOf(info).Adopt(fd));
 }
 
 // openDatagram(namespacePath)
 Napi::Value OpenDatagram(const Napi::CallbackInfo& info) {
-  int fd = InNamespace(PathOf(info[0]), OpenDatagramSocket);
+  if (!info[0].IsString()) return Result(info, -EINVAL);
+  int fd = InNamespace(info[0].As<Napi::String>(), OpenDatagramSocket);
   return Result(info, EnvironmentOf(info).Adopt(fd));
 }
 

@@ -215,5 +215,5 @@ export const errno = {
 
 /** Some numbers have two names: those above are the kernel's. */
 const errnoNames: ReadonlyMap<number, string> = new Map(
-  Object.entries({ ...constants.errno, ...errno }).map(([name, number]) => [number, name]),
+  [...Object.entries(constants.errno), ...Object.entries(errno)].map(([name, number]) => [number, name]),
 );

@@ -66,12 +66,15 @@ function withoutDots(text: string): string {
 /** 4 or 16 bytes in network order. */
 export function ipOf(bytes: Uint8Array): IpAddress {
   if (bytes.length === 4) return { family: 'inet', text: bytes.join('.'), bytes };
-  return { family: 'inet6', text: new ipaddr.IPv6([...bytes]).toRFC5952String(), bytes };
+  const address = new ipaddr.IPv6([...bytes]);
+  // RFC 5952, section 5: an IPv4 address inside of it stays readable.
+  const text = address.isIPv4MappedAddress() ? `::ffff:${bytes.slice(12).join('.')}` : address.toRFC5952String();
+  return { family: 'inet6', text, bytes };
 }
 
 /** Accepts text or the parsed object; throws INVALID_ADDRESS, INVALID_PROTOCOL, INVALID_PORT, INVALID_FWMARK. */
 export function parseServiceAddress(input: string | ServiceAddress): ServiceAddress {
-  if (typeof input !== 'string') return parseServiceAddress(formatServiceAddress(asObject(input)));
+  if (typeof input !== 'string') return sameFamily(input, parseServiceAddress(formatServiceAddress(asObject(input))));
   const mark = /^fwmark:(.*?)(?:\/(inet6?))?$/s.exec(input);
   if (mark) return { fwmark: parseMark(mark[1] as string), family: (mark[2] ?? 'inet') as Family };
   const parts = /^([a-z0-9-]+):\/\/(.*)$/s.exec(input);
@@ -100,7 +103,8 @@ export function serviceKey(input: string | ServiceAddress): string {
 
 /** The port is `defaultPort` where the text has none. Throws INVALID_ADDRESS, INVALID_PORT. */
 export function parseDestinationAddress(input: string | DestinationAddress, defaultPort?: number): DestinationAddress {
-  if (typeof input !== 'string') return parseDestinationAddress(formatDestinationAddress(asObject(input)));
+  if (typeof input !== 'string')
+    return sameFamily(input, parseDestinationAddress(formatDestinationAddress(asObject(input))));
   const { ip, family, port = defaultPort } = parseEndpoint(input);
   if (port === undefined) throw new IpvsError('INVALID_PORT', { detail: `${quote(input)} has none` });
   return { family, ip, port };
@@ -156,6 +160,11 @@ function parseEndpoint(text: string): { ip: string; family: Family; port: number
 function asObject<T extends object>(input: T): T {
   if (typeof input === 'object' && input !== null) return input;
   throw new IpvsError('INVALID_ADDRESS', { detail: quote(input) });
+}
+
+function sameFamily<T extends { readonly family: Family }>(input: { readonly family: Family }, parsed: T): T {
+  if (input.family === parsed.family) return parsed;
+  throw new IpvsError('INVALID_ADDRESS', { detail: `family ${quote(input.family)} is not that of the address` });
 }
 
 function pick({ text, family }: IpAddress): { ip: string; family: Family } {

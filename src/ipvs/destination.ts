@@ -72,6 +72,9 @@ export const forwardMethods = ['masquerade', 'direct', 'tunnel', 'local', 'bypas
 export const tunnelTypes = ['ipip', 'gue', 'gre'] as const;
 export const tunnelChecksums = ['nocsum', 'csum', 'remcsum'] as const;
 
+/** What an edit can change. */
+export const destinationSettings: readonly string[] = ['forward', 'weight', 'upperThreshold', 'lowerThreshold'];
+
 const MOST_WEIGHT = 0x7fff_ffff;
 
 /**
@@ -79,7 +82,7 @@ const MOST_WEIGHT = 0x7fff_ffff;
  * Throws an error of kind `input` whose `path` names the field.
  */
 export function normalizeDestination(input: DestinationInput, service: string): Destination {
-  refuseUnknownKeys(input, 'destination', ['address', 'forward', 'weight', 'upperThreshold', 'lowerThreshold']);
+  refuseUnknownKeys(input, 'destination', ['address', ...destinationSettings]);
   const of = parseServiceAddress(service);
   const servicePort = 'port' in of ? of.port : 0;
   const address = at(['address'], () => parseDestinationAddress(input.address, servicePort));

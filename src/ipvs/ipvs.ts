@@ -3,15 +3,22 @@ import { existsSync } from 'node:fs';
 import { IpvsError } from '../errors.ts';
 import { native } from '../native.ts';
 import type { DestinationAddress, ServiceAddress } from './address.ts';
-import { serviceKey } from './address.ts';
+import { quote, serviceKey } from './address.ts';
 import type { Backend, ReadOptions } from './backend.ts';
 import { refuseUnknownKeys } from './check.ts';
-import { type DestinationInput, type DestinationState, destinationKey, normalizeDestination } from './destination.ts';
+import {
+  type DestinationInput,
+  type DestinationState,
+  destinationKey,
+  destinationSettings,
+  normalizeDestination,
+} from './destination.ts';
 import { namespacePath } from './namespace.ts';
 import { NetlinkBackend } from './netlink-backend.ts';
 import { describe, type Operation, type OperationResult } from './operation.ts';
 import {
   normalizeService,
+  serviceSettings,
   type VirtualServiceInput,
   type VirtualServiceState,
   type VirtualServiceWithDestinations,
@@ -104,6 +111,7 @@ export class Ipvs implements AsyncDisposable {
   /** Changes what is given and keeps the rest, connections and counters included. */
   async editService(address: ServiceText, changes: Omit<VirtualServiceInput, 'address'>): Promise<void> {
     const key = serviceKey(address);
+    refuseUnknownKeys(changes, 'change of a service', serviceSettings);
     await this.#exclusive(async () => {
       const service = await this.#existing(key);
       await this.#executeOne({ type: 'service.edit', service: normalizeService(editedService(service, changes)) });
@@ -128,6 +136,7 @@ export class Ipvs implements AsyncDisposable {
   ): Promise<void> {
     const key = serviceKey(service);
     const wanted = destinationKey(address, key);
+    refuseUnknownKeys(changes, 'change of a destination', destinationSettings);
     await this.#exclusive(async () => {
       await this.#existing(key);
       const destination = (await this.#backend.destinations(key, {})).find((d) => d.address === wanted);
@@ -160,6 +169,7 @@ export class Ipvs implements AsyncDisposable {
    * the rest. Operations are checked and made canonical first; if one is invalid, nothing is done.
    */
   async execute(operations: readonly Operation[]): Promise<OperationResult[]> {
+    if (!Array.isArray(operations)) throw new IpvsError('INVALID_OPTION', { detail: 'the operations are a list' });
     const normalized = operations.map(normalizeOperation);
     return this.#exclusive(async () => {
       const results = await this.#backend.execute(normalized);
@@ -237,6 +247,9 @@ function given<T extends object>(changes: T): T {
 }
 
 function normalizeOperation(operation: Operation): Operation {
+  if (typeof operation !== 'object' || operation === null) {
+    throw new IpvsError('INVALID_OPTION', { detail: `${quote(operation)} is no operation` });
+  }
   const { type } = operation;
   switch (type) {
     case 'flush':
@@ -256,6 +269,6 @@ function normalizeOperation(operation: Operation): Operation {
       return { type, service, destination: destinationKey(operation.destination, service) };
     }
     default:
-      throw new IpvsError('INVALID_OPTION', { detail: `there is no operation "${String(type satisfies never)}"` });
+      throw new IpvsError('INVALID_OPTION', { detail: `there is no operation ${quote(type satisfies never)}` });
   }
 }

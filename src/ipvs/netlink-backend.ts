@@ -1,5 +1,5 @@
 /** The backend on generic netlink, the complete one of the kernel's two interfaces. */
-import { errno, IpvsError } from '../errors.ts';
+import { type ErrorDetails, errno, IpvsError } from '../errors.ts';
 import type { Native } from '../native.ts';
 import { NetlinkConnection, type Outcome, type Request } from '../netlink/connection.ts';
 import { NETLINK_GENERIC, resolveFamily } from '../netlink/generic.ts';
@@ -88,6 +88,7 @@ export class NetlinkBackend implements Backend {
   }
 
   async execute(operations: readonly Operation[]): Promise<OperationResult[]> {
+    if (operations.length === 0) return []; // asking for the family would load the module
     const outcomes = await this.#withFamily(async (family) => {
       const outcomes = await this.#connection.pipeline(
         operations.map((operation) => operationRequest(family, operation)),
@@ -170,8 +171,17 @@ export class NetlinkBackend implements Backend {
     if (outcome !== 'unknown' && outcome.errno === 0) return undefined;
     const { verb, subject } = describe(operation);
     const about = { operation: verb, subject };
-    if (outcome === 'unknown') return (await this.#holds(operation)) ? undefined : new IpvsError('REPLY_LOST', about);
+    if (outcome === 'unknown') return this.#settle(operation, about);
     return this.#explain(operation, outcome).with(about);
+  }
+
+  /** The answer was lost: what the table shows decides. */
+  async #settle(operation: Operation, about: ErrorDetails): Promise<IpvsError | undefined> {
+    try {
+      return (await this.#holds(operation)) ? undefined : new IpvsError('REPLY_LOST', about);
+    } catch (cause) {
+      return new IpvsError('REPLY_LOST', { ...about, detail: 'nor can it be read', cause });
+    }
   }
 
   /** What a refusal of this operation means: the order of checks is that of ip_vs_ctl.c. */
@@ -185,7 +195,7 @@ export class NetlinkBackend implements Backend {
       if (operation.type === 'service.add' || operation.type === 'service.edit') {
         const { scheduler, persistence } = operation.service;
         const engine = persistence?.engine;
-        if (engine && this.#hasScheduler(scheduler)) {
+        if (engine && this.#lacks(scheduler) === false) {
           const hint = `the engine is the module ip_vs_pe_${engine}: is it there for this kernel?`;
           return new IpvsError('ENGINE_NOT_FOUND', { detail: `"${engine}"`, errno: code, hint });
         }
@@ -199,9 +209,11 @@ export class NetlinkBackend implements Backend {
     return refusal(outcome);
   }
 
-  #hasScheduler(name: string): boolean {
-    const { outcome } = this.#connection.request(probeSchedulerRequest(this.#familyId(), name), () => undefined);
-    return outcome.errno !== errno.ENOENT;
+  /** Whether the kernel lacks a scheduler; undefined where that cannot be found out. */
+  #lacks(scheduler: string): boolean | undefined {
+    const { outcome } = this.#connection.request(probeSchedulerRequest(this.#familyId(), scheduler), () => undefined);
+    if (outcome.errno === errno.ENOENT) return true;
+    return outcome.errno === errno.EINVAL ? false : undefined; // EAFNOSUPPORT where IPv6 is off
   }
 
   /** Whether the table is as the operation would have left it. */

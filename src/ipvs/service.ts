@@ -70,6 +70,9 @@ export interface VirtualServiceWithDestinations extends VirtualServiceState {
   readonly destinations: readonly DestinationState[];
 }
 
+/** What an edit can change. */
+export const serviceSettings: readonly string[] = ['scheduler', 'schedulerFlags', 'persistence', 'onePacket'];
+
 export const DEFAULT_SCHEDULER = 'wlc';
 const DEFAULT_PERSISTENCE_SECONDS = 300;
 
@@ -90,7 +93,7 @@ export function schedulerFlagNames(scheduler: string): readonly string[] {
  * Throws an error of kind `input` whose `path` names the field.
  */
 export function normalizeService(input: VirtualServiceInput): VirtualService {
-  refuseUnknownKeys(input, 'service', ['address', 'scheduler', 'schedulerFlags', 'persistence', 'onePacket']);
+  refuseUnknownKeys(input, 'service', ['address', ...serviceSettings]);
   const address = at(['address'], () => parseServiceAddress(input.address));
   const protocol = 'fwmark' in address ? undefined : address.protocol;
   if (protocol?.startsWith('ip-'))

@@ -12,6 +12,7 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import { errno, IpvsError } from '../errors.ts';
 import type { Native } from '../native.ts';
+import { hostIsLittleEndian } from './align.ts';
 import {
   type Acknowledgement,
   type Message,
@@ -83,7 +84,7 @@ export class NetlinkConnection {
     this.#buffer = new Uint8Array(readBytes);
     const size = new Uint8Array(4);
     native.getOption(fd, SOL_SOCKET, SO_RCVBUF, size);
-    const answers = Math.floor(new DataView(size.buffer).getUint32(0, true) / BYTES_PER_ANSWER);
+    const answers = Math.floor(new DataView(size.buffer).getUint32(0, hostIsLittleEndian) / BYTES_PER_ANSWER);
     this.#requestsPerSend = Math.max(1, Math.min(REQUESTS_PER_SEND, answers - 1));
   }
 

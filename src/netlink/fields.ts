@@ -43,7 +43,13 @@ export const string: FieldType<string> = { write: (w, n, v) => w.string(n, v), r
 
 /** Exactly `length` bytes. */
 export function bytes(length: number): FieldType<Uint8Array> {
-  return { write: (w, n, v) => w.binary(n, v), read: (r) => r.binary(length) };
+  return {
+    write(writer, number, value) {
+      if (value.length !== length) throw new RangeError(`${value.length} bytes instead of ${length}`);
+      writer.binary(number, value);
+    },
+    read: (reader) => reader.binary(length),
+  };
 }
 
 /** A table inside a table. */

@@ -2,6 +2,8 @@
 import { align, hostIsLittleEndian } from './align.ts';
 
 const NLA_F_NESTED = 0x8000;
+/** The length, header included, has 16 bits. */
+const MOST_PAYLOAD_BYTES = 0xffff - 4;
 const utf8 = new TextEncoder();
 
 export class Writer {
@@ -57,6 +59,7 @@ export class Writer {
    * buffer may be another one afterwards.
    */
   #attribute(type: number, payloadBytes: number): number {
+    if (payloadBytes > MOST_PAYLOAD_BYTES) throw new RangeError(`an attribute of ${payloadBytes} bytes`);
     const start = this.reserve(4 + payloadBytes);
     this.setU16(start, 4 + payloadBytes);
     this.setU16(start + 2, type);
@@ -109,6 +112,8 @@ export class Writer {
     const start = this.length;
     this.#attribute(type | NLA_F_NESTED, 0);
     content();
-    this.setU16(start, this.length - start);
+    const length = this.length - start;
+    if (length > MOST_PAYLOAD_BYTES) throw new RangeError(`an attribute of ${length} bytes`);
+    this.setU16(start, length);
   }
 }
