@@ -63,6 +63,11 @@ function withoutDots(text: string): string {
   });
 }
 
+/** Whether it is an address that one host can have, as far as the address itself says. */
+export function isUnicast(ip: string): boolean {
+  return !['unspecified', 'multicast', 'broadcast', 'linkLocal'].includes(ipaddr.parse(ip).range());
+}
+
 /** 4 or 16 bytes in network order. */
 export function ipOf(bytes: Uint8Array): IpAddress {
   if (bytes.length === 4) return { family: 'inet', text: bytes.join('.'), bytes };

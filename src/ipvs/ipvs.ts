@@ -1,6 +1,6 @@
 /** The Node API: one class, one verb for each noun and action; everything else is data. */
 import { existsSync } from 'node:fs';
-import { IpvsError } from '../errors.ts';
+import { type ErrorDetails, IpvsError } from '../errors.ts';
 import { native } from '../native.ts';
 import type { DestinationAddress, ServiceAddress } from './address.ts';
 import { quote, serviceKey } from './address.ts';
@@ -113,7 +113,7 @@ export class Ipvs implements AsyncDisposable {
     const key = serviceKey(address);
     refuseUnknownKeys(changes, 'change of a service', serviceSettings);
     await this.#exclusive(async () => {
-      const service = await this.#existing(key);
+      const service = await this.#existing(key, { operation: 'edit service', subject: key });
       await this.#executeOne({ type: 'service.edit', service: normalizeService(editedService(service, changes)) });
     });
   }
@@ -138,10 +138,11 @@ export class Ipvs implements AsyncDisposable {
     const wanted = destinationKey(address, key);
     refuseUnknownKeys(changes, 'change of a destination', destinationSettings);
     await this.#exclusive(async () => {
-      await this.#existing(key);
+      const about = { operation: 'edit destination', subject: `${wanted} of ${key}` };
+      await this.#existing(key, about);
       const destination = (await this.#backend.destinations(key, {})).find((d) => d.address === wanted);
       if (destination === undefined) {
-        throw new IpvsError('DESTINATION_NOT_FOUND', { operation: 'edit destination', subject: `${wanted} of ${key}` });
+        throw new IpvsError('DESTINATION_NOT_FOUND', about);
       }
       const { forward, weight, upperThreshold, lowerThreshold } = destination;
       const edited = { forward, weight, upperThreshold, lowerThreshold, ...given(changes), address: wanted };
@@ -204,9 +205,9 @@ export class Ipvs implements AsyncDisposable {
     else this.#logger?.info({ operation: operation.type, subject }, `${verb} ${subject}`);
   }
 
-  async #existing(key: string): Promise<VirtualServiceState> {
+  async #existing(key: string, about: ErrorDetails): Promise<VirtualServiceState> {
     const service = await this.#backend.service(key, {});
-    if (service === undefined) throw new IpvsError('SERVICE_NOT_FOUND', { subject: key });
+    if (service === undefined) throw new IpvsError('SERVICE_NOT_FOUND', about);
     return service;
   }
 

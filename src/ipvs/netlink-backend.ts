@@ -4,6 +4,7 @@ import type { Native } from '../native.ts';
 import { NetlinkConnection, type Outcome, type Request } from '../netlink/connection.ts';
 import { NETLINK_GENERIC, resolveFamily } from '../netlink/generic.ts';
 import type { Acknowledgement, Message } from '../netlink/message.ts';
+import { isUnicast, parseDestinationAddress, parseServiceAddress } from './address.ts';
 import type { Backend, ReadOptions } from './backend.ts';
 import { type DestinationState, sameDestination } from './destination.ts';
 import { describe, type Operation, type OperationResult } from './operation.ts';
@@ -203,9 +204,15 @@ export class NetlinkBackend implements Backend {
         return new IpvsError('SCHEDULER_NOT_FOUND', { detail: `"${scheduler}"`, errno: code, hint });
       }
     }
-    // What else EINVAL could mean for a new destination was checked at the door.
-    if (code === errno.EINVAL && operation.type === 'destination.add')
-      return new IpvsError('ADDRESS_NOT_USABLE', { errno: code });
+    // What else EINVAL could mean for a destination was checked at the door.
+    if (code === errno.EINVAL && (operation.type === 'destination.add' || operation.type === 'destination.edit')) {
+      const { address } = operation.destination;
+      if (isMixed(operation.service, address) && isUnicast(parseDestinationAddress(address).ip)) {
+        const hint = 'the kernel takes it by tunnel, and only while no sync daemon runs';
+        return new IpvsError('MIXED_FAMILIES', { errno: code, hint });
+      }
+      if (operation.type === 'destination.add') return new IpvsError('ADDRESS_NOT_USABLE', { errno: code });
+    }
     return refusal(outcome);
   }
 
@@ -257,4 +264,8 @@ function sameAddresses(
   b: readonly { readonly address: string }[],
 ): boolean {
   return a.length === b.length && a.every(({ address }, i) => address === b[i]?.address);
+}
+
+function isMixed(service: string, destination: string): boolean {
+  return parseServiceAddress(service).family !== parseDestinationAddress(destination).family;
 }

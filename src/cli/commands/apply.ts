@@ -35,7 +35,9 @@ export function builder(yargs: Argv): Argv {
 }
 
 export async function handler(options: ApplyOptions): Promise<number> {
-  const desired = parseState(read(options.file), options.file === '-' ? 'stdin' : options.file);
+  // yargs makes an empty text of the positional "-".
+  const standardInput = options.file === '' && process.argv.includes('-');
+  const desired = standardInput ? parseState(read(0, 'stdin'), 'stdin') : parseState(read(options.file), options.file);
   return withIpvs(options, async (ipvs) => {
     const planned = plan(desired, await currentState(ipvs));
     if (planned.changes.length === 0) {
@@ -56,13 +58,13 @@ export async function handler(options: ApplyOptions): Promise<number> {
   });
 }
 
-function read(file: string): string {
+function read(source: string | 0, name: string = String(source)): string {
   try {
-    return readFileSync(file === '-' ? 0 : file, 'utf8');
+    return readFileSync(source, 'utf8');
   } catch (cause) {
     const { errno } = cause as NodeJS.ErrnoException;
     throw new IpvsError('FILE_UNREADABLE', {
-      subject: file,
+      subject: name,
       ...(errno !== undefined && { errno: Math.abs(errno) }),
       cause,
     });
