@@ -1,10 +1,19 @@
 /** Says at once, and once, why the kernel tests cannot run here. */
 import { existsSync } from 'node:fs';
+import type { TestProject } from 'vitest/node';
 import { NetlinkBackend } from '../../src/ipvs/netlink-backend.ts';
 import { native } from '../../src/native.ts';
 
-export default async function setup(): Promise<void> {
+declare module 'vitest' {
+  interface ProvidedContext {
+    /** Whether the tests made the kernel load ip_vs, so that it is theirs to unload. */
+    ipvsLoadedByTests: boolean;
+  }
+}
+
+export default async function setup(project: TestProject): Promise<void> {
   if (process.getuid?.() !== 0) throw new Error('the kernel tests need root: run "scripts/bed -- npm run test:kernel"');
+  project.provide('ipvsLoadedByTests', !existsSync('/proc/net/ip_vs'));
   const backend = new NetlinkBackend({ native: native(), namespacePath: '' });
   try {
     await backend.info(); // makes the kernel load ip_vs

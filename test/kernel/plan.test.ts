@@ -1,0 +1,228 @@
+/** From a description to the kernel: parse, read, plan, apply. */
+import { beforeEach, describe, expect, it } from 'vitest';
+import { apply, parseState, plan, readState } from '../../src/director/director.ts';
+import type { ApplyResult } from '../../src/plan/plan.ts';
+import { configured, kernelTable } from '../helpers/kernel-table.ts';
+
+const table = kernelTable('plan');
+
+const web = 'tcp://192.0.2.1:80';
+
+async function planned(text: string) {
+  return plan(parseState(text), await readState(table.ipvs));
+}
+
+async function applied(text: string): Promise<ApplyResult> {
+  return apply(table.ipvs, await planned(text));
+}
+
+function steps(changes: readonly { readonly verb: string; readonly subject: string }[]): string[] {
+  return changes.map(({ verb, subject }) => `${verb} ${subject}`);
+}
+
+async function addresses(service: string): Promise<string[]> {
+  return (await table.ipvs.destinations(service)).map(({ address }) => address);
+}
+
+const everything = `
+defaults: { scheduler: wrr, forward: masquerade }
+services:
+  - name: web
+    address: [tcp://192.0.2.1:80, "tcp://[2001:db8::1]:80"]
+    destinations:
+      - { address: 10.0.0.1, weight: 3 }
+      - { address: 10.0.0.2:8080, weight: 0, upperThreshold: 100, lowerThreshold: 50 }
+      - { address: "2001:db8::11" }
+  - name: calls
+    address: udp://192.0.2.1:5060
+    scheduler: sh
+    schedulerFlags: [sh-port]
+    persistence: { timeout: 15m, netmask: 24, engine: sip }
+    onePacket: true
+    forward: direct
+    destinations: [{ address: 10.0.0.1 }, { address: 10.0.0.2 }]
+  - name: mark
+    address: [fwmark:7, fwmark:7/inet6]
+    scheduler: mh
+    schedulerFlags: [mh-fallback]
+    forward: { tunnel: gue, port: 6080, checksum: csum }
+    destinations: [{ address: 10.0.0.1 }, { address: "2001:db8::11" }]
+`;
+
+describe('a description of everything', () => {
+  it('becomes the table of the kernel, in the order of the file', async () => {
+    const result = await applied(everything);
+    expect(result.failed).toEqual([]);
+    expect(result.skipped).toEqual([]);
+    expect(result.done).toHaveLength(5 + 9);
+
+    const expected = parseState(everything).services.map(({ service, destinations }) => ({ ...service, destinations }));
+    expect(configured(await table.ipvs.snapshot())).toEqual(expected.sort((a, b) => (a.address < b.address ? -1 : 1)));
+  });
+
+  it('needs no second change', async () => {
+    await applied(everything);
+    const before = configured(await table.ipvs.snapshot());
+
+    expect(await planned(everything)).toEqual({ changes: [], unchanged: 5 + 9 });
+    await applied(everything);
+    expect(configured(await table.ipvs.snapshot())).toEqual(before);
+  });
+});
+
+describe('a description of a service that is there', () => {
+  beforeEach(async () => {
+    const { ipvs } = table;
+    await ipvs.addService({ address: web, scheduler: 'wlc' });
+    await ipvs.addDestination(web, { address: '10.0.0.1', weight: 1 });
+    await ipvs.addDestination(web, { address: '10.0.0.9', weight: 1 });
+    await ipvs.addService({ address: 'tcp://192.0.2.99:80' });
+    await ipvs.addDestination('tcp://192.0.2.99:80', { address: '10.0.0.1' });
+  });
+
+  const wanted = `
+services:
+  - address: tcp://192.0.2.1:80
+    scheduler: wrr
+    destinations: [{ address: 10.0.0.1, weight: 5 }, { address: 10.0.0.2 }]
+  - address: udp://192.0.2.1:53
+    destinations: [{ address: 10.0.0.1 }]
+`;
+
+  it('adds first, edits in place, and removes last', async () => {
+    const { changes } = await planned(wanted);
+    expect(steps(changes)).toEqual([
+      'add service udp://192.0.2.1:53',
+      'add destination 10.0.0.2:80 of tcp://192.0.2.1:80',
+      'add destination 10.0.0.1:53 of udp://192.0.2.1:53',
+      'edit service tcp://192.0.2.1:80',
+      'edit destination 10.0.0.1:80 of tcp://192.0.2.1:80',
+      'delete destination 10.0.0.9:80 of tcp://192.0.2.1:80',
+    ]);
+
+    const result = await applied(wanted);
+    expect(steps(result.done)).toEqual(steps(changes));
+    expect(await table.ipvs.service(web)).toMatchObject({
+      scheduler: 'wrr',
+      destinations: [
+        { address: '10.0.0.2:80', weight: 1 },
+        { address: '10.0.0.1:80', weight: 5 },
+      ],
+    });
+  });
+
+  it('leaves services alone that it does not name', async () => {
+    const before = await table.ipvs.service('tcp://192.0.2.99:80');
+    await applied(wanted);
+    expect(await table.ipvs.service('tcp://192.0.2.99:80')).toEqual(before);
+
+    await applied('services: []');
+    expect((await table.ipvs.snapshot()).services).toHaveLength(3);
+  });
+
+  it('edits without touching the order', async () => {
+    const before = await addresses(web);
+    await applied(`
+services:
+  - address: tcp://192.0.2.1:80
+    scheduler: sh
+    schedulerFlags: [sh-port]
+    persistence: { timeout: 60 }
+    destinations: [{ address: 10.0.0.1, weight: 5 }, { address: 10.0.0.9, weight: 0, upperThreshold: 7 }]
+`);
+    expect(await addresses(web)).toEqual(before);
+    expect(await table.ipvs.service(web)).toMatchObject({
+      scheduler: 'sh',
+      schedulerFlags: ['sh-port'],
+      persistence: { timeoutSeconds: 60 },
+      destinations: [
+        { address: '10.0.0.9:80', weight: 0, upperThreshold: 7 },
+        { address: '10.0.0.1:80', weight: 5 },
+      ],
+    });
+  });
+
+  it('removes nothing after a refusal: what was to replace it did not come', async () => {
+    const result = await applied(`
+services:
+  - address: tcp://192.0.2.1:80
+    destinations: [{ address: 224.0.0.1 }, { address: 10.0.0.2 }]
+`);
+    expect(result.failed.map(({ change, error }) => [steps([change]), error])).toMatchObject([
+      [['add destination 224.0.0.1:80 of tcp://192.0.2.1:80'], { code: 'ADDRESS_NOT_USABLE' }],
+    ]);
+    expect(steps(result.done)).toEqual(['add destination 10.0.0.2:80 of tcp://192.0.2.1:80']);
+    expect(steps(result.skipped)).toEqual([
+      'delete destination 10.0.0.9:80 of tcp://192.0.2.1:80',
+      'delete destination 10.0.0.1:80 of tcp://192.0.2.1:80',
+    ]);
+    expect(await addresses(web)).toEqual(['10.0.0.2:80', '10.0.0.9:80', '10.0.0.1:80']);
+  });
+
+  it('tries the rest of a phase after a refusal, and no later phase', async () => {
+    const result = await applied(`
+services:
+  - { address: "tcp://192.0.2.2:80", scheduler: fastest, destinations: [{ address: 10.0.0.1 }] }
+  - { address: "tcp://192.0.2.3:80", destinations: [{ address: 10.0.0.1 }] }
+`);
+    expect(steps(result.done)).toEqual(['add service tcp://192.0.2.3:80']);
+    expect(result.failed).toMatchObject([{ error: { code: 'SCHEDULER_NOT_FOUND' } }]);
+    expect(result.skipped).toHaveLength(2);
+  });
+
+  it('a plan that is out of date is refused where it does not fit', async () => {
+    const old = await planned(wanted);
+    await table.ipvs.removeDestination(web, '10.0.0.9');
+
+    const result = await apply(table.ipvs, old);
+
+    expect(result.done).toHaveLength(5);
+    expect(result.failed).toMatchObject([{ error: { code: 'DESTINATION_NOT_FOUND' } }]);
+  });
+});
+
+describe('what a change costs connections', () => {
+  const described = (service: string, settings: string, destinations: string) =>
+    `services: [{ address: "${service}", ${settings}, destinations: [${destinations}] }]`;
+
+  /** A service with one connection. The kernel remembers deleted destinations: every test has a port of its own. */
+  async function connected(port: number): Promise<string> {
+    const service = `udp://192.0.2.53:${port}`;
+    table.namespace.run('ip', ['address', 'replace', '192.0.2.53/32', 'dev', 'lo']);
+    await applied(described(service, 'scheduler: rr', '{ address: 127.0.0.53, weight: 1 }'));
+    table.namespace.run('bash', ['-c', `echo question > /dev/udp/192.0.2.53/${port}`]);
+    expect(await table.ipvs.destinations(service)).toMatchObject([{ inactiveConnections: 1 }]);
+    return service;
+  }
+
+  it('an edit of the service and of the destination: nothing, and the counters go on', async () => {
+    const service = await connected(53);
+    // The kernel publishes counters every two seconds.
+    await expect
+      .poll(async () => (await table.ipvs.service(service, { statistics: true })).statistics?.connections, {
+        timeout: 60_000,
+        interval: 200,
+      })
+      .toBe(1n);
+
+    await applied(
+      described(service, 'scheduler: wrr, persistence: { timeout: 60 }', '{ address: 127.0.0.53, weight: 9 }'),
+    );
+
+    expect(await table.ipvs.service(service, { statistics: true })).toMatchObject({
+      scheduler: 'wrr',
+      persistence: { timeoutSeconds: 60 },
+      statistics: { connections: 1n, packetsIn: 1n },
+      destinations: [{ weight: 9, inactiveConnections: 1, statistics: { connections: 1n, packetsIn: 1n } }],
+    });
+  });
+
+  it('a removal: the plan says how many lose their packets', async () => {
+    const service = await connected(54);
+    const { changes } = await planned(described(service, 'scheduler: rr', '{ address: 127.0.0.54 }'));
+    expect(changes.map(({ phase, effects }) => [phase, effects])).toEqual([
+      ['add-destination', []],
+      ['remove-destination', [expect.stringMatching(/^1 inactive connections?\b/)]],
+    ]);
+  });
+});
