@@ -35,6 +35,7 @@ export const errorTable = {
   INVALID_WEIGHT: { kind: 'input', message: 'invalid weight', hint: 'a weight is a whole number from 0 to 2147483647' },
   INVALID_THRESHOLD: { kind: 'input', message: 'invalid connection thresholds' },
   INVALID_FORWARD: { kind: 'input', message: 'invalid forwarding method' },
+  INVALID_SYNC: { kind: 'input', message: 'invalid sync daemon' },
   INVALID_OPTION: { kind: 'input', message: 'invalid option' },
   PORT_ZERO: {
     kind: 'input',
@@ -66,6 +67,13 @@ export const errorTable = {
     message: 'the kernel does not take this address for a destination',
     hint: 'it must be a unicast address; in a new network namespace "lo" must be up',
   },
+  SYNC_EXISTS: {
+    kind: 'kernel',
+    message: 'such a sync daemon runs already',
+    hint: 'one master and one backup run in a network namespace; stop it first',
+  },
+  SYNC_NOT_FOUND: { kind: 'kernel', message: 'no such sync daemon runs' },
+  INTERFACE_NOT_FOUND: { kind: 'kernel', message: 'there is no such network interface' },
   KERNEL_REFUSED: { kind: 'kernel', message: 'the kernel refused' },
   NAMESPACE_NOT_FOUND: {
     kind: 'transport',
@@ -79,6 +87,11 @@ export const errorTable = {
     hint: 'let the package run its install script, or run "npm run build:addon" in its folder',
   },
   SOCKET_FAILED: { kind: 'transport', message: 'the socket to the kernel failed' },
+  TRANSPORT_LACKS: {
+    kind: 'transport',
+    message: 'the socket options of IPVS cannot express this',
+    hint: 'use the transport netlink',
+  },
   REPLY_LOST: {
     kind: 'transport',
     message: "the kernel's answer was lost, and the table does not show the change",
@@ -204,10 +217,13 @@ export const errno = {
   EAGAIN: 11,
   ENOMEM: 12,
   EACCES: 13,
+  EFAULT: 14,
   EBUSY: 16,
   EEXIST: 17,
+  ENODEV: 19,
   EINVAL: 22,
   ERANGE: 34,
+  ENOPROTOOPT: 92,
   EOPNOTSUPP: 95,
   EAFNOSUPPORT: 97,
   ENOBUFS: 105,

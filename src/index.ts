@@ -44,6 +44,8 @@ export type {
 } from './ipvs/service.ts';
 export { normalizeService } from './ipvs/service.ts';
 export type { Statistics } from './ipvs/statistics.ts';
+export { normalizeSyncDaemon, type SyncDaemon, type SyncDaemonInput, type SyncState } from './ipvs/sync-daemon.ts';
+export { normalizeTimeouts, type Timeouts, type TimeoutsInput } from './ipvs/timeouts.ts';
 export type { Info } from './ipvs/wire.ts';
 export type { ApplyResult, Plan } from './plan/plan.ts';
 export type { Change, ChangeResult, Phase } from './plan/resource.ts';

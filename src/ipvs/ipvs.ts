@@ -23,6 +23,14 @@ import {
   type VirtualServiceState,
   type VirtualServiceWithDestinations,
 } from './service.ts';
+import {
+  normalizeSyncDaemon,
+  normalizeSyncState,
+  type SyncDaemon,
+  type SyncDaemonInput,
+  type SyncState,
+} from './sync-daemon.ts';
+import { normalizeTimeouts, type Timeouts, type TimeoutsInput } from './timeouts.ts';
 import type { Info } from './wire.ts';
 
 /** The part of pino that this package uses; any logger with these four will do. */
@@ -92,16 +100,17 @@ export class Ipvs implements AsyncDisposable {
 
   /** Services with their destinations. */
   snapshot(options: ReadOptions = {}): Promise<Snapshot> {
-    return this.#reading(async () => {
-      const services: VirtualServiceWithDestinations[] = [];
-      for (const service of await this.#backend.services(options)) {
-        const destinations = await this.#backend.destinations(service.address, options);
-        // The kernel answers alike for "no destinations" and "no such service (any more)".
-        if (destinations.length === 0 && !(await this.#backend.service(service.address, {}))) continue;
-        services.push({ ...service, destinations });
-      }
-      return { services };
-    });
+    return this.#reading(async () => ({ services: await this.#backend.snapshot(options) }));
+  }
+
+  /** How long idle connections stay. */
+  timeouts(): Promise<Timeouts> {
+    return this.#reading(() => this.#backend.timeouts());
+  }
+
+  /** Those that run: none, a master, a backup, or both. */
+  syncDaemons(): Promise<readonly SyncDaemon[]> {
+    return this.#reading(() => this.#backend.syncDaemons());
   }
 
   async addService(input: VirtualServiceInput): Promise<void> {
@@ -163,6 +172,26 @@ export class Ipvs implements AsyncDisposable {
   /** Removes every service, whoever made it. Connections stay until they time out. */
   async flush(): Promise<void> {
     await this.#one({ type: 'flush' });
+  }
+
+  /** Sets the counters of a service and its destinations to zero; without a service, all of them. */
+  async zero(service?: ServiceText): Promise<void> {
+    await this.#one(service === undefined ? { type: 'zero' } : { type: 'zero', service: serviceKey(service) });
+  }
+
+  /** What is not named stays. Connections take the new value with their next change of state. */
+  async setTimeouts(timeouts: TimeoutsInput): Promise<void> {
+    await this.#one({ type: 'timeouts.set', timeouts: normalizeTimeouts(timeouts) });
+  }
+
+  /** Throws SYNC_EXISTS, INTERFACE_NOT_FOUND; MIXED_FAMILIES while a destination is of another family than its service. */
+  async startSyncDaemon(daemon: SyncDaemonInput): Promise<void> {
+    await this.#one({ type: 'sync.start', daemon: normalizeSyncDaemon(daemon) });
+  }
+
+  /** Throws SYNC_NOT_FOUND. */
+  async stopSyncDaemon(state: SyncState): Promise<void> {
+    await this.#one({ type: 'sync.stop', state: normalizeSyncState(state) });
   }
 
   /**
@@ -269,6 +298,14 @@ function normalizeOperation(operation: Operation): Operation {
       const service = serviceKey(operation.service);
       return { type, service, destination: destinationKey(operation.destination, service) };
     }
+    case 'zero':
+      return operation.service === undefined ? { type } : { type, service: serviceKey(operation.service) };
+    case 'timeouts.set':
+      return { type, timeouts: normalizeTimeouts(operation.timeouts) };
+    case 'sync.start':
+      return { type, daemon: normalizeSyncDaemon(operation.daemon) };
+    case 'sync.stop':
+      return { type, state: normalizeSyncState(operation.state) };
     default:
       throw new IpvsError('INVALID_OPTION', { detail: `there is no operation ${quote(type satisfies never)}` });
   }

@@ -4,13 +4,16 @@ import type { Native } from '../native.ts';
 import { NetlinkConnection, type Outcome, type Request } from '../netlink/connection.ts';
 import { NETLINK_GENERIC, resolveFamily } from '../netlink/generic.ts';
 import type { Acknowledgement, Message } from '../netlink/message.ts';
-import { isUnicast, parseDestinationAddress, parseServiceAddress } from './address.ts';
 import type { Backend, ReadOptions } from './backend.ts';
 import { type DestinationState, sameDestination } from './destination.ts';
 import { describe, type Operation, type OperationResult } from './operation.ts';
-import { sameService, type VirtualServiceState } from './service.ts';
+import { refusal, refusalOf } from './refusal.ts';
+import { sameService, type VirtualServiceState, type VirtualServiceWithDestinations } from './service.ts';
+import type { SyncDaemon } from './sync-daemon.ts';
+import { type Timeouts, timeoutNames } from './timeouts.ts';
 import {
   destinationReader,
+  dumpDaemonsRequest,
   dumpDestinationsRequest,
   dumpServicesRequest,
   getServiceRequest,
@@ -19,8 +22,11 @@ import {
   infoRequest,
   operationRequest,
   probeSchedulerRequest,
+  readDaemon,
   readInfo,
+  readTimeouts,
   serviceReader,
+  timeoutsRequest,
 } from './wire.ts';
 
 /**
@@ -43,6 +49,7 @@ export interface NetlinkBackendOptions {
 }
 
 export class NetlinkBackend implements Backend {
+  readonly transport = 'netlink';
   readonly #connection: NetlinkConnection;
   readonly #destinations: NetlinkConnection;
   #family: number | undefined;
@@ -88,6 +95,29 @@ export class NetlinkBackend implements Backend {
     return this.#stableDump(this.#destinations, request, destinationReader(statistics, service), service);
   }
 
+  async snapshot(options: ReadOptions): Promise<VirtualServiceWithDestinations[]> {
+    const services: VirtualServiceWithDestinations[] = [];
+    for (const service of await this.services(options)) {
+      const destinations = await this.destinations(service.address, options);
+      // The kernel answers alike for "no destinations" and "no such service (any more)".
+      if (destinations.length === 0 && !(await this.service(service.address, {}))) continue;
+      services.push({ ...service, destinations });
+    }
+    return services;
+  }
+
+  async timeouts(): Promise<Timeouts> {
+    const { replies } = this.#request('read', 'timeouts', timeoutsRequest, readTimeouts);
+    return replies[0] ?? unreadable('timeouts');
+  }
+
+  async syncDaemons(): Promise<SyncDaemon[]> {
+    const { errno: code, items } = await this.#dump(this.#destinations, dumpDaemonsRequest, readDaemon);
+    if (code !== 0)
+      throw refusal({ errno: code, text: undefined }).with({ operation: 'read', subject: 'sync daemons' });
+    return items;
+  }
+
   async execute(operations: readonly Operation[]): Promise<OperationResult[]> {
     if (operations.length === 0) return []; // asking for the family would load the module
     const outcomes = await this.#withFamily(async (family) => {
@@ -120,16 +150,20 @@ export class NetlinkBackend implements Backend {
   ): Promise<T[]> {
     let previous: readonly T[] | undefined;
     for (let attempt = 1; attempt <= STABLE_TRIES; attempt++) {
-      const dump = await this.#withFamily(async (family) => {
-        const value = await connection.dump(request(family), read);
-        return { value, suspect: value.errno === errno.ENOENT };
-      });
+      const dump = await this.#dump(connection, request, read);
       if (dump.errno !== 0) throw refusal({ errno: dump.errno, text: undefined }).with({ operation: 'read', subject });
       if (dump.pieces <= 1 && !dump.full && !dump.interrupted) return dump.items;
       if (previous !== undefined && sameAddresses(previous, dump.items)) return dump.items;
       previous = dump.items;
     }
     throw new IpvsError('TABLE_CHANGING', { operation: 'read', subject });
+  }
+
+  #dump<T>(connection: NetlinkConnection, request: (family: number) => Request, read: (message: Message) => T) {
+    return this.#withFamily(async (family) => {
+      const value = await connection.dump(request(family), read);
+      return { value, suspect: value.errno === errno.ENOENT };
+    });
   }
 
   #request<T>(operation: string, subject: string, request: (family: number) => Request, read: (message: Message) => T) {
@@ -173,7 +207,7 @@ export class NetlinkBackend implements Backend {
     const { verb, subject } = describe(operation);
     const about = { operation: verb, subject };
     if (outcome === 'unknown') return this.#settle(operation, about);
-    return this.#explain(operation, outcome).with(about);
+    return refusalOf(operation, outcome, (scheduler) => this.#lacks(scheduler)).with(about);
   }
 
   /** The answer was lost: what the table shows decides. */
@@ -183,37 +217,6 @@ export class NetlinkBackend implements Backend {
     } catch (cause) {
       return new IpvsError('REPLY_LOST', { ...about, detail: 'nor can it be read', cause });
     }
-  }
-
-  /** What a refusal of this operation means: the order of checks is that of ip_vs_ctl.c. */
-  #explain(operation: Operation, outcome: Acknowledgement): IpvsError {
-    const code = outcome.errno;
-    const ofDestination = operation.type.startsWith('destination.');
-    if (code === errno.EEXIST)
-      return new IpvsError(ofDestination ? 'DESTINATION_EXISTS' : 'SERVICE_EXISTS', { errno: code });
-    if (code === errno.ENOENT) {
-      if (ofDestination) return new IpvsError('DESTINATION_NOT_FOUND', { errno: code });
-      if (operation.type === 'service.add' || operation.type === 'service.edit') {
-        const { scheduler, persistence } = operation.service;
-        const engine = persistence?.engine;
-        if (engine && this.#lacks(scheduler) === false) {
-          const hint = `the engine is the module ip_vs_pe_${engine}: is it there for this kernel?`;
-          return new IpvsError('ENGINE_NOT_FOUND', { detail: `"${engine}"`, errno: code, hint });
-        }
-        const hint = `a scheduler is a module: is ip_vs_${scheduler} there for this kernel?`;
-        return new IpvsError('SCHEDULER_NOT_FOUND', { detail: `"${scheduler}"`, errno: code, hint });
-      }
-    }
-    // What else EINVAL could mean for a destination was checked at the door.
-    if (code === errno.EINVAL && (operation.type === 'destination.add' || operation.type === 'destination.edit')) {
-      const { address } = operation.destination;
-      if (isMixed(operation.service, address) && isUnicast(parseDestinationAddress(address).ip)) {
-        const hint = 'the kernel takes it by tunnel, and only while no sync daemon runs';
-        return new IpvsError('MIXED_FAMILIES', { errno: code, hint });
-      }
-      if (operation.type === 'destination.add') return new IpvsError('ADDRESS_NOT_USABLE', { errno: code });
-    }
-    return refusal(outcome);
   }
 
   /** Whether the kernel lacks a scheduler; undefined where that cannot be found out. */
@@ -240,20 +243,23 @@ export class NetlinkBackend implements Backend {
       case 'destination.add':
       case 'destination.edit':
         return (await this.destinations(operation.service, {})).some((d) => sameDestination(d, operation.destination));
+      case 'zero':
+        return false; // traffic goes on counting: nothing to read would tell
+      case 'timeouts.set': {
+        const timeouts = await this.timeouts();
+        return timeoutNames.every((name) => (operation.timeouts[name] ?? timeouts[name]) === timeouts[name]);
+      }
+      case 'sync.start':
+      case 'sync.stop': {
+        const state = operation.type === 'sync.start' ? operation.daemon.state : operation.state;
+        const runs = (await this.syncDaemons()).some((daemon) => daemon.state === state);
+        return runs === (operation.type === 'sync.start');
+      }
     }
   }
 }
 
 const MODULE_MISSING = 'this kernel cannot load it: install the kernel\'s modules, or "modprobe ip_vs" says why';
-
-/** What an errno means whatever was asked. */
-function refusal({ errno: code, text }: Acknowledgement): IpvsError {
-  const detail = text === undefined ? {} : { detail: text };
-  if (code === errno.EPERM) return new IpvsError('PERMISSION_DENIED', { errno: code });
-  if (code === errno.ESRCH) return new IpvsError('SERVICE_NOT_FOUND', { errno: code });
-  if (code === errno.EAFNOSUPPORT) return new IpvsError('FAMILY_NOT_SUPPORTED', { errno: code, ...detail });
-  return new IpvsError('KERNEL_REFUSED', { errno: code, ...detail });
-}
 
 function unreadable(what: string): never {
   throw new IpvsError('REPLY_MALFORMED', { detail: `no ${what} in it` });
@@ -264,8 +270,4 @@ function sameAddresses(
   b: readonly { readonly address: string }[],
 ): boolean {
   return a.length === b.length && a.every(({ address }, i) => address === b[i]?.address);
-}
-
-function isMixed(service: string, destination: string): boolean {
-  return parseServiceAddress(service).family !== parseDestinationAddress(destination).family;
 }

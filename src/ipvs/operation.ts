@@ -2,6 +2,8 @@
 import type { IpvsError } from '../errors.ts';
 import type { Destination } from './destination.ts';
 import type { VirtualService } from './service.ts';
+import type { SyncDaemon, SyncState } from './sync-daemon.ts';
+import { formatTimeouts, type Timeouts } from './timeouts.ts';
 
 export type Operation =
   | { readonly type: 'service.add'; readonly service: VirtualService }
@@ -10,7 +12,12 @@ export type Operation =
   | { readonly type: 'destination.add'; readonly service: string; readonly destination: Destination }
   | { readonly type: 'destination.edit'; readonly service: string; readonly destination: Destination }
   | { readonly type: 'destination.delete'; readonly service: string; readonly destination: string }
-  | { readonly type: 'flush' };
+  | { readonly type: 'flush' }
+  /** The counters of a service and its destinations; of everything without `service`. */
+  | { readonly type: 'zero'; readonly service?: string }
+  | { readonly type: 'timeouts.set'; readonly timeouts: Partial<Timeouts> }
+  | { readonly type: 'sync.start'; readonly daemon: SyncDaemon }
+  | { readonly type: 'sync.stop'; readonly state: SyncState };
 
 /** One for each operation, in order. */
 export interface OperationResult {
@@ -27,6 +34,10 @@ const verbs: Readonly<Record<Operation['type'], string>> = {
   'destination.edit': 'edit destination',
   'destination.delete': 'delete destination',
   flush: 'flush',
+  zero: 'zero the counters of',
+  'timeouts.set': 'set timeouts',
+  'sync.start': 'start sync daemon',
+  'sync.stop': 'stop sync daemon',
 };
 
 /** "add service" and "tcp://192.0.2.1:80": the words of errors, plans and logs. */
@@ -45,5 +56,13 @@ export function describe(operation: Operation): { verb: string; subject: string 
       return { verb, subject: `${operation.destination.address} of ${operation.service}` };
     case 'destination.delete':
       return { verb, subject: `${operation.destination} of ${operation.service}` };
+    case 'zero':
+      return { verb, subject: operation.service ?? 'all services' };
+    case 'timeouts.set':
+      return { verb, subject: formatTimeouts(operation.timeouts) };
+    case 'sync.start':
+      return { verb, subject: `${operation.daemon.state} on ${operation.daemon.interface}` };
+    case 'sync.stop':
+      return { verb, subject: operation.state };
   }
 }

@@ -53,6 +53,8 @@ import {
   type VirtualServiceState,
 } from './service.ts';
 import type { Statistics } from './statistics.ts';
+import { type SyncDaemon, type SyncState, syncStates } from './sync-daemon.ts';
+import { type Timeouts, timeoutNames } from './timeouts.ts';
 
 export const IPVS_FAMILY_NAME = 'IPVS';
 
@@ -65,7 +67,13 @@ const command = {
   SET_DEST: 6,
   DEL_DEST: 7,
   GET_DEST: 8,
+  NEW_DAEMON: 9,
+  DEL_DAEMON: 10,
+  GET_DAEMON: 11,
+  SET_CONFIG: 12,
+  GET_CONFIG: 13,
   GET_INFO: 15,
+  ZERO: 16,
   FLUSH: 17,
 } as const;
 
@@ -142,10 +150,26 @@ const destinationFields = {
   tunnelFlags: { number: 15, type: u16, since: '5.3' },
 } as const satisfies FieldTable;
 
+/** IPVS_DAEMON_ATTR_*. The port is in host byte order (ip_vs_ctl.c), whatever one would expect. */
+const daemonFields = {
+  state: { number: 1, type: u32 },
+  interface: { number: 2, type: string },
+  id: { number: 3, type: u32 },
+  maxLengthBytes: { number: 4, type: u16 },
+  group: { number: 5, type: bytes(4) },
+  group6: { number: 6, type: bytes(16) },
+  port: { number: 7, type: u16 },
+  ttl: { number: 8, type: u8 },
+} as const satisfies FieldTable;
+
 /** IPVS_CMD_ATTR_*. */
 const commandFields = {
   service: { number: 1, type: nested(serviceFields) },
   destination: { number: 2, type: nested(destinationFields) },
+  daemon: { number: 3, type: nested(daemonFields) },
+  tcpSeconds: { number: 4, type: u32 },
+  tcpFinSeconds: { number: 5, type: u32 },
+  udpSeconds: { number: 6, type: u32 },
 } as const satisfies FieldTable;
 
 /** IPVS_INFO_ATTR_*, which stand at the top level of the reply. */
@@ -181,6 +205,18 @@ export function operationRequest(family: number, operation: Operation): Request 
       });
     case 'flush':
       return request(family, command.FLUSH, {});
+    case 'zero':
+      return request(
+        family,
+        command.ZERO,
+        operation.service === undefined ? {} : { service: serviceId(operation.service) },
+      );
+    case 'timeouts.set':
+      return request(family, command.SET_CONFIG, operation.timeouts);
+    case 'sync.start':
+      return request(family, command.NEW_DAEMON, { daemon: daemonValues(operation.daemon) });
+    case 'sync.stop':
+      return request(family, command.DEL_DAEMON, { daemon: { state: syncStateNumber(operation.state) } });
   }
 }
 
@@ -198,6 +234,14 @@ export function getServiceRequest(family: number, service: string): Request {
 
 export function dumpDestinationsRequest(family: number, service: string): Request {
   return request(family, command.GET_DEST, { service: serviceId(service) });
+}
+
+export function timeoutsRequest(family: number): Request {
+  return request(family, command.GET_CONFIG, {});
+}
+
+export function dumpDaemonsRequest(family: number): Request {
+  return request(family, command.GET_DAEMON, {});
 }
 
 /**
@@ -286,6 +330,21 @@ function destinationValues(destination: Destination): Values<typeof destinationF
   };
 }
 
+function daemonValues(daemon: SyncDaemon): Values<typeof daemonFields> {
+  const { state, group, ...settings } = daemon;
+  const multicast = group === undefined ? undefined : parseIp(group);
+  return {
+    ...settings,
+    state: syncStateNumber(state),
+    ...(multicast && { [multicast.family === 'inet' ? 'group' : 'group6']: multicast.bytes }),
+  };
+}
+
+/** IP_VS_STATE_MASTER is 1, IP_VS_STATE_BACKUP 2. */
+function syncStateNumber(state: SyncState): number {
+  return syncStates.indexOf(state) + 1;
+}
+
 /** The inverse of `name`. */
 function numberOf(text: string, names: readonly string[]): number {
   const number = names.indexOf(text);
@@ -326,6 +385,19 @@ export function readInfo(message: Message): Info {
     'connectionTableSize',
   ]);
   return { version: `${(version >> 16) & 0xff}.${(version >> 8) & 0xff}.${version & 0xff}`, connectionTableSize };
+}
+
+export function readTimeouts(message: Message): Timeouts {
+  return required(decodeFields(attributesOf(message), commandFields), timeoutNames);
+}
+
+export function readDaemon(message: Message): SyncDaemon {
+  const values = decodeFields(contentOf(message, commandFields.daemon.number), daemonFields);
+  const { state, group, group6, ...settings } = required(values, ['state', 'interface', 'id']);
+  const name = syncStates[state - 1];
+  if (name === undefined) throw malformed(message.start, `sync daemon of state ${state}`);
+  const multicast = group ?? group6;
+  return { state: name, ...settings, ...(multicast && { group: ipOf(multicast).text }) };
 }
 
 const STATISTICS = new Set([10, 12]);

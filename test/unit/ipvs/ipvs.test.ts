@@ -341,10 +341,14 @@ describe('calls', () => {
       return value;
     };
     const backend: Backend = {
+      transport: 'netlink',
       info: () => call('info', { version: '1.2.1', connectionTableSize: 1 }),
       services: () => call('services', []),
       service: () => call('service', undefined),
       destinations: () => call('destinations', []),
+      snapshot: () => call('snapshot', []),
+      timeouts: () => call('timeouts', { tcpSeconds: 1, tcpFinSeconds: 1, udpSeconds: 1 }),
+      syncDaemons: () => call('sync daemons', []),
       execute: (operations) =>
         call(
           'execute',
@@ -363,8 +367,8 @@ describe('calls', () => {
       'info ends',
       'execute begins',
       'execute ends',
-      'services begins',
-      'services ends',
+      'snapshot begins',
+      'snapshot ends',
       'execute begins',
       'execute ends',
       'close',

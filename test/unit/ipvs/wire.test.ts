@@ -4,8 +4,10 @@ import { IpvsError } from '../../../src/errors.ts';
 import type { Destination, Forward, Tunnel } from '../../../src/ipvs/destination.ts';
 import type { Operation } from '../../../src/ipvs/operation.ts';
 import { schedulerFlagNames, type VirtualService } from '../../../src/ipvs/service.ts';
+import { normalizeSyncDaemon } from '../../../src/ipvs/sync-daemon.ts';
 import {
   destinationReader,
+  dumpDaemonsRequest,
   dumpDestinationsRequest,
   dumpServicesRequest,
   getServiceRequest,
@@ -13,8 +15,11 @@ import {
   infoRequest,
   operationRequest,
   probeSchedulerRequest,
+  readDaemon,
   readInfo,
+  readTimeouts,
   serviceReader,
+  timeoutsRequest,
 } from '../../../src/ipvs/wire.ts';
 import { hostIsLittleEndian } from '../../../src/netlink/align.ts';
 import type { Request } from '../../../src/netlink/connection.ts';
@@ -239,6 +244,65 @@ describe.runIf(hostIsLittleEndian)('requests, on a little-endian host', () => {
       `,
     ],
     ['flush', { type: 'flush' }, '11 01 0000'],
+    ['zero everything', { type: 'zero' }, '10 01 0000'],
+    ['zero one service', { type: 'zero', service: service.address }, `10 01 0000 ${SERVICE_V4}`],
+    [
+      'set one timeout: the others are not said',
+      { type: 'timeouts.set', timeouts: { tcpFinSeconds: 60 } },
+      '0c 01 0000  0800 0500 3c000000',
+    ],
+    [
+      'set all timeouts',
+      { type: 'timeouts.set', timeouts: { tcpSeconds: 900, tcpFinSeconds: 120, udpSeconds: 300 } },
+      '0c 01 0000  0800 0400 84030000  0800 0500 78000000  0800 0600 2c010000',
+    ],
+    [
+      "start a sync daemon with the kernel's defaults",
+      { type: 'sync.start', daemon: { state: 'master', interface: 'eth0', id: 7 } },
+      `09 01 0000
+       2000 0380
+        0800 0100 01000000
+        0900 0200 65746830 00 000000
+        0800 0300 07000000
+      `,
+    ],
+    [
+      'start a sync daemon: its port is in host byte order',
+      {
+        type: 'sync.start',
+        daemon: {
+          state: 'backup',
+          interface: 'lo',
+          id: 0,
+          maxLengthBytes: 1400,
+          group: '224.0.0.82',
+          port: 8849,
+          ttl: 3,
+        },
+      },
+      `09 01 0000
+       3c00 0380
+        0800 0100 02000000
+        0700 0200 6c6f 00 00
+        0800 0300 00000000
+        0600 0400 7805 0000
+        0800 0500 e0000052
+        0600 0700 9122 0000
+        0500 0800 03 000000
+      `,
+    ],
+    [
+      'start a sync daemon on an IPv6 group',
+      { type: 'sync.start', daemon: { state: 'master', interface: 'lo', id: 0, group: 'ff02::81' } },
+      `09 01 0000
+       3000 0380
+        0800 0100 01000000
+        0700 0200 6c6f 00 00
+        0800 0300 00000000
+        1400 0600 ff020000 00000000 00000000 00000081
+      `,
+    ],
+    ['stop a sync daemon', { type: 'sync.stop', state: 'backup' }, '0a 01 0000  0c00 0380 0800 0100 02000000'],
   ])('%s', (_, operation, expected) => {
     expect(payloadOf(operationRequest(FAMILY, operation))).toBe(toHex(hex(expected)));
   });
@@ -257,6 +321,8 @@ describe.runIf(hostIsLittleEndian)('requests, on a little-endian host', () => {
       getServiceRequest(FAMILY, 'ip-47://192.0.2.10:443'),
       `04 01 0000 ${SERVICE_V4.replace('0200 0600', '0200 2f00')}`,
     ],
+    ['timeouts', timeoutsRequest(FAMILY), '0d 01 0000'],
+    ['sync daemons', dumpDaemonsRequest(FAMILY), '0b 01 0000'],
     ['destinations', dumpDestinationsRequest(FAMILY, service.address), `08 01 0000 ${SERVICE_V4}`],
     [
       'probe of a scheduler: a service that no kernel takes, for its netmask is 0',
@@ -359,6 +425,25 @@ const DESTINATION_REPLY = hex(`
    0600 0b00 0200 0000                             # ADDR_FAMILY
    ${STATS_32}
    ${STATS_64}
+`);
+
+const TIMEOUTS_REPLY = hex(`
+  2c000000 1e00 0000 91000000 ea020000
+  0c 01 0000
+  0800 0400 84030000  0800 0500 78000000  0800 0600 2c010000
+`);
+
+const DAEMON_REPLY = hex(`
+  54000000 1e00 0200 91000000 ea020000
+  09 01 0000
+  4000 0300
+   0800 0100 02000000
+   0900 0200 65746830 00 000000
+   0800 0300 07000000
+   0600 0400 c005 0000
+   0600 0700 9022 0000
+   0500 0800 01 000000
+   0800 0500 e0000051
 `);
 
 const INFO_REPLY = hex(`
@@ -599,7 +684,43 @@ const anyDestination: fc.Arbitrary<Destination> = fc.record({
   lowerThreshold: fc.integer({ min: 0, max: 0x7fff_ffff }),
 });
 
+it.runIf(hostIsLittleEndian)('timeouts', () => {
+  expect(readTimeouts(only(TIMEOUTS_REPLY))).toEqual({ tcpSeconds: 900, tcpFinSeconds: 120, udpSeconds: 300 });
+});
+
+it.runIf(hostIsLittleEndian)('a sync daemon', () => {
+  expect(readDaemon(only(DAEMON_REPLY))).toEqual({
+    state: 'backup',
+    interface: 'eth0',
+    id: 7,
+    maxLengthBytes: 1472,
+    group: '224.0.0.81',
+    port: 8848,
+    ttl: 1,
+  });
+});
+
 describe('what is written is read', () => {
+  it('sync daemons', () => {
+    const number = (max: number) => fc.option(fc.integer({ min: 1, max }), { nil: undefined });
+    const anyDaemon = fc
+      .record({
+        state: fc.constantFrom('master', 'backup'),
+        interface: fc.constantFrom('lo', 'eth0', 'abcdefghijklmno'),
+        id: fc.integer({ min: 0, max: 255 }),
+        maxLengthBytes: number(0xffff),
+        group: fc.constantFrom(undefined, '224.0.0.81', '239.255.255.255', 'ff02::81'),
+        port: number(0xffff),
+        ttl: number(255),
+      })
+      .map(normalizeSyncDaemon);
+    fc.assert(
+      fc.property(anyDaemon, (daemon) => {
+        expect(readDaemon(asReply(operationRequest(FAMILY, { type: 'sync.start', daemon })))).toEqual(daemon);
+      }),
+    );
+  });
+
   it('services', () => {
     fc.assert(
       fc.property(anyService, fc.constantFrom('service.add', 'service.edit'), (value, type) => {
@@ -628,6 +749,8 @@ describe.runIf(hostIsLittleEndian)('damaged replies', () => {
     ['destination', DESTINATION_REPLY, destinationReader(true, service.address)],
     ['destination without statistics', DESTINATION_REPLY, destinationReader(false, service.address)],
     ['info', INFO_REPLY, readInfo],
+    ['timeouts', TIMEOUTS_REPLY, readTimeouts],
+    ['sync daemon', DAEMON_REPLY, readDaemon],
   ];
 
   it.each(replies)('%s: every prefix is REPLY_MALFORMED', (_, bytes, read) => {
@@ -644,7 +767,7 @@ describe.runIf(hostIsLittleEndian)('damaged replies', () => {
       for (let length = 16; length < bytes.length; length++) {
         const cut = bytes.slice(0, length);
         cut.set(le32(length), 0);
-        if (length >= 24 && read !== readInfo) cut.set(le16(length - 20), 20);
+        if (length >= 24 && read !== readInfo && read !== readTimeouts) cut.set(le16(length - 20), 20);
         let value: Record<string, unknown>;
         try {
           value = read(only(cut)) as Record<string, unknown>;
