@@ -5,10 +5,11 @@ import { commands } from './commands.ts';
 import { EXIT, printError, usageError } from './exit.ts';
 import { addGlobalOptions, enterNamespace, type GlobalOptions } from './globals.ts';
 
-// The reader of our output may leave early (`ipvs list | head`); that is not an error.
-process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code === 'EPIPE') process.exit(EXIT.done);
-  throw error;
+// The reader of our output may leave early (`ipvs list | head`); that is not an error. A full disk is.
+process.stdout.on('error', ({ code, message }: NodeJS.ErrnoException) => {
+  if (code === 'EPIPE') process.exit(EXIT.done);
+  process.stderr.write(`ipvs: the output cannot be written: ${message}\n`);
+  process.exit(EXIT.error);
 });
 
 const wantsJson = process.argv.includes('--json');

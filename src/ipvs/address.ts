@@ -77,6 +77,8 @@ export function ipOf(bytes: Uint8Array): IpAddress {
   return { family: 'inet6', text, bytes };
 }
 
+const BRACKETS = 'an IPv6 address with a port stands in brackets: [2001:db8::1]:80';
+
 /** Accepts text or the parsed object; throws INVALID_ADDRESS, INVALID_PROTOCOL, INVALID_PORT, INVALID_FWMARK. */
 export function parseServiceAddress(input: string | ServiceAddress): ServiceAddress {
   if (typeof input !== 'string') return sameFamily(input, parseServiceAddress(formatServiceAddress(asObject(input))));
@@ -91,7 +93,10 @@ export function parseServiceAddress(input: string | ServiceAddress): ServiceAddr
   }
   const protocol = parseProtocol(parts[1] as string);
   const { ip, family, port } = parseEndpoint(parts[2] as string);
-  if (port === undefined) throw new IpvsError('INVALID_PORT', { detail: `${quote(input)} has none` });
+  if (port === undefined) {
+    const hint = family === 'inet6' ? BRACKETS : 'write it behind a colon, or 0 for every port';
+    throw new IpvsError('INVALID_PORT', { detail: `${quote(input)} has none`, hint });
+  }
   return { protocol, family, ip, port };
 }
 
@@ -152,7 +157,7 @@ function parseEndpoint(text: string): { ip: string; family: Family; port: number
   if (host === undefined) {
     throw new IpvsError('INVALID_ADDRESS', {
       detail: quote(text),
-      hint: 'an IPv6 address with a port stands in brackets: [2001:db8::1]:80',
+      hint: BRACKETS,
     });
   }
   const ip = parseIp(host);

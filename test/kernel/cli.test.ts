@@ -292,6 +292,15 @@ describe('around it', () => {
     );
   });
 
+  it('an output that cannot be written is one line and an error', async () => {
+    const script = '"$0" "$1" schema >/dev/full';
+    expect(await command(['bash', '-c', script, process.execPath, built('cli/ipvs.js')])).toEqual({
+      status: 1,
+      stdout: '',
+      stderr: 'ipvs: the output cannot be written: ENOSPC: no space left on device, write\n',
+    });
+  });
+
   it('"flush" wants to be sure, and removes everything', async () => {
     const asked = await inside(['flush']);
     expect(asked).toMatchObject({ status: 64, stdout: '' });
