@@ -22,7 +22,7 @@ export {
   parseServiceAddress,
   type ServiceAddress,
 } from './ipvs/address.ts';
-export type { ReadOptions } from './ipvs/backend.ts';
+export type { ReadOptions, Transport } from './ipvs/backend.ts';
 export type {
   Destination,
   DestinationInput,

@@ -9,6 +9,7 @@ export interface GlobalOptions {
   readonly netns?: string;
   readonly color?: boolean;
   readonly logLevel?: string;
+  readonly transport?: 'auto' | 'netlink' | 'sockopt';
 }
 
 const logLevels = ['trace', 'debug', 'info', 'warn', 'error'];
@@ -19,15 +20,21 @@ export function addGlobalOptions(yargs: Argv): Argv {
     .option('netns', { type: 'string', requiresArg: true, describe: 'Work in this network namespace (name or path)' })
     .option('color', { type: 'boolean', describe: 'Colour the output; --no-color never does. Default: on a terminal' })
     .option('log-level', { choices: logLevels, requiresArg: true, describe: 'Log to stderr as JSON lines' })
+    .option('transport', {
+      choices: ['auto', 'netlink', 'sockopt'],
+      requiresArg: true,
+      describe: 'The way into the kernel. Default: auto, netlink where that is permitted',
+    })
     .alias({ help: 'h' })
-    .group(['json', 'netns', 'color', 'log-level', 'help', 'version'], 'Everywhere:');
+    .group(['json', 'netns', 'color', 'log-level', 'transport', 'help', 'version'], 'Everywhere:');
 }
 
 /** Opens the kernel's table for `work`, and closes it whatever happens. */
 export async function withIpvs<T>(options: GlobalOptions, work: (ipvs: Ipvs) => Promise<T>): Promise<T> {
   const { openIpvs } = await import('../ipvs/ipvs.ts');
   const logger = await loggerOf(options);
-  const ipvs = await openIpvs(logger ? { logger } : {});
+  const { transport = 'auto' } = options;
+  const ipvs = await openIpvs({ transport, ...(logger && { logger }) });
   try {
     return await work(ipvs);
   } finally {

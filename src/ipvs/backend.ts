@@ -19,7 +19,8 @@ export interface ReadOptions {
  * for one before it makes the next.
  */
 export interface Backend {
-  readonly transport: Transport;
+  /** Undefined while it is not decided, which the first call does. */
+  readonly transport: Transport | undefined;
   info(): Promise<Info>;
   services(options: ReadOptions): Promise<VirtualServiceState[]>;
   /** Undefined if there is none. */

@@ -4,8 +4,9 @@ import { type ErrorDetails, IpvsError } from '../errors.ts';
 import { native } from '../native.ts';
 import type { DestinationAddress, ServiceAddress } from './address.ts';
 import { quote, serviceKey } from './address.ts';
-import type { Backend, ReadOptions } from './backend.ts';
-import { refuseUnknownKeys } from './check.ts';
+import { AutoBackend } from './auto-backend.ts';
+import type { Backend, ReadOptions, Transport } from './backend.ts';
+import { oneOf, refuseUnknownKeys } from './check.ts';
 import {
   type DestinationInput,
   type DestinationState,
@@ -23,6 +24,7 @@ import {
   type VirtualServiceState,
   type VirtualServiceWithDestinations,
 } from './service.ts';
+import { SockoptBackend } from './sockopt-backend.ts';
 import {
   normalizeSyncDaemon,
   normalizeSyncState,
@@ -45,6 +47,11 @@ export interface OpenOptions {
   /** A network namespace: a name below /run/netns, or a path. Default: the current one. */
   readonly netns?: string;
   readonly logger?: Logger;
+  /**
+   * The way into the kernel. `auto`: netlink, which can do everything but needs CAP_NET_ADMIN in the
+   * initial user namespace; where that is missing `sockopt`, and the logger is told why. Default: auto.
+   */
+  readonly transport?: Transport | 'auto';
 }
 
 /** One picture of the kernel's table: plain data. */
@@ -61,9 +68,30 @@ type DestinationText = string | DestinationAddress;
  * Throws ADDON_NOT_LOADED, NAMESPACE_NOT_FOUND, NAMESPACE_REFUSED, SOCKET_FAILED, INVALID_OPTION.
  */
 export async function openIpvs(options: OpenOptions = {}): Promise<Ipvs> {
-  refuseUnknownKeys(options, 'connection', ['netns', 'logger']);
-  const path = options.netns === undefined ? '' : namespacePath(options.netns);
-  return new Ipvs(new NetlinkBackend({ native: native(), namespacePath: path }), options.logger);
+  refuseUnknownKeys(options, 'connection', ['netns', 'logger', 'transport']);
+  const { netns, logger } = options;
+  const transport = oneOf(options.transport ?? 'auto', transports, 'INVALID_OPTION', ['transport']);
+  return new Ipvs(backendOf(transport, netns === undefined ? '' : namespacePath(netns), logger), logger);
+}
+
+export const transports = ['auto', 'netlink', 'sockopt'] as const;
+
+function backendOf(transport: (typeof transports)[number], path: string, logger: Logger | undefined): Backend {
+  const options = { native: native(), namespacePath: path };
+  switch (transport) {
+    case 'netlink':
+      return new NetlinkBackend(options);
+    case 'sockopt':
+      return new SockoptBackend(options);
+    case 'auto': {
+      const onFallback = ({ code, errno, message }: IpvsError) =>
+        logger?.warn(
+          { transport: 'sockopt', code, errno },
+          `netlink is refused, the socket options are used: ${message}`,
+        );
+      return new AutoBackend({ ...options, onFallback });
+    }
+  }
 }
 
 /** Calls may overlap; they are carried out one after the other, in the order of the calls. */
@@ -76,6 +104,11 @@ export class Ipvs implements AsyncDisposable {
   constructor(backend: Backend, logger?: Logger) {
     this.#backend = backend;
     this.#logger = logger;
+  }
+
+  /** The way into the kernel; undefined until the first call has decided. */
+  get transport(): Transport | undefined {
+    return this.#backend.transport;
   }
 
   /** Version and size of the kernel's connection table. */
@@ -122,7 +155,14 @@ export class Ipvs implements AsyncDisposable {
     const key = serviceKey(address);
     refuseUnknownKeys(changes, 'change of a service', serviceSettings);
     await this.#exclusive(async () => {
-      const service = await this.#existing(key, { operation: 'edit service', subject: key });
+      const about = { operation: 'edit service', subject: key };
+      const service = await this.#existing(key, about);
+      // The socket options neither show an engine nor keep it.
+      const { persistence } = changes;
+      if (service.persistence && persistence !== null && persistence?.engine === undefined) {
+        const hint = 'say "engine: null" (--engine none) if it has none, or use the transport netlink';
+        this.#refuseBlindEdit({ ...about, detail: 'a persistence engine would be lost', hint });
+      }
       await this.#executeOne({ type: 'service.edit', service: normalizeService(editedService(service, changes)) });
     });
   }
@@ -152,6 +192,10 @@ export class Ipvs implements AsyncDisposable {
       const destination = (await this.#backend.destinations(key, {})).find((d) => d.address === wanted);
       if (destination === undefined) {
         throw new IpvsError('DESTINATION_NOT_FOUND', about);
+      }
+      if (changes.forward === undefined && destination.forward === 'tunnel') {
+        const hint = 'say "tunnel" (--forward tunnel) if it is plain IP in IP, or use the transport netlink';
+        this.#refuseBlindEdit({ ...about, detail: "a tunnel's type would be lost", hint });
       }
       const { forward, weight, upperThreshold, lowerThreshold } = destination;
       const edited = { forward, weight, upperThreshold, lowerThreshold, ...given(changes), address: wanted };
@@ -232,6 +276,10 @@ export class Ipvs implements AsyncDisposable {
     if (error)
       this.#logger?.warn({ operation: operation.type, subject, code: error.code, errno: error.errno }, error.message);
     else this.#logger?.info({ operation: operation.type, subject }, `${verb} ${subject}`);
+  }
+
+  #refuseBlindEdit(details: ErrorDetails): void {
+    if (this.#backend.transport === 'sockopt') throw new IpvsError('TRANSPORT_LACKS', details);
   }
 
   async #existing(key: string, about: ErrorDetails): Promise<VirtualServiceState> {

@@ -4,11 +4,15 @@ import type { Native } from '../native.ts';
 import { NetlinkConnection, type Outcome, type Request } from '../netlink/connection.ts';
 import { NETLINK_GENERIC, resolveFamily } from '../netlink/generic.ts';
 import type { Acknowledgement, Message } from '../netlink/message.ts';
+import { Turns } from '../netlink/turns.ts';
+import type { ServiceEntryValues } from '../sockopt/options.ts';
 import type { Backend, ReadOptions } from './backend.ts';
 import { type DestinationState, sameDestination } from './destination.ts';
 import { describe, type Operation, type OperationResult } from './operation.ts';
+import { OptionTable } from './option-table.ts';
 import { refusal, refusalOf } from './refusal.ts';
 import { sameService, type VirtualServiceState, type VirtualServiceWithDestinations } from './service.ts';
+import { addressOfEntry, destinationOf, idOfEntry } from './sockopt-wire.ts';
 import type { SyncDaemon } from './sync-daemon.ts';
 import { type Timeouts, timeoutNames } from './timeouts.ts';
 import {
@@ -52,9 +56,15 @@ export class NetlinkBackend implements Backend {
   readonly transport = 'netlink';
   readonly #connection: NetlinkConnection;
   readonly #destinations: NetlinkConnection;
+  readonly #native: Native;
+  readonly #namespacePath: string;
+  readonly #turns = new Turns();
+  #options: OptionTable | undefined;
   #family: number | undefined;
 
   constructor({ native, namespacePath, receiveBufferBytes }: NetlinkBackendOptions) {
+    this.#native = native;
+    this.#namespacePath = namespacePath;
     const shared = { native, namespacePath, protocol: NETLINK_GENERIC };
     this.#connection = NetlinkConnection.open({
       ...shared,
@@ -72,6 +82,7 @@ export class NetlinkBackend implements Backend {
   close(): void {
     this.#connection.close();
     this.#destinations.close();
+    this.#options?.close();
   }
 
   async info(): Promise<Info> {
@@ -95,15 +106,46 @@ export class NetlinkBackend implements Backend {
     return this.#stableDump(this.#destinations, request, destinationReader(statistics, service), service);
   }
 
+  /**
+   * Services by netlink, which alone knows all of them. Their destinations, unless counters are asked for,
+   * by getsockopt(2) where that says all there is to say: it takes one system call for each service instead of three,
+   * and on older kernels a tenth of the time.
+   */
   async snapshot(options: ReadOptions): Promise<VirtualServiceWithDestinations[]> {
     const services: VirtualServiceWithDestinations[] = [];
-    for (const service of await this.services(options)) {
-      const destinations = await this.destinations(service.address, options);
+    const dump = await this.services(options);
+    const counted = options.statistics ? undefined : this.#countedServices();
+    for (const service of dump) {
+      await this.#turns.give();
+      const known = counted?.get(service.address);
+      const destinations =
+        (known && this.#destinationsByOption(known)) ?? (await this.destinations(service.address, options));
       // The kernel answers alike for "no destinations" and "no such service (any more)".
       if (destinations.length === 0 && !(await this.service(service.address, {}))) continue;
       services.push({ ...service, destinations });
     }
     return services;
+  }
+
+  #countedServices(): ReadonlyMap<string, ServiceEntryValues> | undefined {
+    try {
+      this.#options ??= new OptionTable(this.#native, this.#namespacePath);
+      return new Map(this.#options.services().map((entry) => [addressOfEntry(entry), entry]));
+    } catch {
+      return undefined; // it is a short cut, no more
+    }
+  }
+
+  /** Undefined where the options may not say all: tunnels have settings of their own, those of IPv6 are left out. */
+  #destinationsByOption(entry: ServiceEntryValues): DestinationState[] | undefined {
+    try {
+      const entries = this.#options?.destinations(idOfEntry(entry), entry.destinations);
+      if (entries?.length !== entry.destinations) return undefined;
+      const destinations = entries.map((destination) => destinationOf(destination, false));
+      return destinations.some(({ forward }) => forward === 'tunnel') ? undefined : destinations;
+    } catch {
+      return undefined;
+    }
   }
 
   async timeouts(): Promise<Timeouts> {

@@ -44,14 +44,18 @@ import {
   tunnelChecksums,
   tunnelTypes,
 } from './destination.ts';
-import type { Operation } from './operation.ts';
 import {
-  netmaskBytes,
-  netmaskOf,
-  schedulerFlagNames,
-  type VirtualService,
-  type VirtualServiceState,
-} from './service.ts';
+  flagsOf,
+  forwardName,
+  forwardNumber,
+  nameOf,
+  numberOf,
+  OUR_FLAGS,
+  settingsOfFlags,
+  versionText,
+} from './numbers.ts';
+import type { Operation } from './operation.ts';
+import { netmaskBytes, netmaskOf, type VirtualService, type VirtualServiceState } from './service.ts';
 import type { Statistics } from './statistics.ts';
 import { type SyncDaemon, type SyncState, syncStates } from './sync-daemon.ts';
 import { type Timeouts, timeoutNames } from './timeouts.ts';
@@ -79,13 +83,6 @@ const command = {
 
 const AF_INET = 2;
 const AF_INET6 = 10;
-
-/** IP_VS_SVC_F_*; HASHED (2) is the kernel's own. */
-const flag = { PERSISTENT: 0x1, ONEPACKET: 0x4, SCHED1: 0x8 } as const;
-const OUR_FLAGS = 0x1 | 0x4 | 0x38;
-
-/** IP_VS_CONN_F_FWD_MASK: our names in the order of the kernel's numbers (MASQ, LOCALNODE, TUNNEL, DROUTE, BYPASS). */
-const forwardNumbers = ['masquerade', 'local', 'tunnel', 'direct', 'bypass'] as const;
 
 /** The kernel reads up to 16 bytes and always writes 16, whatever the family. */
 const address16 = bytes(16);
@@ -285,16 +282,11 @@ function serviceIdOf(address: ServiceAddress): Values<typeof serviceFields> {
 
 function serviceValues(service: VirtualService): Values<typeof serviceFields> {
   const address = parseServiceAddress(service.address);
-  const { persistence, onePacket } = service;
-  const names = schedulerFlagNames(service.scheduler);
-  let flags = 0;
-  if (persistence !== null) flags |= flag.PERSISTENT;
-  if (onePacket) flags |= flag.ONEPACKET;
-  for (const name of service.schedulerFlags) flags |= flag.SCHED1 << names.indexOf(name);
+  const { persistence } = service;
   return {
     ...serviceIdOf(address),
     scheduler: service.scheduler,
-    flags: { flags, mask: OUR_FLAGS },
+    flags: { flags: flagsOf(service), mask: OUR_FLAGS },
     timeoutSeconds: persistence?.timeoutSeconds ?? 0,
     netmask: encodeNetmask(persistence?.netmask, address.family),
     // Left out of an edit, it is taken from the service.
@@ -317,7 +309,7 @@ function destinationValues(destination: Destination): Values<typeof destinationF
   const method = tunnel ? 'tunnel' : forward;
   return {
     ...destinationId(parseDestinationAddress(destination.address)),
-    forward: numberOf(method as string, forwardNumbers),
+    forward: forwardNumber(method as string),
     weight,
     upperThreshold,
     lowerThreshold,
@@ -343,17 +335,6 @@ function daemonValues(daemon: SyncDaemon): Values<typeof daemonFields> {
 /** IP_VS_STATE_MASTER is 1, IP_VS_STATE_BACKUP 2. */
 function syncStateNumber(state: SyncState): number {
   return syncStates.indexOf(state) + 1;
-}
-
-/** The inverse of `name`. */
-function numberOf(text: string, names: readonly string[]): number {
-  const number = names.indexOf(text);
-  return number >= 0 ? number : Number(text.slice('unknown-'.length));
-}
-
-/** A number of the kernel by name; one without a name is kept as text. */
-function nameOf<T extends string>(number: number, names: readonly T[]): T | `unknown-${number}` {
-  return names[number] ?? `unknown-${number}`;
 }
 
 function paddedAddress(ip: string): Uint8Array {
@@ -384,7 +365,7 @@ export function readInfo(message: Message): Info {
     'version',
     'connectionTableSize',
   ]);
-  return { version: `${(version >> 16) & 0xff}.${(version >> 8) & 0xff}.${version & 0xff}`, connectionTableSize };
+  return { version: versionText(version), connectionTableSize };
 }
 
 export function readTimeouts(message: Message): Timeouts {
@@ -411,12 +392,13 @@ export function serviceReader(statistics: boolean): (message: Message) => Virtua
     const values = decodeFields(contentOf(message, commandFields.service.number), serviceFields, { skip, unknown });
     const { scheduler, flags } = required(values, ['scheduler', 'flags']);
     const family = familyOf(values.family);
+    const { schedulerFlags, persistent, onePacket } = settingsOfFlags(scheduler, flags.flags);
     return {
       address: formatServiceAddress(serviceAddressOf(family, values)),
       scheduler,
-      schedulerFlags: schedulerFlagNames(scheduler).filter((_, bit) => flags.flags & (flag.SCHED1 << bit)),
-      persistence: flags.flags & flag.PERSISTENT ? persistenceOf(family, values) : null,
-      onePacket: (flags.flags & flag.ONEPACKET) !== 0,
+      schedulerFlags,
+      persistence: persistent ? persistenceOf(family, values) : null,
+      onePacket,
       ...(unknown.length > 0 && { unknownAttributes: unknown }),
       ...(values.statistics && { statistics: statisticsOf(values.statistics) }),
     };
@@ -469,7 +451,7 @@ export function destinationReader(statistics: boolean, service: string): (messag
 }
 
 function forwardOf(method: number, values: Values<typeof destinationFields>): Forward {
-  const name = nameOf(method & 7, forwardNumbers);
+  const name = forwardName(method);
   if (name !== 'tunnel') return name;
   const tunnel: Tunnel = {
     tunnel: nameOf(values.tunnelType ?? 0, tunnelTypes),

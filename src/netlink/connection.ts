@@ -9,7 +9,6 @@
  * as ENOBUFS; the requests are carried out all the same (af_netlink.c). Hence three outcomes of a
  * request: done, refused, and unknown. Unknown is never guessed here; the caller reads the table.
  */
-import { setImmediate as turn } from 'node:timers/promises';
 import { errno, IpvsError } from '../errors.ts';
 import type { Native } from '../native.ts';
 import { hostIsLittleEndian } from './align.ts';
@@ -23,6 +22,7 @@ import {
   readDone,
   writeMessage,
 } from './message.ts';
+import { BUSY_MS, Turns } from './turns.ts';
 import { Writer } from './writer.ts';
 
 const SOL_SOCKET = 1;
@@ -39,8 +39,6 @@ const REQUESTS_PER_SEND = 256;
  */
 const FULL_PIECE_BYTES = [3776, 7872, 32_448];
 const LARGEST_OBJECT_BYTES = 512;
-/** The event loop gets its turn at least this often. */
-const BUSY_MS = 5;
 /** A reply that was cut off says how long it was, so one more try is enough; a second is courtesy. */
 const DUMP_TRIES = 3;
 
@@ -74,7 +72,7 @@ export class NetlinkConnection {
   #sequence = 0;
   /** Refusals of all requests of one send must fit into the receive buffer. */
   readonly #requestsPerSend: number;
-  #busySince = 0;
+  readonly #turns = new Turns();
   /** A conversation began and did not reach its last message. A dump left so would block the next one. */
   #unfinished = false;
 
@@ -158,7 +156,7 @@ export class NetlinkConnection {
     let pieces = 0;
     let full = false;
     for (;;) {
-      await this.#yield();
+      await this.#turns.give();
       const datagram = this.#receive();
       if (datagram === 'nothing') return 'again';
       if (datagram === 'overrun' || datagram === 'truncated') {
@@ -205,7 +203,7 @@ export class NetlinkConnection {
       if (tookMs > BUSY_MS) limit = Math.max(1, limit >> 1);
       else if (tookMs < BUSY_MS / 2) limit = Math.min(this.#requestsPerSend, limit << 1);
       first = last;
-      await this.#yield();
+      await this.#turns.give();
     }
     return outcomes;
   }
@@ -274,13 +272,6 @@ export class NetlinkConnection {
       return 'truncated';
     }
     return this.#buffer.subarray(0, length);
-  }
-
-  async #yield(): Promise<void> {
-    const now = performance.now();
-    if (now - this.#busySince < BUSY_MS) return;
-    await turn();
-    this.#busySince = performance.now();
   }
 }
 

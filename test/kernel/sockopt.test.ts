@@ -1,13 +1,10 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { namespacePath } from '../../src/ipvs/namespace.ts';
 import { native } from '../../src/native.ts';
+import { getOption, setOption, VERSION_BYTES } from '../../src/sockopt/options.ts';
 import { OptionSocket } from '../../src/sockopt/socket.ts';
 import { makeNamespace, type TestNamespace } from '../helpers/namespace.ts';
 
-const IP_VS_SO_GET_VERSION = 1152;
-const IP_VS_SO_GET_INFO = 1153;
-const IP_VS_SO_SET_FLUSH = 1157;
-const IP_VS_SO_SET_ADD = 1154;
 const EINVAL = 22;
 
 let namespace: TestNamespace;
@@ -22,23 +19,23 @@ afterAll(() => {
 });
 
 test('getsockopt reads the version as text', () => {
-  const bytes = new Uint8Array(64);
-  const length = socket.get(IP_VS_SO_GET_VERSION, bytes);
+  const bytes = new Uint8Array(VERSION_BYTES);
+  const length = socket.get(getOption.VERSION, bytes);
   expect(new TextDecoder().decode(bytes.subarray(0, length - 1))).toMatch(/^IP Virtual Server version \d+\.\d+\.\d+ /);
 });
 
 test('getsockopt counts the services of the namespace that the socket was opened in', () => {
   namespace.run('ipvsadm', ['-A', '-t', '192.0.2.1:80']);
   const bytes = new Uint8Array(12);
-  expect(socket.get(IP_VS_SO_GET_INFO, bytes)).toBe(12);
+  expect(socket.get(getOption.INFO, bytes)).toBe(12);
   expect(new DataView(bytes.buffer).getUint32(8, true)).toBe(1);
 });
 
 test('setsockopt flushes the table', () => {
-  expect(socket.set(IP_VS_SO_SET_FLUSH, new Uint8Array(0))).toBe(0);
+  expect(socket.set(setOption.FLUSH, new Uint8Array(0))).toBe(0);
   expect(namespace.run('ipvsadm', ['-Sn'])).toBe('');
 });
 
 test('the kernel refuses a struct of another length', () => {
-  expect(socket.set(IP_VS_SO_SET_ADD, new Uint8Array(43))).toBe(-EINVAL);
+  expect(socket.set(setOption.ADD, new Uint8Array(43))).toBe(-EINVAL);
 });

@@ -1,0 +1,161 @@
+/**
+ * The backend on the IP_VS_SO_* socket options, the older of the kernel's two interfaces: IPv4 alone, no
+ * persistence engines, plain tunnels, counters of 32 bits (bytes have 64). It works where netlink does
+ * not: it asks for CAP_NET_ADMIN only in the user namespace that owns the network namespace.
+ */
+import { type ErrorDetails, errno, IpvsError } from '../errors.ts';
+import type { Native } from '../native.ts';
+import { NetlinkConnection } from '../netlink/connection.ts';
+import { NETLINK_GENERIC, resolveFamily } from '../netlink/generic.ts';
+import { Turns } from '../netlink/turns.ts';
+import type { ServiceEntryValues } from '../sockopt/options.ts';
+import type { Backend, ReadOptions } from './backend.ts';
+import type { DestinationState } from './destination.ts';
+import { versionText } from './numbers.ts';
+import { describe, type Operation, type OperationResult } from './operation.ts';
+import { OptionTable, optionError } from './option-table.ts';
+import { refusalOf } from './refusal.ts';
+import type { VirtualServiceState, VirtualServiceWithDestinations } from './service.ts';
+import {
+  addressOfEntry,
+  daemonOf,
+  destinationOf,
+  idOfEntry,
+  optionCall,
+  serviceIdOf,
+  serviceOf,
+} from './sockopt-wire.ts';
+import type { SyncDaemon } from './sync-daemon.ts';
+import type { Timeouts } from './timeouts.ts';
+import { type Info, IPVS_FAMILY_NAME } from './wire.ts';
+
+/** How often destinations are read again that are not as many as their service says. */
+const COUNT_TRIES = 4;
+
+export class SockoptBackend implements Backend {
+  readonly transport = 'sockopt';
+  readonly #native: Native;
+  readonly #table: OptionTable;
+  readonly #turns = new Turns();
+
+  constructor({ native, namespacePath }: { native: Native; namespacePath: string }) {
+    this.#native = native;
+    this.#table = new OptionTable(native, namespacePath);
+  }
+
+  close(): void {
+    this.#table.close();
+  }
+
+  async info(): Promise<Info> {
+    const { version, connectionTableSize } = this.#read('info', () => this.#table.info());
+    return { version: versionText(version), connectionTableSize };
+  }
+
+  async timeouts(): Promise<Timeouts> {
+    return this.#read('timeouts', () => this.#table.timeouts());
+  }
+
+  async syncDaemons(): Promise<SyncDaemon[]> {
+    const { master, backup } = this.#read('sync daemons', () => this.#table.daemons());
+    return [daemonOf(master), daemonOf(backup)].filter((daemon) => daemon !== undefined);
+  }
+
+  async services({ statistics = false }: ReadOptions): Promise<VirtualServiceState[]> {
+    return this.#read('all services', () => this.#table.services()).map((entry) => serviceOf(entry, statistics));
+  }
+
+  async service(address: string, { statistics = false }: ReadOptions): Promise<VirtualServiceState | undefined> {
+    const entry = this.#read(address, () => this.#table.service(serviceIdOf(address)));
+    return entry && serviceOf(entry, statistics);
+  }
+
+  async destinations(service: string, options: ReadOptions): Promise<DestinationState[]> {
+    return this.#read(service, () => {
+      const entry = this.#table.service(serviceIdOf(service));
+      return (entry && this.#destinationsOf(entry, options)) ?? [];
+    });
+  }
+
+  async snapshot(options: ReadOptions): Promise<VirtualServiceWithDestinations[]> {
+    const services: VirtualServiceWithDestinations[] = [];
+    for (const entry of this.#read('all services', () => this.#table.services())) {
+      await this.#turns.give();
+      const destinations = this.#read(addressOfEntry(entry), () => this.#destinationsOf(entry, options));
+      if (destinations === undefined) continue; // it is gone
+      services.push({ ...serviceOf(entry, options.statistics === true), destinations });
+    }
+    return services;
+  }
+
+  async execute(operations: readonly Operation[]): Promise<OperationResult[]> {
+    const results: OperationResult[] = [];
+    for (const operation of operations) {
+      await this.#turns.give();
+      const error = this.#execute(operation);
+      results.push(error === undefined ? { operation } : { operation, error });
+    }
+    return results;
+  }
+
+  #execute(operation: Operation): IpvsError | undefined {
+    const { verb, subject } = describe(operation);
+    try {
+      const { option, bytes } = optionCall(operation, this.#markProtocol(operation));
+      let code = this.#table.set(option, bytes);
+      if (code === errno.ENOPROTOOPT && this.#loadModule()) code = this.#table.set(option, bytes);
+      if (code === 0) return undefined;
+      return this.#explain(operation, code).with({ operation: verb, subject });
+    } catch (error) {
+      if (error instanceof IpvsError) return error.with({ operation: verb, subject });
+      throw error;
+    }
+  }
+
+  /** The options are those of ip_vs_ctl.c too, after checks of their own. */
+  #explain(operation: Operation, code: number): IpvsError {
+    if (code === errno.EPERM || code === errno.ENOPROTOOPT) return optionError(code);
+    return refusalOf(operation, { errno: code, text: undefined }, () => undefined);
+  }
+
+  /** A marked service made through the options has the protocol that was said then, and is found only by it. */
+  #markProtocol(operation: Operation): number | undefined {
+    const service = 'service' in operation ? operation.service : undefined;
+    const address = typeof service === 'object' ? service.address : service;
+    if (operation.type === 'service.add' || !address?.startsWith('fwmark:')) return undefined;
+    return this.#table.service(serviceIdOf(address))?.protocol;
+  }
+
+  /** As the kernel counts destinations of IPv6 and leaves them out, fewer than it says are not all. */
+  #destinationsOf(entry: ServiceEntryValues, { statistics = false }: ReadOptions): DestinationState[] | undefined {
+    const id = idOfEntry(entry);
+    let expected = entry.destinations;
+    for (let attempt = 1; attempt <= COUNT_TRIES; attempt++) {
+      const entries = this.#table.destinations(id, expected);
+      if (entries === undefined) return undefined;
+      if (entries.length === expected) return entries.map((destination) => destinationOf(destination, statistics));
+      const now = this.#table.service(id);
+      if (now === undefined) return undefined;
+      expected = now.destinations;
+    }
+    throw new IpvsError('TRANSPORT_LACKS', { detail: 'the service has destinations of IPv6' });
+  }
+
+  #read<T>(subject: string, action: () => T): T {
+    try {
+      return action();
+    } catch (error) {
+      throw error instanceof IpvsError ? error.with({ operation: 'read', subject } satisfies ErrorDetails) : error;
+    }
+  }
+
+  /** The options load nothing; asking for the netlink family by name does, and needs no privilege. */
+  #loadModule(): boolean {
+    const connection = NetlinkConnection.open({ native: this.#native, protocol: NETLINK_GENERIC });
+    try {
+      return resolveFamily(connection, IPVS_FAMILY_NAME) !== undefined;
+    } finally {
+      connection.close();
+    }
+  }
+}
