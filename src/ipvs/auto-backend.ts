@@ -42,6 +42,7 @@ export class AutoBackend implements Backend {
     return this.#chosen;
   }
 
+  /** Where neither is permitted it is netlink, whose refusal then names what was asked. */
   async #permitted(): Promise<Backend> {
     try {
       await this.#netlink.info();
@@ -49,7 +50,7 @@ export class AutoBackend implements Backend {
     } catch (reason) {
       if (!(reason instanceof IpvsError) || reason.code !== 'PERMISSION_DENIED') throw reason;
       const sockopt = await this.#sockopt();
-      if (sockopt === undefined) throw reason;
+      if (sockopt === undefined) return this.#netlink;
       this.#netlink.close();
       this.#options.onFallback(reason);
       return sockopt;

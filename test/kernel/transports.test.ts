@@ -1,7 +1,6 @@
 /** The socket options as a way into the kernel, held against netlink and ipvsadm. */
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { AutoBackend } from '../../src/ipvs/auto-backend.ts';
 import { Ipvs, openIpvs } from '../../src/ipvs/ipvs.ts';
 import { NetlinkBackend } from '../../src/ipvs/netlink-backend.ts';
 import type { Operation } from '../../src/ipvs/operation.ts';
@@ -334,10 +333,21 @@ describe('auto', () => {
   });
 
   it("keeps netlink's refusal where the options are refused too", async () => {
-    const denied = { ...native(), send: () => -1, getOption: () => -1 };
-    const namespacePath = `/run/netns/${table.namespace.name}`;
-    const backend = new AutoBackend({ native: denied, namespacePath, onFallback: () => expect.unreachable() });
-    expect(await refusal(backend.info())).toMatchObject({ errnoName: 'EPERM' });
-    backend.close();
+    const program = `
+      import { openIpvs } from ${JSON.stringify(built('index.js'))};
+      const ipvs = await openIpvs();
+      const { code, message } = await ipvs.snapshot().catch((error) => error);
+      console.log(JSON.stringify({ transport: ipvs.transport, code, message }));
+      await ipvs.close();
+    `;
+    const powerless = ['setpriv', '--bounding-set=-net_admin', '--inh-caps=-net_admin', '--'];
+    const run = ['ip', 'netns', 'exec', table.namespace.name, ...powerless, process.execPath, '--input-type=module'];
+    const { stdout, stderr } = await command(run, { input: program });
+    expect(stderr).toBe('');
+    expect(JSON.parse(stdout)).toEqual({
+      transport: 'netlink',
+      code: 'PERMISSION_DENIED',
+      message: 'read all services: not permitted (EPERM)',
+    });
   });
 });
