@@ -3,6 +3,7 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeEach, describe, expect, inject, it } from 'vitest';
+import { openIpvs } from '../../src/ipvs/ipvs.ts';
 import { cli } from '../helpers/cli.ts';
 import { kernelTable, refusal } from '../helpers/kernel-table.ts';
 
@@ -48,6 +49,15 @@ describe('where ip_vs is not loaded', () => {
   it('a change loads it', async () => {
     await table.ipvs.addService({ address: 'tcp://192.0.2.1:80', scheduler: 'wrr' });
     expect(await table.ipvs.service('tcp://192.0.2.1:80')).toMatchObject({ scheduler: 'wrr' });
+  });
+
+  it('a change by the socket options loads it, a read does not', async () => {
+    const sockopt = await openIpvs({ netns: table.namespace.name, transport: 'sockopt' });
+    expect(await refusal(sockopt.snapshot())).toMatchObject({ code: 'IPVS_NOT_LOADED' });
+    expect(loaded()).toBe(false);
+    await sockopt.addService({ address: 'tcp://192.0.2.1:80', scheduler: 'wrr' });
+    expect((await sockopt.snapshot()).services).toMatchObject([{ scheduler: 'wrr' }]);
+    await sockopt.close();
   });
 
   it('a handle that was used before goes on, whatever number the family has then', async () => {
