@@ -1,10 +1,12 @@
-// Sockets as the kernel offers them: every call is synchronous and non-blocking, works on the
-// caller's buffer and returns a length, a descriptor or a negative errno.
+// Sockets, and the files of /proc/net, as the kernel offers them: every call is synchronous and
+// non-blocking, works on the caller's buffer and returns a length, a descriptor or a negative errno.
+#include <fcntl.h>
 #include <linux/netlink.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <string>
 
 #include "addon.h"
 
@@ -88,6 +90,20 @@ Napi::Value OpenDatagram(const Napi::CallbackInfo& info) {
   return Result(info, EnvironmentOf(info).Adopt(fd));
 }
 
+// openProcNet(namespacePath, name): the file /proc/net/NAME as that namespace sees it, for reading
+Napi::Value OpenProcNet(const Napi::CallbackInfo& info) {
+  if (!info[0].IsString() || !info[1].IsString()) return Result(info, -EINVAL);
+  std::string name = info[1].As<Napi::String>();
+  if (name.empty() || name.find_first_of("/.") != std::string::npos) return Result(info, -EINVAL);
+  // /proc/net is that of the whole process; the thread that enters the namespace has its own.
+  std::string path = "/proc/thread-self/net/" + name;
+  int fd = InNamespace(info[0].As<Napi::String>(), [&] {
+    int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
+    return fd < 0 ? -errno : fd;
+  });
+  return Result(info, EnvironmentOf(info).Adopt(fd));
+}
+
 // send(fd, bytes, length): the first length bytes, as one datagram to the kernel
 Napi::Value Send(const Napi::CallbackInfo& info) {
   int fd = IntegerOf(info[0]);
@@ -158,6 +174,7 @@ Napi::Value Close(const Napi::CallbackInfo& info) {
 void ExportSockets(Napi::Env env, Napi::Object exports) {
   exports.Set("openNetlink", Napi::Function::New(env, OpenNetlink, "openNetlink"));
   exports.Set("openDatagram", Napi::Function::New(env, OpenDatagram, "openDatagram"));
+  exports.Set("openProcNet", Napi::Function::New(env, OpenProcNet, "openProcNet"));
   exports.Set("send", Napi::Function::New(env, Send, "send"));
   exports.Set("receive", Napi::Function::New(env, Receive, "receive"));
   exports.Set("getOption", Napi::Function::New(env, GetOption, "getOption"));

@@ -74,6 +74,11 @@ export const errorTable = {
   },
   SYNC_NOT_FOUND: { kind: 'kernel', message: 'no such sync daemon runs' },
   INTERFACE_NOT_FOUND: { kind: 'kernel', message: 'there is no such network interface' },
+  PROC_UNREADABLE: {
+    kind: 'kernel',
+    message: 'cannot read what the kernel shows',
+    hint: 'some files are for root alone, some came with later kernels',
+  },
   KERNEL_REFUSED: { kind: 'kernel', message: 'the kernel refused' },
   NAMESPACE_NOT_FOUND: {
     kind: 'transport',

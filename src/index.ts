@@ -22,7 +22,10 @@ export {
   parseServiceAddress,
   type ServiceAddress,
 } from './ipvs/address.ts';
+export type { Application } from './ipvs/application.ts';
 export type { ReadOptions, Transport } from './ipvs/backend.ts';
+export { type Connection, idleSeconds } from './ipvs/connection.ts';
+export { type ConnectionFilter, connectionTest } from './ipvs/connection-filter.ts';
 export type {
   Destination,
   DestinationInput,
@@ -34,6 +37,7 @@ export type {
 export { normalizeDestination } from './ipvs/destination.ts';
 export { Ipvs, type Logger, type OpenOptions, openIpvs, type Snapshot } from './ipvs/ipvs.ts';
 export type { Operation, OperationResult } from './ipvs/operation.ts';
+export { type Rates, ratesBetween, type ServiceRates } from './ipvs/rates.ts';
 export type {
   Persistence,
   PersistenceInput,
@@ -43,9 +47,11 @@ export type {
   VirtualServiceWithDestinations,
 } from './ipvs/service.ts';
 export { normalizeService } from './ipvs/service.ts';
-export type { Statistics } from './ipvs/statistics.ts';
+export type { Counters, Statistics } from './ipvs/statistics.ts';
 export { normalizeSyncDaemon, type SyncDaemon, type SyncDaemonInput, type SyncState } from './ipvs/sync-daemon.ts';
+export type { HashTable, TableStatus } from './ipvs/table-status.ts';
 export { normalizeTimeouts, type Timeouts, type TimeoutsInput } from './ipvs/timeouts.ts';
+export type { CpuCounters, Totals } from './ipvs/totals.ts';
 export type { Info } from './ipvs/wire.ts';
 export type { ApplyResult, Plan } from './plan/plan.ts';
 export type { Change, ChangeResult, Phase } from './plan/resource.ts';

@@ -17,6 +17,8 @@ export interface Native {
   openNetlink(protocol: number, namespacePath: string, receiveBufferBytes: number, sendBufferBytes: number): number;
   /** Opens an AF_INET datagram socket, the carrier of the `IP_VS_SO_*` options. */
   openDatagram(namespacePath: string): number;
+  /** Opens /proc/net/`name` for reading, as the network namespace at `namespacePath` sees it. */
+  openProcNet(namespacePath: string, name: string): number;
   /** Sends the first `length` bytes to the kernel as one datagram. */
   send(fd: number, bytes: Uint8Array, length: number): number;
   /** Receives one datagram; returns its whole length, more than `bytes.length` if it was cut off. */

@@ -1,7 +1,7 @@
 /** The backend that takes netlink where that is permitted, and the socket options elsewhere. */
 import { IpvsError } from '../errors.ts';
 import type { Native } from '../native.ts';
-import type { Backend, ReadOptions, Transport } from './backend.ts';
+import type { Backend, KernelView, ReadOptions, Transport } from './backend.ts';
 import type { DestinationState } from './destination.ts';
 import { NetlinkBackend } from './netlink-backend.ts';
 import type { Operation, OperationResult } from './operation.ts';
@@ -31,6 +31,11 @@ export class AutoBackend implements Backend {
 
   get transport(): Transport | undefined {
     return this.#chosen?.transport;
+  }
+
+  /** Whichever it will be: looking asks neither. */
+  get view(): KernelView {
+    return this.#netlink.view;
   }
 
   close(): void {

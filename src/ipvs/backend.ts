@@ -1,9 +1,13 @@
 /** What every way into the kernel's table can do. The `Ipvs` class is written against this alone. */
+import type { Application } from './application.ts';
+import type { Connection } from './connection.ts';
 import type { DestinationState } from './destination.ts';
 import type { Operation, OperationResult } from './operation.ts';
 import type { VirtualServiceState, VirtualServiceWithDestinations } from './service.ts';
 import type { SyncDaemon } from './sync-daemon.ts';
+import type { TableStatus } from './table-status.ts';
 import type { Timeouts } from './timeouts.ts';
+import type { Totals } from './totals.ts';
 import type { Info } from './wire.ts';
 
 /** The ways into the kernel's table. */
@@ -14,6 +18,16 @@ export interface ReadOptions {
   readonly statistics?: boolean;
 }
 
+/** What can only be looked at: no request of either interface asks for it. Needs no privilege, except `tableStatus`. */
+export interface KernelView {
+  /** One by one, as the kernel walks its table: of what changes meanwhile some may be missed, or come twice. */
+  connections(): AsyncGenerator<Connection>;
+  totals(): Promise<Totals>;
+  applications(): Promise<Application[]>;
+  /** Undefined where the kernel does not tell. */
+  tableStatus(): Promise<TableStatus | undefined>;
+}
+
 /**
  * Nouns go in and come out canonical; errors are `IpvsError`. Calls do not overlap: the caller waits
  * for one before it makes the next.
@@ -21,6 +35,7 @@ export interface ReadOptions {
 export interface Backend {
   /** Undefined while it is not decided, which the first call does. */
   readonly transport: Transport | undefined;
+  readonly view: KernelView;
   info(): Promise<Info>;
   services(options: ReadOptions): Promise<VirtualServiceState[]>;
   /** Undefined if there is none. */

@@ -4,9 +4,12 @@ import { type ErrorDetails, IpvsError } from '../errors.ts';
 import { native } from '../native.ts';
 import type { DestinationAddress, ServiceAddress } from './address.ts';
 import { quote, serviceKey } from './address.ts';
+import type { Application } from './application.ts';
 import { AutoBackend } from './auto-backend.ts';
-import type { Backend, ReadOptions, Transport } from './backend.ts';
+import type { Backend, KernelView, ReadOptions, Transport } from './backend.ts';
 import { oneOf, refuseUnknownKeys } from './check.ts';
+import type { Connection } from './connection.ts';
+import { type ConnectionFilter, connectionTest, looksAtIdleTime } from './connection-filter.ts';
 import {
   type DestinationInput,
   type DestinationState,
@@ -14,7 +17,7 @@ import {
   destinationSettings,
   normalizeDestination,
 } from './destination.ts';
-import { namespacePath } from './namespace.ts';
+import { inNamespace } from './namespace.ts';
 import { NetlinkBackend } from './netlink-backend.ts';
 import { describe, type Operation, type OperationResult } from './operation.ts';
 import {
@@ -32,7 +35,9 @@ import {
   type SyncDaemonInput,
   type SyncState,
 } from './sync-daemon.ts';
+import type { TableStatus } from './table-status.ts';
 import { normalizeTimeouts, type Timeouts, type TimeoutsInput } from './timeouts.ts';
+import type { Totals } from './totals.ts';
 import type { Info } from './wire.ts';
 
 /** The part of pino that this package uses; any logger with these four will do. */
@@ -58,6 +63,8 @@ export interface OpenOptions {
 export interface Snapshot {
   /** In the kernel's order, which depends on a hash. */
   readonly services: readonly VirtualServiceWithDestinations[];
+  /** With counters: when they were read, in milliseconds since 1970 by a clock that never steps back. */
+  readonly readAtMs?: number;
 }
 
 type ServiceText = string | ServiceAddress;
@@ -71,7 +78,7 @@ export async function openIpvs(options: OpenOptions = {}): Promise<Ipvs> {
   refuseUnknownKeys(options, 'connection', ['netns', 'logger', 'transport']);
   const { netns, logger } = options;
   const transport = oneOf(options.transport ?? 'auto', transports, 'INVALID_OPTION', ['transport']);
-  return new Ipvs(backendOf(transport, netns === undefined ? '' : namespacePath(netns), logger), logger);
+  return inNamespace(netns, ({ path, release }) => new Ipvs(backendOf(transport, path, logger), logger, release));
 }
 
 export const transports = ['auto', 'netlink', 'sockopt'] as const;
@@ -98,12 +105,16 @@ function backendOf(transport: (typeof transports)[number], path: string, logger:
 export class Ipvs implements AsyncDisposable {
   readonly #backend: Backend;
   readonly #logger: Logger | undefined;
+  readonly #release: () => void;
+  #closed = false;
   /** Ends when every call made so far has ended. */
   #queue: Promise<unknown> = Promise.resolve();
 
-  constructor(backend: Backend, logger?: Logger) {
+  /** `release` is called once, at the end. */
+  constructor(backend: Backend, logger?: Logger, release: () => void = () => undefined) {
     this.#backend = backend;
     this.#logger = logger;
+    this.#release = release;
   }
 
   /** The way into the kernel; undefined until the first call has decided. */
@@ -133,7 +144,10 @@ export class Ipvs implements AsyncDisposable {
 
   /** Services with their destinations. */
   snapshot(options: ReadOptions = {}): Promise<Snapshot> {
-    return this.#reading(async () => ({ services: await this.#backend.snapshot(options) }));
+    return this.#reading(async () => {
+      const services = await this.#backend.snapshot(options);
+      return options.statistics ? { services, readAtMs: performance.timeOrigin + performance.now() } : { services };
+    });
   }
 
   /** How long idle connections stay. */
@@ -144,6 +158,36 @@ export class Ipvs implements AsyncDisposable {
   /** Those that run: none, a master, a backup, or both. */
   syncDaemons(): Promise<readonly SyncDaemon[]> {
     return this.#reading(() => this.#backend.syncDaemons());
+  }
+
+  /**
+   * The connections that match, one by one as the kernel walks its table, in constant memory. Of what changes
+   * meanwhile some may be missed or come twice. Filters by idle time read the timeouts first, which needs the
+   * privilege that all of this package needs; the rest needs none. Throws PROC_UNREADABLE, IPVS_NOT_LOADED and
+   * those of `connectionTest`.
+   */
+  async *connections(filter: ConnectionFilter = {}): AsyncGenerator<Connection> {
+    connectionTest(filter); // what is wrong is told before anything is read
+    this.#mustBeOpen();
+    const timeouts = looksAtIdleTime(filter) ? await this.timeouts() : undefined;
+    const test = connectionTest(filter, timeouts);
+    mustBeLoaded();
+    for await (const connection of this.#backend.view.connections()) if (test(connection)) yield connection;
+  }
+
+  /** Counters over all services, and those of each processor. */
+  async totals(): Promise<Totals> {
+    return this.#looking((view) => view.totals());
+  }
+
+  /** Helpers that look into connections, such as that for FTP. */
+  async applications(): Promise<readonly Application[]> {
+    return this.#looking((view) => view.applications());
+  }
+
+  /** How full the kernel's tables are; undefined before Linux 7.1. Needs root. */
+  async tableStatus(): Promise<TableStatus | undefined> {
+    return this.#looking((view) => view.tableStatus());
   }
 
   async addService(input: VirtualServiceInput): Promise<void> {
@@ -254,7 +298,12 @@ export class Ipvs implements AsyncDisposable {
 
   /** Ends when the calls before it have ended. */
   async close(): Promise<void> {
-    await this.#exclusive(async () => this.#backend.close());
+    await this.#exclusive(async () => {
+      if (this.#closed) return;
+      this.#closed = true;
+      this.#backend.close();
+      this.#release();
+    });
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -291,9 +340,20 @@ export class Ipvs implements AsyncDisposable {
   /** Asking for the netlink family would load the module, which reading must not do. */
   #reading<T>(action: () => Promise<T>): Promise<T> {
     return this.#exclusive(() => {
-      if (!existsSync('/proc/net/ip_vs')) throw new IpvsError('IPVS_NOT_LOADED');
+      mustBeLoaded();
       return action();
     });
+  }
+
+  /** Waits for no other call: what is read goes through no socket. */
+  #looking<T>(action: (view: KernelView) => Promise<T>): Promise<T> {
+    this.#mustBeOpen();
+    mustBeLoaded();
+    return action(this.#backend.view);
+  }
+
+  #mustBeOpen(): void {
+    if (this.#closed) throw new IpvsError('CLOSED');
   }
 
   #exclusive<T>(action: () => Promise<T>): Promise<T> {
@@ -301,6 +361,10 @@ export class Ipvs implements AsyncDisposable {
     this.#queue = result.catch(() => undefined);
     return result;
   }
+}
+
+function mustBeLoaded(): void {
+  if (!existsSync('/proc/net/ip_vs')) throw new IpvsError('IPVS_NOT_LOADED');
 }
 
 function editedService(

@@ -1,6 +1,8 @@
 /** Network namespaces by name, as ip-netns(8) keeps them. */
+import { closeSync, constants, openSync } from 'node:fs';
 import { isAbsolute } from 'node:path';
 import { IpvsError } from '../errors.ts';
+import { namespaceError } from '../netlink/connection.ts';
 import { quote } from './address.ts';
 
 const NAMED_NAMESPACES = '/run/netns';
@@ -15,4 +17,36 @@ export function namespacePath(netns: string): string {
     detail: `network namespace ${quote(netns)}`,
     hint: 'a name, or an absolute path',
   });
+}
+
+export interface HeldNamespace {
+  /** Empty for the current one. */
+  readonly path: string;
+  release(): void;
+}
+
+/**
+ * Keeps a namespace at hand for what `open` makes, so that everything opened in it later is opened in the same one,
+ * even if its name has gone to another by then. Throws INVALID_OPTION, NAMESPACE_NOT_FOUND, NAMESPACE_REFUSED.
+ */
+export function inNamespace<T>(netns: string | undefined, open: (namespace: HeldNamespace) => T): T {
+  if (netns === undefined) return open({ path: '', release: () => undefined });
+  const path = namespacePath(netns);
+  const fd = openNamespace(path);
+  const release = () => closeSync(fd);
+  try {
+    return open({ path: `/proc/self/fd/${fd}`, release });
+  } catch (error) {
+    release();
+    if (error instanceof IpvsError && error.code === 'NAMESPACE_REFUSED') throw namespaceError(error.errno ?? 0, path);
+    throw error;
+  }
+}
+
+function openNamespace(path: string): number {
+  try {
+    return openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+  } catch (error) {
+    throw namespaceError(Math.abs((error as NodeJS.ErrnoException).errno ?? 0), path);
+  }
 }

@@ -6,8 +6,9 @@ import { NETLINK_GENERIC, resolveFamily } from '../netlink/generic.ts';
 import type { Acknowledgement, Message } from '../netlink/message.ts';
 import { Turns } from '../netlink/turns.ts';
 import type { ServiceEntryValues } from '../sockopt/options.ts';
-import type { Backend, ReadOptions } from './backend.ts';
+import type { Backend, KernelView, ReadOptions } from './backend.ts';
 import { type DestinationState, sameDestination } from './destination.ts';
+import { KernelFiles } from './kernel-files.ts';
 import { describe, type Operation, type OperationResult } from './operation.ts';
 import { OptionTable } from './option-table.ts';
 import { refusal, refusalOf } from './refusal.ts';
@@ -54,6 +55,7 @@ export interface NetlinkBackendOptions {
 
 export class NetlinkBackend implements Backend {
   readonly transport = 'netlink';
+  readonly view: KernelView;
   readonly #connection: NetlinkConnection;
   readonly #destinations: NetlinkConnection;
   readonly #native: Native;
@@ -63,6 +65,7 @@ export class NetlinkBackend implements Backend {
   #family: number | undefined;
 
   constructor({ native, namespacePath, receiveBufferBytes }: NetlinkBackendOptions) {
+    this.view = new KernelFiles({ native, namespacePath });
     this.#native = native;
     this.#namespacePath = namespacePath;
     const shared = { native, namespacePath, protocol: NETLINK_GENERIC };

@@ -9,8 +9,9 @@ import { NetlinkConnection } from '../netlink/connection.ts';
 import { NETLINK_GENERIC, resolveFamily } from '../netlink/generic.ts';
 import { Turns } from '../netlink/turns.ts';
 import type { ServiceEntryValues } from '../sockopt/options.ts';
-import type { Backend, ReadOptions } from './backend.ts';
+import type { Backend, KernelView, ReadOptions } from './backend.ts';
 import type { DestinationState } from './destination.ts';
+import { KernelFiles } from './kernel-files.ts';
 import { versionText } from './numbers.ts';
 import { describe, type Operation, type OperationResult } from './operation.ts';
 import { OptionTable, optionError } from './option-table.ts';
@@ -34,11 +35,13 @@ const COUNT_TRIES = 4;
 
 export class SockoptBackend implements Backend {
   readonly transport = 'sockopt';
+  readonly view: KernelView;
   readonly #native: Native;
   readonly #table: OptionTable;
   readonly #turns = new Turns();
 
   constructor({ native, namespacePath }: { native: Native; namespacePath: string }) {
+    this.view = new KernelFiles({ native, namespacePath });
     this.#native = native;
     this.#table = new OptionTable(native, namespacePath);
   }

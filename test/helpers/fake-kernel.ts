@@ -273,6 +273,10 @@ export class FakeKernel implements Native {
     throw new Error('not part of this kernel');
   }
 
+  openProcNet(): never {
+    throw new Error('not part of this kernel');
+  }
+
   setOption(): never {
     throw new Error('not part of this kernel');
   }

@@ -6,7 +6,7 @@ import { expect, test } from 'vitest';
 const floors = [
   ['src/errors.ts'],
   ['src/native.ts'],
-  ['src/netlink/', 'src/sockopt/'],
+  ['src/netlink/', 'src/sockopt/', 'src/proc/'],
   ['src/ipvs/'],
   ['src/config/', 'src/plan/'],
   ['src/director/'],

@@ -131,6 +131,7 @@ describe('what the addon exports', () => {
       'getOption',
       'openDatagram',
       'openNetlink',
+      'openProcNet',
       'receive',
       'send',
       'setOption',
@@ -321,6 +322,18 @@ describe('namespaces', () => {
     expect(addon.openNetlink(NETLINK_GENERIC, path, 0, 0)).toBe(-ENOENT);
     expect(addon.openDatagram(path)).toBe(-ENOENT);
     expect(addon.execInNamespace(path, '/bin/true', ['true'], [])).toBe(-ENOENT);
+  });
+
+  it('files of /proc/net are those of the namespace', () => {
+    const fd = addon.openProcNet('', 'dev');
+    expect(readFileSync(`/proc/self/fd/${fd}`, 'utf8')).toBe(readFileSync('/proc/net/dev', 'utf8'));
+    expect(addon.close(fd)).toBe(0);
+    expect(addon.openProcNet('', 'no_such_file')).toBe(-ENOENT);
+    expect(addon.openProcNet(join(tmpdir(), 'no-such-namespace'), 'dev')).toBe(-ENOENT);
+  });
+
+  it.each(['', '..', 'stat/ip_conntrack', '../stat', '.'])('%j is no file of /proc/net', (name) => {
+    expect(addon.openProcNet('', name)).toBe(-EINVAL);
   });
 
   it('files that are no namespaces are refused', () => {

@@ -4,6 +4,7 @@ import { IpvsError } from '../../../src/errors.ts';
 import type { Backend } from '../../../src/ipvs/backend.ts';
 import type { Destination } from '../../../src/ipvs/destination.ts';
 import { Ipvs, openIpvs } from '../../../src/ipvs/ipvs.ts';
+import { KernelFiles } from '../../../src/ipvs/kernel-files.ts';
 import { namespacePath } from '../../../src/ipvs/namespace.ts';
 import { NetlinkBackend } from '../../../src/ipvs/netlink-backend.ts';
 import type { Operation } from '../../../src/ipvs/operation.ts';
@@ -342,6 +343,7 @@ describe('calls', () => {
     };
     const backend: Backend = {
       transport: 'netlink',
+      view: new KernelFiles({ native: kernel, namespacePath: '' }),
       info: () => call('info', { version: '1.2.1', connectionTableSize: 1 }),
       services: () => call('services', []),
       service: () => call('service', undefined),

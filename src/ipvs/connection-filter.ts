@@ -1,0 +1,135 @@
+/** Which connections are meant: by client, service, destination, state and idle time. */
+import ipaddr from 'ipaddr.js';
+import { IpvsError } from '../errors.ts';
+import { parseIp, quote, serviceKey } from './address.ts';
+import { at, oneOf, refuseUnknownKeys, wholeNumber } from './check.ts';
+import { type Connection, idleSeconds } from './connection.ts';
+import type { Timeouts } from './timeouts.ts';
+
+/** All that is given must hold. */
+export interface ConnectionFilter {
+  /** An address or a network, with or without a port: `198.51.100.7`, `198.51.100.0/24`, `[2001:db8::1]:4711`. */
+  readonly client?: string | undefined;
+  /** A service (`tcp://192.0.2.10:80`, `fwmark:7`: its templates), or an address or network as above. */
+  readonly service?: string | undefined;
+  readonly destination?: string | undefined;
+  /** Any of these, in the kernel's words; case does not matter. */
+  readonly state?: string | readonly string[] | undefined;
+  readonly kind?: Connection['kind'] | undefined;
+  /** No packet for at least this long. What the idle time of is not known does not match. */
+  readonly idleOverSeconds?: number | undefined;
+  /** A packet within this time. */
+  readonly idleUnderSeconds?: number | undefined;
+}
+
+const names = ['client', 'service', 'destination', 'state', 'kind', 'idleOverSeconds', 'idleUnderSeconds'] as const;
+const MOST_SECONDS = 0xffff_ffff;
+
+/** Whether the filter needs to know the timeouts. */
+export function looksAtIdleTime({ idleOverSeconds, idleUnderSeconds }: ConnectionFilter): boolean {
+  return idleOverSeconds !== undefined || idleUnderSeconds !== undefined;
+}
+
+/** The filter as a test. Throws INVALID_OPTION, INVALID_ADDRESS, INVALID_PORT, INVALID_DURATION. */
+export function connectionTest(filter: ConnectionFilter, timeouts?: Timeouts): (connection: Connection) => boolean {
+  refuseUnknownKeys(filter, 'filter of connections', names);
+  const { client, service, destination, state, kind, idleOverSeconds, idleUnderSeconds } = filter;
+  const tests: ((connection: Connection) => boolean)[] = [];
+  if (kind !== undefined) {
+    const wanted = oneOf(kind, ['connection', 'template'], 'INVALID_OPTION', ['kind']);
+    tests.push((connection) => connection.kind === wanted);
+  }
+  if (state !== undefined) {
+    const states = new Set([state].flat().map(stateName));
+    tests.push((connection) => states.has(connection.state));
+  }
+  if (service !== undefined) {
+    const test = at(['service'], () => serviceTest(service));
+    tests.push((connection) => test(connection.service));
+  }
+  if (client !== undefined) {
+    const test = at(['client'], () => endpointTest(client));
+    tests.push((connection) => test(connection.client));
+  }
+  if (destination !== undefined) {
+    const test = at(['destination'], () => endpointTest(destination));
+    tests.push((connection) => test(connection.destination));
+  }
+  const over = seconds(idleOverSeconds, 'idleOverSeconds');
+  const under = seconds(idleUnderSeconds, 'idleUnderSeconds');
+  if (timeouts !== undefined && (over !== undefined || under !== undefined)) {
+    tests.push((connection) => {
+      const idle = idleSeconds(connection, timeouts);
+      return idle !== undefined && idle >= (over ?? 0) && idle <= (under ?? MOST_SECONDS);
+    });
+  }
+  return (connection) => tests.every((test) => test(connection));
+}
+
+function seconds(value: number | undefined, name: string): number | undefined {
+  return value === undefined ? undefined : wholeNumber(value, 0, MOST_SECONDS, 'INVALID_DURATION', [name]);
+}
+
+function stateName(state: unknown): string {
+  if (typeof state === 'string' && /^[\w!?-]{1,20}$/.test(state)) return state.toUpperCase();
+  throw new IpvsError('INVALID_OPTION', {
+    detail: `state ${quote(state)}`,
+    path: ['state'],
+    hint: 'such as ESTABLISHED',
+  });
+}
+
+function serviceTest(wanted: string): (service: string) => boolean {
+  if (typeof wanted === 'string' && (wanted.includes('://') || wanted.startsWith('fwmark:'))) {
+    const key = serviceKey(wanted);
+    return (service) => service === key;
+  }
+  const test = endpointTest(wanted);
+  return (service) => !service.startsWith('fwmark:') && test(service.slice(service.indexOf('://') + 3));
+}
+
+/** A test of `address:port` texts as they stand in a connection. */
+function endpointTest(wanted: string): (endpoint: string) => boolean {
+  const { ip, prefix, port } = parsePattern(wanted);
+  const network = ipaddr.parse(ip);
+  const whole = prefix === (network.kind() === 'ipv4' ? 32 : 128);
+  return (endpoint) => {
+    const [host, hostPort] = split(endpoint);
+    if (port !== undefined && hostPort !== port) return false;
+    if (whole) return host === ip;
+    const address = ipaddr.parse(host);
+    return address.kind() === network.kind() && address.match(network, prefix);
+  };
+}
+
+/** `10.0.0.11:8080` or `[2001:db8::11]:8080`, canonical; a template's client has no port. */
+function split(endpoint: string): [host: string, port: string | undefined] {
+  const end = endpoint.lastIndexOf(':');
+  if (endpoint.startsWith('[')) return [endpoint.slice(1, end - 1), endpoint.slice(end + 1)];
+  return end < 0 || endpoint.indexOf(':') !== end
+    ? [endpoint, undefined]
+    : [endpoint.slice(0, end), endpoint.slice(end + 1)];
+}
+
+function parsePattern(text: unknown): { ip: string; prefix: number; port: string | undefined } {
+  const parts =
+    typeof text === 'string' ? /^(?:\[([^\]]+)\]|([^/]+?))(?:\/(\d{1,3}))?(?::(\d{1,5}))?$/s.exec(text) : null;
+  if (parts === null) throw badPattern(text);
+  // Without brackets, colons belong to an IPv6 address.
+  const bare = parts[1] === undefined && (parts[2]?.includes(':') ?? false);
+  const { text: ip, family } = parseIp(
+    bare && parts[4] !== undefined ? `${parts[2]}:${parts[4]}` : ((parts[1] ?? parts[2]) as string),
+  );
+  const longest = family === 'inet' ? 32 : 128;
+  const prefix = parts[3] === undefined ? longest : Number(parts[3]);
+  const port = bare ? undefined : parts[4];
+  if (prefix > longest || Number(port ?? 0) > 0xffff) throw badPattern(text);
+  return { ip, prefix, port };
+}
+
+function badPattern(text: unknown): IpvsError {
+  return new IpvsError('INVALID_ADDRESS', {
+    detail: quote(text),
+    hint: 'an address or a network, with a port behind a colon: 10.0.0.11, 10.0.0.0/24, 10.0.0.11:80, [2001:db8::1]:80',
+  });
+}

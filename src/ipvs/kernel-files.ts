@@ -1,0 +1,49 @@
+/** What the kernel shows only as files in /proc/net: connections, totals, helpers, how full its tables are. */
+import { errno, IpvsError } from '../errors.ts';
+import type { Native } from '../native.ts';
+import { allLinesOf, linesOf } from '../proc/lines.ts';
+import { type Application, applicationsOf } from './application.ts';
+import type { KernelView } from './backend.ts';
+import { type Connection, connectionOf } from './connection.ts';
+import { type TableStatus, tableStatusOf } from './table-status.ts';
+import { type Totals, totalsOf } from './totals.ts';
+
+export class KernelFiles implements KernelView {
+  readonly #native: Native;
+  readonly #namespacePath: string;
+
+  constructor({ native, namespacePath }: { native: Native; namespacePath: string }) {
+    this.#native = native;
+    this.#namespacePath = namespacePath;
+  }
+
+  async *connections(): AsyncGenerator<Connection> {
+    for await (const lines of linesOf(this.#native, this.#namespacePath, 'ip_vs_conn')) {
+      for (const line of lines) {
+        const connection = connectionOf(line);
+        if (connection !== undefined) yield connection;
+      }
+    }
+  }
+
+  async totals(): Promise<Totals> {
+    return totalsOf(await this.#lines('ip_vs_stats'), await this.#lines('ip_vs_stats_percpu'));
+  }
+
+  async applications(): Promise<Application[]> {
+    return applicationsOf(await this.#lines('ip_vs_app'));
+  }
+
+  async tableStatus(): Promise<TableStatus | undefined> {
+    try {
+      return tableStatusOf(await this.#lines('ip_vs_status'));
+    } catch (error) {
+      if (error instanceof IpvsError && error.errno === errno.ENOENT) return undefined;
+      throw error;
+    }
+  }
+
+  #lines(name: string): Promise<string[]> {
+    return allLinesOf(this.#native, this.#namespacePath, name);
+  }
+}
