@@ -30,6 +30,7 @@ await build({
   target: 'node20',
   // Loaded from its own package, and only for --log-level.
   external: ['pino'],
+  alias: { cliui: join(root, 'scripts', 'lib', 'cliui.mjs') },
   define: { VERSION: JSON.stringify(version) },
   // yargs is CommonJS inside and calls require().
   banner: {

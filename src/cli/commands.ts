@@ -1,51 +1,72 @@
 /** The commands by name. What they do is imported when one of them runs. */
-import type { Argv } from 'yargs';
+import type { Command, Group } from './command.ts';
 
-export interface CommandModule {
-  builder(yargs: Argv): Argv;
-  /** Returns the exit status. Not called for a command that only holds others. */
-  handler(options: object): Promise<number>;
-}
-
-interface CommandEntry {
-  readonly command: string;
+export interface CommandEntry {
+  /** `list [service]` */
+  readonly usage: string;
   readonly aliases?: readonly string[];
-  readonly describe: string;
-  readonly load: () => Promise<CommandModule>;
+  readonly summary: string;
+  readonly load: () => Promise<{ command: Command | Group }>;
 }
 
 export const commands: readonly CommandEntry[] = [
   {
-    command: 'list [service]',
+    usage: 'list [service]',
     aliases: ['ls'],
-    describe: 'Show services and destinations',
+    summary: 'Show services and destinations',
     load: () => import('./commands/list.ts'),
   },
   {
-    command: 'apply <file>',
-    describe: 'Make the kernel balance what a file describes',
+    usage: 'connections',
+    aliases: ['conns'],
+    summary: 'Show the connections that the kernel balances',
+    load: () => import('./commands/connections.ts'),
+  },
+  {
+    usage: 'totals',
+    summary: 'Show counters over all services',
+    load: () => import('./commands/totals.ts'),
+  },
+  {
+    usage: 'apply <file>',
+    summary: 'Make the kernel balance what a file describes',
     load: () => import('./commands/apply.ts'),
   },
   {
-    command: 'service',
-    describe: 'Add, edit, delete or show one service',
+    usage: 'service',
+    summary: 'Add, edit, delete or show one service',
     load: () => import('./commands/service.ts'),
   },
   {
-    command: 'destination',
+    usage: 'destination',
     aliases: ['dest'],
-    describe: 'Add, edit or delete one destination of a service',
+    summary: 'Add, edit or delete one destination of a service',
     load: () => import('./commands/destination.ts'),
   },
-  { command: 'flush', describe: 'Remove all services, whoever made them', load: () => import('./commands/flush.ts') },
   {
-    command: 'info',
-    describe: "Show the kernel's IPVS version and table size",
+    usage: 'timeouts',
+    summary: 'Show or set how long idle connections are kept',
+    load: () => import('./commands/timeouts.ts'),
+  },
+  {
+    usage: 'sync',
+    summary: 'Start, stop or show the daemons that synchronise connections',
+    load: () => import('./commands/sync.ts'),
+  },
+  {
+    usage: 'zero [service]',
+    summary: 'Set counters to zero',
+    load: () => import('./commands/zero.ts'),
+  },
+  { usage: 'flush', summary: 'Remove all services, whoever made them', load: () => import('./commands/flush.ts') },
+  {
+    usage: 'info',
+    summary: "Show the kernel's IPVS version, tables and helpers",
     load: () => import('./commands/info.ts'),
   },
   {
-    command: 'schema',
-    describe: 'Print the JSON Schema of the files that apply reads',
+    usage: 'schema',
+    summary: 'Print the JSON Schema of the files that apply reads',
     load: () => import('./commands/schema.ts'),
   },
 ];

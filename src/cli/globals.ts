@@ -2,6 +2,7 @@
 import { statSync } from 'node:fs';
 import type { Argv } from 'yargs';
 import type { Ipvs, Logger } from '../ipvs/ipvs.ts';
+import { type OptionSpec, yargsOption } from './command.ts';
 import { oneValue } from './options.ts';
 
 export interface GlobalOptions {
@@ -14,19 +15,21 @@ export interface GlobalOptions {
 
 const logLevels = ['trace', 'debug', 'info', 'warn', 'error'];
 
+export const globalOptions: Readonly<Record<string, OptionSpec>> = {
+  json: { describe: 'Print JSON' },
+  netns: { value: 'NAME', describe: 'Work in this network namespace (name or path)' },
+  color: { describe: 'Colour the output; --no-color never does. Default: on a terminal' },
+  'log-level': { value: 'LEVEL', choices: logLevels, describe: 'Log to stderr as JSON lines' },
+  transport: {
+    value: 'NAME',
+    choices: ['auto', 'netlink', 'sockopt'],
+    describe: 'The way into the kernel. Default: auto, netlink where that is permitted',
+  },
+};
+
 export function addGlobalOptions(yargs: Argv): Argv {
-  return yargs
-    .option('json', { type: 'boolean', describe: 'Print JSON', global: true })
-    .option('netns', { type: 'string', requiresArg: true, describe: 'Work in this network namespace (name or path)' })
-    .option('color', { type: 'boolean', describe: 'Colour the output; --no-color never does. Default: on a terminal' })
-    .option('log-level', { choices: logLevels, requiresArg: true, describe: 'Log to stderr as JSON lines' })
-    .option('transport', {
-      choices: ['auto', 'netlink', 'sockopt'],
-      requiresArg: true,
-      describe: 'The way into the kernel. Default: auto, netlink where that is permitted',
-    })
-    .alias({ help: 'h' })
-    .group(['json', 'netns', 'color', 'log-level', 'transport', 'help', 'version'], 'Everywhere:');
+  for (const [name, option] of Object.entries(globalOptions)) yargs.option(name, yargsOption(option));
+  return yargs.alias({ help: 'h' }).group([...Object.keys(globalOptions), 'help', 'version'], 'Everywhere:');
 }
 
 /** Opens the kernel's table for `work`, and closes it whatever happens. */

@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 /** The command `ipvs`. Only yargs and the table of commands are loaded before a command is known. */
 import yargs from 'yargs';
+import { declareCommand, declareGroup, execute } from './command.ts';
 import { commands } from './commands.ts';
 import { EXIT, printError, usageError } from './exit.ts';
 import { addGlobalOptions, enterNamespace, type GlobalOptions } from './globals.ts';
@@ -19,7 +20,7 @@ const program = addGlobalOptions(yargs(process.argv.slice(2)))
   .usage("$0 COMMAND\n\nControls the Linux kernel's load balancer, IPVS.")
   .detectLocale(false)
   .parserConfiguration({ 'greedy-arrays': false, 'parse-numbers': false })
-  .wrap(process.stdout.isTTY ? Math.min(process.stdout.columns, 100) : 100)
+  .wrap(Math.min(process.stdout.columns || 100, 100))
   .recommendCommands()
   .strict()
   .demandCommand(1, 1, 'a command is missing', 'that is more than one command')
@@ -34,12 +35,21 @@ const program = addGlobalOptions(yargs(process.argv.slice(2)))
     throw error ?? usageError(message ?? 'wrong usage');
   });
 
-for (const { load, ...command } of commands) {
+for (const { usage, aliases = [], summary, load } of commands) {
   program.command({
-    ...command,
-    builder: async (yargs) => (await load()).builder(yargs),
+    command: usage,
+    aliases,
+    describe: summary,
+    builder: async (yargs) => {
+      const { command } = await load();
+      if ('actions' in command) return declareGroup(yargs, usage, summary, command);
+      return declareCommand(yargs, usage, summary, command);
+    },
     handler: async (options) => {
-      process.exitCode = await (await load()).handler(options);
+      const { command } = await load();
+      const spec = 'actions' in command ? command.actions.find(({ usage }) => usage === command.fallback) : command;
+      // A group without a fallback has been refused by then: it demands an action.
+      if (spec !== undefined) await execute(spec, options as unknown as GlobalOptions);
     },
   });
 }

@@ -1,4 +1,5 @@
 /** What commands print: columns for people, JSON for programs. */
+import { once } from 'node:events';
 import { styleText } from 'node:util';
 import type { GlobalOptions } from './globals.ts';
 
@@ -16,18 +17,38 @@ export function print(text: string): void {
   process.stdout.write(`${text}\n`);
 }
 
+/** For much of it: waits until whoever reads has caught up. */
+export async function write(text: string): Promise<void> {
+  if (!process.stdout.write(text)) await once(process.stdout, 'drain');
+}
+
 /** Counters are numbers as long as a double holds them exactly, decimal strings beyond. */
+function plain(_: string, item: unknown): unknown {
+  if (typeof item === 'bigint') return item <= Number.MAX_SAFE_INTEGER ? Number(item) : item.toString();
+  return item instanceof Uint8Array ? Buffer.from(item).toString('hex') : item;
+}
+
 export function printJson(value: unknown): void {
-  print(
-    JSON.stringify(
-      value,
-      (_, item) => {
-        if (typeof item === 'bigint') return item <= Number.MAX_SAFE_INTEGER ? Number(item) : item.toString();
-        return item instanceof Uint8Array ? Buffer.from(item).toString('hex') : item;
-      },
-      2,
-    ),
-  );
+  print(JSON.stringify(value, plain, 2));
+}
+
+/** For streams of JSON: one value to a line. */
+export function jsonLine(value: unknown): string {
+  return JSON.stringify(value, plain);
+}
+
+const magnitudes = ['', 'k', 'M', 'G', 'T', 'P', 'E'];
+
+/** A number for people: exact up to 99999, then three digits and a power of 1000: 123k, 1.23M. */
+export function count(value: number | bigint): string {
+  if (value < 100_000) return String(value);
+  let rest = Number(value);
+  let magnitude = 0;
+  while (rest >= 999.5 && magnitude < magnitudes.length - 1) {
+    rest /= 1000;
+    magnitude++;
+  }
+  return `${rest.toFixed(rest < 9.995 ? 2 : rest < 99.95 ? 1 : 0)}${magnitudes[magnitude]}`;
 }
 
 /** Pads every column to its widest cell. Columns named in `right` are aligned to the right. */

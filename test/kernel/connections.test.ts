@@ -95,7 +95,7 @@ describe('connections', () => {
     expect(readdirSync('/proc/self/fd')).toHaveLength(before);
   });
 
-  it('are those of the handle's namespace alone, while it is open', async () => {
+  it('are those of one namespace alone, as long as the handle is open', async () => {
     const here = await openIpvs();
     const all: Connection[] = [];
     for await (const connection of here.connections()) all.push(connection);

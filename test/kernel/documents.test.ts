@@ -42,12 +42,20 @@ beforeAll(() => {
 });
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-function inNamespace(file: string, args: readonly string[]): { status: number | null; output: string } {
+/** What goes on until it is interrupted is given the time to show something. */
+const WATCHED_MS = 15_000;
+
+function inNamespace(
+  file: string,
+  args: readonly string[],
+  interruptAfterMs?: number,
+): { status: number | null; output: string } {
   const PATH = `${folder}:${process.env['PATH']}`;
   const result = spawnSync('ip', ['netns', 'exec', namespace.name, file, ...args], {
     cwd: folder,
     env: { ...process.env, PATH },
     encoding: 'utf8',
+    ...(interruptAfterMs && { timeout: interruptAfterMs, killSignal: 'SIGINT' }),
   });
   return { status: result.status, output: result.stdout + result.stderr };
 }
@@ -56,7 +64,7 @@ function inNamespace(file: string, args: readonly string[]): { status: number | 
 function runLine(line: string): string {
   const [word = '', next = '', last = ''] = line.replace(/\s+#.*/, '').split(/\s+/);
   if (word === 'ipvs') {
-    const { status, output } = inNamespace('bash', ['-c', line]);
+    const { status, output } = inNamespace('bash', ['-c', line], / --watch/.test(line) ? WATCHED_MS : undefined);
     expect(status, `${line}: ${output}`).not.toBe(64);
     return output;
   }

@@ -1,11 +1,11 @@
 /** `ipvs apply`: from a file to the kernel. */
 import { readFileSync } from 'node:fs';
-import type { Argv } from 'yargs';
 import { apply, type CurrentState, parseState, plan, readState } from '../../director/director.ts';
 import { IpvsError } from '../../errors.ts';
 import type { Ipvs } from '../../ipvs/ipvs.ts';
 import type { ApplyResult, Plan } from '../../plan/plan.ts';
 import type { Change } from '../../plan/resource.ts';
+import { command } from '../command.ts';
 import { EXIT, printError, UsageError } from '../exit.ts';
 import { type GlobalOptions, withIpvs } from '../globals.ts';
 import { canAsk, confirm, type Paint, painter, print, printJson } from '../output.ts';
@@ -16,25 +16,24 @@ interface ApplyOptions extends GlobalOptions {
   readonly yes?: boolean;
 }
 
-export function builder(yargs: Argv): Argv {
-  return yargs
-    .usage(
-      '$0 apply FILE [--dry-run] [--yes]\n\n' +
-        'Changes what differs between the file and the kernel, and nothing else. Services that the file does not name stay as they are.',
-    )
-    .positional('file', { type: 'string', demandOption: true, describe: 'YAML; - is standard input' })
-    .option('dry-run', {
-      alias: 'n',
-      type: 'boolean',
-      describe: 'Only show the changes; exit status 2 if there are any',
-    })
-    .option('yes', { alias: 'y', type: 'boolean', describe: 'Do not ask' })
-    .example('$0 apply web.yaml', 'show the changes and ask')
-    .example('$0 apply web.yaml --dry-run', 'show the changes')
-    .example('$0 apply web.yaml --yes', 'for scripts');
-}
+const spec = command<ApplyOptions>({
+  description:
+    'Changes what differs between the file and the kernel, and nothing else. Services that the file does not name stay as they are. Without --yes or --dry-run it shows the changes and asks.',
+  arguments: { file: 'YAML; - is standard input' },
+  options: {
+    'dry-run': { alias: 'n', describe: 'Only show the changes; exit status 2 if there are any' },
+    yes: { alias: 'y', describe: 'Do not ask' },
+  },
+  examples: [
+    { line: 'ipvs apply web.yaml --dry-run', meaning: 'show the changes' },
+    { line: 'ipvs apply web.yaml --yes', meaning: 'for scripts' },
+  ],
+  run,
+});
 
-export async function handler(options: ApplyOptions): Promise<number> {
+export { spec as command };
+
+async function run(options: ApplyOptions): Promise<number> {
   // yargs makes an empty text of the positional "-".
   const standardInput = options.file === '' && process.argv.includes('-');
   const desired = standardInput ? parseState(read(0, 'stdin'), 'stdin') : parseState(read(options.file), options.file);

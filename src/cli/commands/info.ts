@@ -1,18 +1,40 @@
 /** `ipvs info` */
-import type { Argv } from 'yargs';
+import type { TableStatus } from '../../ipvs/table-status.ts';
+import { command } from '../command.ts';
 import { EXIT } from '../exit.ts';
-import { type GlobalOptions, withIpvs } from '../globals.ts';
-import { print, printJson } from '../output.ts';
+import { withIpvs } from '../globals.ts';
+import { columns, print, printJson } from '../output.ts';
 
-export function builder(yargs: Argv): Argv {
-  return yargs
-    .usage("$0 info\n\nShows the kernel's IPVS version and the size of its connection table.")
-    .example('$0 info --json', '');
-}
+const spec = command({
+  description:
+    "Shows the kernel's IPVS version, the size of its tables, and the helpers that look into connections, such as the one for FTP.",
+  examples: [{ line: 'ipvs info' }, { line: 'ipvs info --json' }],
+  async run(options) {
+    const info = await withIpvs(options, async (ipvs) => ({
+      ...(await ipvs.info()),
+      transport: ipvs.transport,
+      applications: await ipvs.applications(),
+      tables: await ipvs.tableStatus(),
+    }));
+    if (options.json) {
+      printJson(info);
+      return EXIT.done;
+    }
+    const helpers = info.applications.map(({ name, protocol, port }) => `${name} (${protocol} ${port})`).join(', ');
+    const lines = [
+      ['version', info.version],
+      ['transport', info.transport ?? ''],
+      ['connection table', connectionTable(info.connectionTableSize, info.tables)],
+      ['helpers', helpers || 'none'],
+    ];
+    print(columns(lines, new Set()).join('\n'));
+    return EXIT.done;
+  },
+});
 
-export async function handler(options: GlobalOptions): Promise<number> {
-  const info = await withIpvs(options, (ipvs) => ipvs.info());
-  if (options.json) printJson(info);
-  else print(`IPVS ${info.version}, connection table of ${info.connectionTableSize} buckets`);
-  return EXIT.done;
+export { spec as command };
+
+function connectionTable(buckets: number, tables: TableStatus | undefined): string {
+  const size = buckets === 0 ? 'made with the first service' : `${buckets} buckets`;
+  return tables === undefined ? size : `${size}, ${tables.connections} connections`;
 }

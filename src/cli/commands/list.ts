@@ -1,73 +1,98 @@
 /** `ipvs list`: services and destinations, at a glance. */
-import type { Argv } from 'yargs';
-import { compareDestinations, compareServices, serviceKey } from '../../ipvs/address.ts';
-import { type DestinationState, formatForward } from '../../ipvs/destination.ts';
-import { formatPersistence, type VirtualServiceWithDestinations } from '../../ipvs/service.ts';
-import { EXIT } from '../exit.ts';
+import { serviceKey } from '../../ipvs/address.ts';
+import type { Ipvs, Snapshot } from '../../ipvs/ipvs.ts';
+import { command } from '../command.ts';
+import { EXIT, UsageError } from '../exit.ts';
 import { type GlobalOptions, withIpvs } from '../globals.ts';
-import { columns, type Paint, painter, print, printJson } from '../output.ts';
+import { sortServices, tableOf, type ViewName, viewNames, views } from '../list-table.ts';
+import { oneValue, seconds } from '../options.ts';
+import { jsonLine, painter, print, printJson } from '../output.ts';
+import { watch } from '../watch.ts';
+import { SERVICE } from '../words.ts';
 
-export function builder(yargs: Argv): Argv {
-  return yargs
-    .usage('$0 list [SERVICE]\n\nShows services with their destinations, sorted by address.')
-    .positional('service', { type: 'string', describe: 'Only this one: tcp://192.0.2.1:80, fwmark:5' })
-    .example('$0 list', 'everything')
-    .example('$0 list tcp://192.0.2.10:80 --json', "one service as JSON, destinations in the kernel's order");
+interface ListOptions extends GlobalOptions, Readonly<Partial<Record<Exclude<ViewName, 'overview'>, boolean>>> {
+  readonly service?: string;
+  readonly exact?: boolean;
+  readonly sort?: string;
+  readonly watch?: string;
 }
 
-export async function handler(options: GlobalOptions & { service?: string }): Promise<number> {
-  const only = options.service === undefined ? undefined : serviceKey(options.service);
-  const services = await withIpvs(options, async (ipvs) =>
-    only === undefined ? (await ipvs.snapshot()).services : [await ipvs.service(only)],
-  );
-  const sorted = services.toSorted((a, b) => compareServices(a.address, b.address));
-  if (options.json) printJson({ services: sorted });
-  else print(table(sorted, painter(options)));
-  return EXIT.done;
+const spec = command<ListOptions>({
+  description:
+    'Shows services with their destinations. Counters and rates are as the kernel publishes them every 2 seconds; its rates are moving averages, those of --watch are counted between two looks.',
+  arguments: { service: `Only this one: ${SERVICE}` },
+  options: {
+    stats: { describe: 'Connections, packets and bytes so far' },
+    rate: { describe: 'Connections, packets and bytes per second' },
+    thresholds: { describe: 'Connection limits of destinations' },
+    persistent: { describe: 'Persistence: templates, the clients that are pinned to a destination' },
+    exact: { describe: 'Whole numbers, not 1.23M' },
+    sort: {
+      value: 'COLUMN',
+      describe:
+        'Largest first by this column of the view (weight, active, connections, bytes-in, …); or address, or kernel for its own order. Default: address',
+    },
+    watch: { value: 'INTERVAL', optional: true, describe: 'Again every INTERVAL until interrupted. Default: 2s' },
+  },
+  examples: [
+    { line: 'ipvs list', meaning: 'everything' },
+    {
+      line: 'ipvs list tcp://192.0.2.10:80 --json',
+      meaning: "one service as JSON, destinations in the kernel's order",
+    },
+    { line: 'ipvs list --stats --exact' },
+    { line: 'ipvs list --rate --sort connections --watch', meaning: 'who gets the connections, every 2 seconds' },
+  ],
+  async run(options) {
+    const view = viewOf(options);
+    const sort = oneValue(options.sort, 'sort') ?? (options.json ? 'address-of-services' : 'address');
+    sortServices([], view, sort); // what is wrong is told before anything is read
+    return withIpvs(options, async (ipvs) => {
+      if (options.watch === undefined) {
+        show(await read(ipvs, options, view), undefined, options, view, sort);
+        return EXIT.done;
+      }
+      const intervalSeconds = options.watch === '' ? 2 : (seconds(options.watch, 'watch') ?? 2);
+      if (intervalSeconds < 1 || intervalSeconds > 86_400) throw new UsageError('--watch takes 1s to 1d');
+      let before: Snapshot | undefined;
+      await watch(intervalSeconds, options.json === true, async () => {
+        const snapshot = await read(ipvs, options, view);
+        const text = render(snapshot, before, options, view, sort);
+        before = snapshot;
+        return text;
+      });
+      return EXIT.done;
+    });
+  },
+});
+
+export { spec as command };
+
+function viewOf(options: ListOptions): ViewName {
+  const chosen = viewNames.filter((name) => name !== 'overview' && options[name]);
+  if (chosen.length > 1) throw new UsageError(`--${chosen[0]} and --${chosen[1]} are two views: say one`);
+  return chosen[0] ?? 'overview';
 }
 
-const NUMBERS = new Set([2, 3, 4]);
-
-/** Services at the margin, their destinations indented below; a service's words run over the numbers. */
-function table(services: readonly VirtualServiceWithDestinations[], paint: Paint): string {
-  if (services.length === 0) return 'no services';
-  const width = Math.max(...services.map(({ address }) => address.length));
-  const head = ['  DESTINATION'.padEnd(width), 'FORWARD', 'WEIGHT', 'ACTIVE', 'INACTIVE'];
-  const sorted = services.map((service) =>
-    service.destinations.toSorted((a, b) => compareDestinations(a.address, b.address)),
-  );
-  const [headLine = '', ...lines] = columns([head, ...sorted.flat().map(destinationRow)], NUMBERS);
-  const firstColumn = headLine.indexOf('FORWARD') - 2;
-  const heading = (left: string, right: string) => `${left.padEnd(firstColumn)}  ${right}`;
-
-  const output = [paint('dim', heading('SERVICE', 'SCHEDULER')), paint('dim', headLine)];
-  let next = 0;
-  for (const [i, service] of services.entries()) {
-    const { address } = service;
-    output.push(paint('bold', address) + heading(address, schedulingOf(service)).slice(address.length));
-    for (const { weight } of sorted[i] ?? []) {
-      const line = lines[next++] ?? '';
-      output.push(weight === 0 ? paint('yellow', line) : line);
-    }
-  }
-  return output.join('\n');
+async function read(ipvs: Ipvs, options: ListOptions, view: ViewName): Promise<Snapshot> {
+  const { statistics } = views[view];
+  if (options.service === undefined) return ipvs.snapshot({ statistics });
+  const service = await ipvs.service(serviceKey(options.service), { statistics });
+  return { services: [service], ...(statistics && { readAtMs: performance.timeOrigin + performance.now() }) };
 }
 
-function destinationRow(destination: DestinationState): string[] {
-  const { address, forward, weight, activeConnections, inactiveConnections } = destination;
-  return [
-    `  ${address}`,
-    formatForward(forward),
-    String(weight),
-    String(activeConnections),
-    String(inactiveConnections),
-  ];
+function show(...[snapshot, before, options, view, sort]: Parameters<typeof render>): void {
+  if (options.json) printJson({ services: sortServices(snapshot.services, view, sort) });
+  else print(render(snapshot, before, options, view, sort));
 }
 
-/** `wrr`, `sh sh-port, persistence 300s/24, one-packet` */
-function schedulingOf({ scheduler, schedulerFlags, persistence, onePacket }: VirtualServiceWithDestinations): string {
-  const words = [[scheduler, ...schedulerFlags].join(' ')];
-  if (persistence) words.push(`persistence ${formatPersistence(persistence)}`);
-  if (onePacket) words.push('one-packet');
-  return words.join(', ');
+function render(
+  snapshot: Snapshot,
+  before: Snapshot | undefined,
+  options: ListOptions,
+  view: ViewName,
+  sort: string,
+): string {
+  if (options.json) return jsonLine({ ...snapshot, services: sortServices(snapshot.services, view, sort) });
+  return tableOf(snapshot, { view, sort, before, exact: options.exact === true, paint: painter(options) });
 }

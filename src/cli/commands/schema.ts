@@ -1,16 +1,16 @@
 /** `ipvs schema`: for editors that complete and check YAML. */
-import type { Argv } from 'yargs';
 import { stateSchema } from '../../director/director.ts';
+import { command } from '../command.ts';
 import { EXIT } from '../exit.ts';
 import { printJson } from '../output.ts';
 
-export function builder(yargs: Argv): Argv {
-  return yargs
-    .usage('$0 schema\n\nPrints the JSON Schema of the files that "ipvs apply" reads.')
-    .example('$0 schema > ipvs.schema.json', '');
-}
+const spec = command({
+  description: 'Prints the JSON Schema of the files that "ipvs apply" reads.',
+  examples: [{ line: 'ipvs schema > ipvs.schema.json' }],
+  async run() {
+    printJson(stateSchema());
+    return EXIT.done;
+  },
+});
 
-export async function handler(): Promise<number> {
-  printJson(stateSchema());
-  return EXIT.done;
-}
+export { spec as command };

@@ -1,5 +1,4 @@
 /** `ipvs service add|edit|delete|show` */
-import type { Argv } from 'yargs';
 import { serviceKey } from '../../ipvs/address.ts';
 import { type DestinationState, formatForward } from '../../ipvs/destination.ts';
 import {
@@ -7,12 +6,14 @@ import {
   type VirtualServiceInput,
   type VirtualServiceWithDestinations,
 } from '../../ipvs/service.ts';
-import type { CommandModule } from '../commands.ts';
-import { UsageError } from '../exit.ts';
+import { settingsOfService } from '../../ipvs/settings.ts';
+import { action, type Group } from '../command.ts';
+import { EXIT, UsageError } from '../exit.ts';
 import { type GlobalOptions, withIpvs } from '../globals.ts';
 import { number, oneValue, seconds, words } from '../options.ts';
 import { columns, print, printJson } from '../output.ts';
-import { type Subcommand, subcommands } from '../subcommands.ts';
+import { optionsOf } from '../setting-options.ts';
+import { SERVICE } from '../words.ts';
 
 interface ServiceOptions extends GlobalOptions {
   readonly service: string;
@@ -24,90 +25,64 @@ interface ServiceOptions extends GlobalOptions {
   readonly onePacket?: boolean;
 }
 
-const settings = (yargs: Argv): Argv =>
-  yargs
-    .option('scheduler', {
-      alias: 's',
-      type: 'string',
-      requiresArg: true,
-      describe: 'rr, wrr, lc, wlc, sh, mh, … (default: wlc)',
-    })
-    .option('scheduler-flags', {
-      type: 'string',
-      requiresArg: true,
-      describe: 'sh-port, sh-fallback, mh-port, mh-fallback, flag-1 to flag-3, or none',
-    })
-    .option('persistence', {
-      alias: 'p',
-      type: 'string',
-      requiresArg: true,
-      describe: 'How long a client stays with its destination: 300s, 15m; or none',
-    })
-    .option('netmask', {
-      type: 'string',
-      requiresArg: true,
-      describe: 'Persistence for networks of clients: prefix length, or an IPv4 mask',
-    })
-    .option('engine', { type: 'string', requiresArg: true, describe: 'Persistence engine: sip, or none' })
-    .option('one-packet', { type: 'boolean', describe: 'Schedule every UDP packet by itself' });
+const settings = optionsOf(settingsOfService);
+const positionals = { service: SERVICE };
 
-const actions: readonly Subcommand<ServiceOptions>[] = [
-  {
-    command: 'add <service>',
-    describe: 'Add a service',
-    build: (yargs) =>
-      settings(yargs)
-        .example('$0 service add tcp://192.0.2.10:80 --scheduler wrr', '')
-        .example('$0 service add udp://[2001:db8::1]:53 -s sh --scheduler-flags sh-port', '')
-        .example('$0 service add fwmark:7 --persistence 15m --netmask 24', ''),
-    run: async (options) => {
-      await withIpvs(options, (ipvs) => ipvs.addService({ address: options.service, ...settingsOf(options) }));
-      return { done: 'added', subject: serviceKey(options.service) };
-    },
-  },
-  {
-    command: 'edit <service>',
-    describe: 'Change a service; what is not named stays',
-    build: (yargs) => settings(yargs).example('$0 service edit tcp://192.0.2.10:80 --scheduler wlc', ''),
-    run: async (options) => {
-      const changes = settingsOf(options);
-      if (Object.values(changes).every((value) => value === undefined))
-        throw new UsageError('there is nothing to change');
-      await withIpvs(options, (ipvs) => ipvs.editService(options.service, changes));
-      return { done: 'edited', subject: serviceKey(options.service) };
-    },
-  },
-  {
-    command: 'delete <service>',
-    describe: 'Delete a service and its destinations',
-    build: (yargs) => yargs.example('$0 service delete tcp://192.0.2.10:80', ''),
-    run: async (options) => {
-      await withIpvs(options, (ipvs) => ipvs.removeService(options.service));
-      return { done: 'deleted', subject: serviceKey(options.service) };
-    },
-  },
-  {
-    command: 'show <service>',
-    describe: 'Show everything about one service',
-    build: (yargs) => yargs.example('$0 service show tcp://192.0.2.10:80 --json', ''),
-    run: async (options) => {
-      const service = await withIpvs(options, (ipvs) => ipvs.service(options.service, { statistics: true }));
-      if (options.json) printJson(service);
-      else print(details(service));
-      return undefined;
-    },
-  },
-];
-
-const command: CommandModule = subcommands('service', actions, (yargs) =>
-  yargs.positional('service', {
-    type: 'string',
-    demandOption: true,
-    describe: 'tcp://192.0.2.1:80, udp://[2001:db8::1]:53, fwmark:5',
-  }),
-);
-export const builder: CommandModule['builder'] = command.builder;
-export const handler: CommandModule['handler'] = command.handler;
+export const command: Group = {
+  actions: [
+    action<ServiceOptions>({
+      usage: 'add <service>',
+      summary: 'Add a service',
+      arguments: positionals,
+      options: settings,
+      examples: [
+        { line: 'ipvs service add tcp://192.0.2.10:80 --scheduler wrr' },
+        { line: 'ipvs service add udp://[2001:db8::1]:53 -s sh --scheduler-flags sh-port' },
+        { line: 'ipvs service add fwmark:7 --persistence 15m --netmask 24' },
+      ],
+      async run(options) {
+        await withIpvs(options, (ipvs) => ipvs.addService({ address: options.service, ...settingsOf(options) }));
+        return { done: 'added', subject: serviceKey(options.service) };
+      },
+    }),
+    action<ServiceOptions>({
+      usage: 'edit <service>',
+      summary: 'Change a service; what is not named stays',
+      arguments: positionals,
+      options: settings,
+      examples: [{ line: 'ipvs service edit tcp://192.0.2.10:80 --scheduler wlc' }],
+      async run(options) {
+        const changes = settingsOf(options);
+        if (Object.values(changes).every((value) => value === undefined))
+          throw new UsageError('there is nothing to change');
+        await withIpvs(options, (ipvs) => ipvs.editService(options.service, changes));
+        return { done: 'edited', subject: serviceKey(options.service) };
+      },
+    }),
+    action<ServiceOptions>({
+      usage: 'show <service>',
+      summary: 'Show everything about one service',
+      arguments: positionals,
+      examples: [{ line: 'ipvs service show tcp://192.0.2.10:80 --json' }],
+      async run(options) {
+        const service = await withIpvs(options, (ipvs) => ipvs.service(options.service, { statistics: true }));
+        if (options.json) printJson(service);
+        else print(details(service));
+        return EXIT.done;
+      },
+    }),
+    action<ServiceOptions>({
+      usage: 'delete <service>',
+      summary: 'Delete a service and its destinations',
+      arguments: positionals,
+      examples: [{ line: 'ipvs service delete tcp://192.0.2.10:80' }],
+      async run(options) {
+        await withIpvs(options, (ipvs) => ipvs.removeService(options.service));
+        return { done: 'deleted', subject: serviceKey(options.service) };
+      },
+    }),
+  ],
+};
 
 function settingsOf(options: ServiceOptions): Omit<VirtualServiceInput, 'address'> {
   return {

@@ -1,0 +1,85 @@
+/** `ipvs sync start|stop|status` */
+import { settingsOfSync } from '../../ipvs/settings.ts';
+import { type SyncDaemon, syncStates } from '../../ipvs/sync-daemon.ts';
+import { action, type Group } from '../command.ts';
+import { EXIT, UsageError } from '../exit.ts';
+import { type GlobalOptions, withIpvs } from '../globals.ts';
+import { number, oneValue } from '../options.ts';
+import { columns, print, printJson } from '../output.ts';
+import { optionsOf } from '../setting-options.ts';
+
+interface SyncOptions extends GlobalOptions {
+  readonly state: string;
+  readonly interface?: string;
+  readonly id?: string;
+  readonly maxLength?: string;
+  readonly group?: string;
+  readonly port?: string;
+  readonly ttl?: string;
+}
+
+const STATE = `${syncStates.join(' or ')}: sends the connections of this director, or takes in those of others`;
+
+export const command: Group = {
+  description:
+    'Kernel threads that send connections to other directors (master), or take in those of others (backup), by UDP multicast. One of each may run in a network namespace.',
+  fallback: 'status',
+  actions: [
+    action({
+      usage: 'status',
+      summary: 'Show the daemons that run',
+      examples: [{ line: 'ipvs sync' }, { line: 'ipvs sync status --json' }],
+      async run(options) {
+        const daemons = await withIpvs(options, (ipvs) => ipvs.syncDaemons());
+        if (options.json) printJson({ daemons });
+        else print(daemons.length === 0 ? 'no sync daemon runs' : table(daemons));
+        return EXIT.done;
+      },
+    }),
+    action<SyncOptions>({
+      usage: 'start <state>',
+      summary: 'Start a daemon',
+      arguments: { state: STATE },
+      options: optionsOf(settingsOfSync),
+      examples: [
+        { line: 'ipvs sync start master --interface lo --id 7' },
+        { line: 'ipvs sync start backup --interface lo --id 7 --group 224.0.0.99 --port 9000' },
+      ],
+      async run(options) {
+        const interfaceName = oneValue(options.interface, 'interface');
+        if (interfaceName === undefined) throw new UsageError('say which network interface: --interface eth1');
+        await withIpvs(options, (ipvs) =>
+          ipvs.startSyncDaemon({
+            state: options.state,
+            interface: interfaceName,
+            id: number(options.id, 'id'),
+            maxLengthBytes: number(options.maxLength, 'max-length'),
+            group: oneValue(options.group, 'group'),
+            port: number(options.port, 'port'),
+            ttl: number(options.ttl, 'ttl'),
+          }),
+        );
+        return { done: 'started', subject: `${options.state} on ${interfaceName}` };
+      },
+    }),
+    action<SyncOptions>({
+      usage: 'stop <state>',
+      summary: 'Stop a daemon',
+      arguments: { state: STATE },
+      examples: [{ line: 'ipvs sync stop master' }],
+      async run(options) {
+        await withIpvs(options, (ipvs) => ipvs.stopSyncDaemon(options.state as SyncDaemon['state']));
+        return { done: 'stopped', subject: options.state };
+      },
+    }),
+  ],
+};
+
+function table(daemons: readonly SyncDaemon[]): string {
+  const head = ['STATE', 'INTERFACE', 'ID', 'GROUP', 'PORT', 'TTL', 'LENGTH'];
+  const rows = daemons.map(({ state, interface: name, id, group, port, ttl, maxLengthBytes }) => [
+    ...[state, name, String(id)],
+    ...[group, port, ttl, maxLengthBytes].map((value) => String(value ?? '?')),
+  ]);
+  return columns([head, ...rows], new Set([2, 4, 5, 6])).join('\n');
+}

@@ -1,0 +1,19 @@
+/** `ipvs zero` */
+import { serviceKey } from '../../ipvs/address.ts';
+import { command } from '../command.ts';
+import { type GlobalOptions, withIpvs } from '../globals.ts';
+import { SERVICE } from '../words.ts';
+
+const spec = command<GlobalOptions & { readonly service?: string }>({
+  description:
+    'Sets the counters of a service and its destinations to zero; without a service all of them, the totals included. Connections are not touched.',
+  arguments: { service: SERVICE },
+  examples: [{ line: 'ipvs zero tcp://192.0.2.10:80' }, { line: 'ipvs zero', meaning: 'everything' }],
+  async run(options) {
+    const service = options.service === undefined ? undefined : serviceKey(options.service);
+    await withIpvs(options, (ipvs) => ipvs.zero(service));
+    return { done: 'zeroed the counters of', subject: service ?? 'all services' };
+  },
+});
+
+export { spec as command };

@@ -1,0 +1,191 @@
+/** The table of `ipvs list`: its views, their columns, and the order of rows. */
+import { compareDestinations, compareServices } from '../ipvs/address.ts';
+import { type DestinationState, formatForward } from '../ipvs/destination.ts';
+import type { Snapshot } from '../ipvs/ipvs.ts';
+import { ratesBetween } from '../ipvs/rates.ts';
+import { formatPersistence, type VirtualServiceWithDestinations } from '../ipvs/service.ts';
+import { type Counters, counterNames } from '../ipvs/statistics.ts';
+import { UsageError } from './exit.ts';
+import { columns, count, type Paint } from './output.ts';
+
+type Row = Pick<VirtualServiceWithDestinations | DestinationState, 'address' | 'statistics'>;
+
+/** A column of numbers. */
+interface Column {
+  readonly heading: string;
+  /** As --sort names it. */
+  readonly name: string;
+  /** Undefined where it says nothing about a service, whose destinations are then summed up for sorting. */
+  readonly ofService?: (service: VirtualServiceWithDestinations) => number | bigint;
+  readonly ofDestination: (destination: DestinationState) => number | bigint;
+}
+
+interface View {
+  /** Whether it needs counters. */
+  readonly statistics: boolean;
+  /** Whether it shows how packets are forwarded. */
+  readonly forward: boolean;
+  readonly columns: readonly Column[];
+}
+
+const counterWords: Readonly<Record<keyof Counters, readonly [heading: string, name: string]>> = {
+  connections: ['CONNECTIONS', 'connections'],
+  packetsIn: ['PACKETS IN', 'packets-in'],
+  packetsOut: ['PACKETS OUT', 'packets-out'],
+  bytesIn: ['BYTES IN', 'bytes-in'],
+  bytesOut: ['BYTES OUT', 'bytes-out'],
+};
+
+function counterColumns(of: (row: Row) => Counters | undefined, unit: string): Column[] {
+  return counterNames.map((counter) => {
+    const [heading, name] = counterWords[counter];
+    const value = (row: Row) => of(row)?.[counter] ?? 0;
+    return { heading: `${heading}${unit}`, name, ofService: value, ofDestination: value };
+  });
+}
+
+const weight: Column = { heading: 'WEIGHT', name: 'weight', ofDestination: ({ weight }) => weight };
+const active: Column = { heading: 'ACTIVE', name: 'active', ofDestination: (d) => d.activeConnections };
+const inactive: Column = { heading: 'INACTIVE', name: 'inactive', ofDestination: (d) => d.inactiveConnections };
+const pinned: Column = { heading: 'TEMPLATES', name: 'templates', ofDestination: (d) => d.persistentConnections };
+
+export const views = {
+  overview: { statistics: false, forward: true, columns: [weight, active, inactive] },
+  stats: { statistics: true, forward: false, columns: counterColumns((row) => row.statistics, '') },
+  rate: { statistics: true, forward: false, columns: counterColumns((row) => row.statistics?.rates, '/s') },
+  thresholds: {
+    statistics: false,
+    forward: true,
+    columns: [
+      weight,
+      { heading: 'UPPER', name: 'upper', ofDestination: (d) => d.upperThreshold },
+      { heading: 'LOWER', name: 'lower', ofDestination: (d) => d.lowerThreshold },
+      active,
+      inactive,
+    ],
+  },
+  persistent: { statistics: false, forward: true, columns: [weight, pinned, active, inactive] },
+} as const satisfies Record<string, View>;
+
+export type ViewName = keyof typeof views;
+export const viewNames = Object.keys(views) as ViewName[];
+
+/**
+ * By address, largest first by a column, or as the kernel has them. `address-of-services` leaves destinations in the
+ * kernel's order, which schedulers go through. Throws UsageError for a column that the view has not.
+ */
+export function sortServices(
+  services: readonly VirtualServiceWithDestinations[],
+  view: ViewName,
+  by: string,
+): VirtualServiceWithDestinations[] {
+  if (by === 'kernel') return [...services];
+  if (by === 'address-of-services') return services.toSorted((a, b) => compareServices(a.address, b.address));
+  if (by === 'address') {
+    return services
+      .map((service) => ({
+        ...service,
+        destinations: service.destinations.toSorted((a, b) => compareDestinations(a.address, b.address)),
+      }))
+      .sort((a, b) => compareServices(a.address, b.address));
+  }
+  const column: Column | undefined = views[view].columns.find(({ name }) => name === by);
+  if (column === undefined) {
+    const names = views[view].columns.map(({ name }) => name).join(', ');
+    throw new UsageError(`this view has no column "${by}" to sort by, but ${names}, address and kernel`);
+  }
+  const sizeOf = (service: VirtualServiceWithDestinations) =>
+    column.ofService?.(service) ?? service.destinations.reduce((sum, d) => sum + Number(column.ofDestination(d)), 0);
+  return services
+    .map((service) => ({
+      ...service,
+      destinations: service.destinations.toSorted((a, b) =>
+        descending(column.ofDestination(a), column.ofDestination(b)),
+      ),
+    }))
+    .sort((a, b) => descending(sizeOf(a), sizeOf(b)));
+}
+
+function descending(a: number | bigint, b: number | bigint): number {
+  return a === b ? 0 : a > b ? -1 : 1;
+}
+
+export interface TableOptions {
+  readonly view: ViewName;
+  readonly sort: string;
+  /** The snapshot before, for rates of one's own; without it they are the kernel's averages. */
+  readonly before: Snapshot | undefined;
+  readonly exact: boolean;
+  readonly paint: Paint;
+}
+
+/** Services at the margin, their destinations indented below; where a service has no numbers its words run over them. */
+export function tableOf(snapshot: Snapshot, { view, sort, before, exact, paint }: TableOptions): string {
+  const { services } = view === 'rate' && before !== undefined ? withFreshRates(before, snapshot) : snapshot;
+  if (services.length === 0) return 'no services';
+  const { columns: shown, forward, statistics }: View = views[view];
+  const number = (value: number | bigint) => (exact ? String(value) : count(value));
+  const sorted = sortServices(services, view, sort);
+
+  const cells = sorted.flatMap((service) => [
+    ...(statistics ? [[service.address, ...shown.map(({ ofService }) => number(ofService?.(service) ?? 0))]] : []),
+    ...service.destinations.map((destination) => [
+      `  ${destination.address}`,
+      ...(forward ? [formatForward(destination.forward)] : []),
+      ...shown.map(({ ofDestination }) => number(ofDestination(destination))),
+    ]),
+  ]);
+  const width = Math.max(...services.map(({ address }) => address.length));
+  const head = ['  DESTINATION'.padEnd(width), ...(forward ? ['FORWARD'] : []), ...shown.map(({ heading }) => heading)];
+  const numbers = new Set(Array.from(head.keys()).slice(forward ? 2 : 1));
+  const [headLine = '', ...lines] = columns([head, ...cells], numbers);
+
+  if (statistics) {
+    const output = [paint('dim', 'SERVICE'), paint('dim', headLine)];
+    let next = 0;
+    for (const { address, destinations } of sorted) {
+      output.push(paint('bold', address) + (lines[next++] ?? '').slice(address.length));
+      for (const _ of destinations) output.push(lines[next++] ?? '');
+    }
+    return output.join('\n');
+  }
+  const firstColumn = headLine.indexOf('FORWARD') - 2;
+  const heading = (left: string, right: string) => `${left.padEnd(firstColumn)}  ${right}`;
+  const output = [paint('dim', heading('SERVICE', 'SCHEDULER')), paint('dim', headLine)];
+  let next = 0;
+  for (const service of sorted) {
+    const { address } = service;
+    output.push(paint('bold', address) + heading(address, schedulingOf(service)).slice(address.length));
+    for (const { weight } of service.destinations) {
+      const line = lines[next++] ?? '';
+      output.push(weight === 0 ? paint('yellow', line) : line);
+    }
+  }
+  return output.join('\n');
+}
+
+/** The kernel's averages replaced by what was counted in between; where that is not known they stay. */
+function withFreshRates(before: Snapshot, after: Snapshot): Snapshot {
+  const rates = ratesBetween(before, after);
+  return {
+    ...after,
+    services: after.services.map((service, i) => ({
+      ...fresh(service, rates[i]?.rates),
+      destinations: service.destinations.map((destination, j) => fresh(destination, rates[i]?.destinations[j]?.rates)),
+    })),
+  };
+}
+
+function fresh<T extends Row>(row: T, rates: Readonly<Record<keyof Counters, number>> | null | undefined): T {
+  if (!rates || row.statistics === undefined) return row;
+  const whole = Object.fromEntries(counterNames.map((name) => [name, BigInt(Math.round(rates[name]))]));
+  return { ...row, statistics: { ...row.statistics, rates: whole as unknown as Counters } };
+}
+
+/** `wrr`, `sh sh-port, persistence 300s/24, one-packet` */
+function schedulingOf({ scheduler, schedulerFlags, persistence, onePacket }: VirtualServiceWithDestinations): string {
+  const words = [[scheduler, ...schedulerFlags].join(' ')];
+  if (persistence) words.push(`persistence ${formatPersistence(persistence)}`);
+  if (onePacket) words.push('one-packet');
+  return words.join(', ');
+}

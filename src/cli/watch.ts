@@ -1,0 +1,35 @@
+/** Shows something again and again: in place on a terminal, one below the other elsewhere. */
+import { setTimeout as wait } from 'node:timers/promises';
+import { print } from './output.ts';
+
+const CLEAR = '\x1b[H\x1b[2J';
+const HIDE_CURSOR = '\x1b[?25l';
+const SHOW_CURSOR = '\x1b[?25h';
+
+/** Until the process is interrupted, which then ends as one that did what it was asked for. */
+export async function watch(intervalSeconds: number, lines: boolean, frame: () => Promise<string>): Promise<void> {
+  const inPlace = process.stdout.isTTY === true && !lines;
+  const stop = new AbortController();
+  const interrupted = () => stop.abort();
+  process.on('SIGINT', interrupted).on('SIGTERM', interrupted);
+  if (inPlace) process.stdout.write(HIDE_CURSOR);
+  try {
+    for (let first = true; !stop.signal.aborted; first = false) {
+      const text = await frame();
+      if (inPlace) print(`${CLEAR}${clipped(`every ${intervalSeconds}s, ctrl-c ends\n\n${text}`)}`);
+      else print(first || lines ? text : `\n${text}`);
+      await wait(intervalSeconds * 1000, undefined, { signal: stop.signal }).catch(() => undefined);
+    }
+  } finally {
+    process.off('SIGINT', interrupted).off('SIGTERM', interrupted);
+    if (inPlace) process.stdout.write(SHOW_CURSOR);
+  }
+}
+
+/** What fits: a picture that scrolls is none. */
+function clipped(text: string): string {
+  const rows = (process.stdout.rows || 24) - 1;
+  const all = text.split('\n');
+  if (all.length <= rows) return text;
+  return [...all.slice(0, rows - 1), `… ${all.length - rows + 1} more lines`].join('\n');
+}
