@@ -13,6 +13,7 @@ export default defineConfig({
           name: 'kernel',
           include: ['test/kernel/**/*.test.ts', 'test/e2e/**/*.test.ts'],
           globalSetup: ['test/helpers/kernel-setup.ts'],
+          setupFiles: ['test/helpers/kernel-leaks.ts'],
           pool: 'forks',
           fileParallelism: false,
           // One process for all files: every file makes network namespaces of its own.

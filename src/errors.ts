@@ -17,6 +17,11 @@ interface ErrorEntry {
 
 export const errorTable = {
   INVALID_ADDRESS: { kind: 'input', message: 'malformed address' },
+  NOT_A_HOST: {
+    kind: 'input',
+    message: 'no address of a host',
+    hint: 'a destination is one host: not unspecified, multicast, broadcast or link-local',
+  },
   INVALID_PORT: { kind: 'input', message: 'invalid port' },
   INVALID_FWMARK: { kind: 'input', message: 'invalid firewall mark', hint: 'a mark is a number from 1 to 4294967295' },
   INVALID_PROTOCOL: {

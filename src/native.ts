@@ -33,6 +33,18 @@ export interface Native {
   execInNamespace(namespacePath: string, file: string, argv: readonly string[], environment: readonly string[]): number;
 }
 
+const functions = [
+  'openNetlink',
+  'openDatagram',
+  'openProcNet',
+  'send',
+  'receive',
+  'getOption',
+  'setOption',
+  'close',
+  'execInNamespace',
+] as const satisfies readonly (keyof Native)[];
+
 let loaded: Native | undefined;
 
 /** The addon, loaded at the first call. Throws ADDON_NOT_LOADED. */
@@ -57,6 +69,14 @@ function load(override: string | undefined): Native {
       subject: path,
       detail: firstLine(cause).replace(`${path}: `, ''),
       cause,
+    });
+  }
+  // Any addon loads; one of an older build lacks what is new.
+  const lacking = functions.find((name) => typeof addon.exports[name] !== 'function');
+  if (lacking !== undefined) {
+    throw new IpvsError('ADDON_NOT_LOADED', {
+      subject: path,
+      detail: `it has no ${lacking}: it is another one, or an older`,
     });
   }
   return addon.exports as Native;

@@ -2,7 +2,8 @@
 import type { Argv } from 'yargs';
 import { EXIT } from './exit.ts';
 import type { GlobalOptions } from './globals.ts';
-import { print, printJson } from './output.ts';
+import { printJson } from './output.ts';
+import { print } from './stdout.ts';
 
 export interface OptionSpec {
   /** One line. */
@@ -101,6 +102,9 @@ export function declareGroup(yargs: Argv, name: string, summary: string, group: 
   yargs.usage(
     [`$0 ${name} ${fallback === undefined ? 'ACTION' : '[ACTION]'}`, description ?? `${summary}.`].join('\n\n'),
   );
+  for (const { examples } of actions) {
+    for (const { line, meaning = '' } of examples.slice(0, 1)) yargs.example(line.replace(/^ipvs /, '$0 '), meaning);
+  }
   if (fallback !== undefined) return yargs;
   const names = actions.map(({ usage }) => usage.split(' ', 1)[0]).join(', ');
   return yargs.demandCommand(1, `say what to do with the ${name}: ${names}`);

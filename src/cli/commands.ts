@@ -69,4 +69,9 @@ export const commands: readonly CommandEntry[] = [
     summary: 'Print the JSON Schema of the files that apply reads',
     load: () => import('./commands/schema.ts'),
   },
+  {
+    usage: 'completion [shell]',
+    summary: 'Print a completion script for bash or zsh',
+    load: () => import('./commands/completion.ts'),
+  },
 ];

@@ -1,5 +1,6 @@
 /** Exit statuses, the same for every command, and how an error becomes one line. */
 import { IpvsError } from '../errors.ts';
+import { quote } from '../ipvs/quote.ts';
 
 export const EXIT = { done: 0, error: 1, changes: 2, usage: 64 } as const;
 
@@ -7,15 +8,16 @@ export const EXIT = { done: 0, error: 1, changes: 2, usage: 64 } as const;
 export class UsageError extends Error {}
 
 /** From the words of yargs to one line of ours. */
-export function usageError(message: string): UsageError {
+export function usageError(message: string, argv: readonly string[]): UsageError {
+  const named = argv.filter((word) => !word.startsWith('-')).slice(0, 2);
   const choice = /Argument: (\S+), Given: (.*), Choices: (.*)/.exec(message);
   if (choice) return new UsageError(`--${choice[1]} is none of ${choice[3]}: ${choice[2]}`);
   return new UsageError(
     message
-      .replace(/^Did you mean (.*)\?$/, 'there is no such command; did you mean "$1"?')
+      .replace(/^Did you mean (.*)\?$/, `there is no command ${quote(named.join(' '))}; did you mean "$1"?`)
       .replace(/^Not enough non-option arguments: .*/, 'an argument is missing')
       .replace(/^Not enough arguments following: /, 'a value is missing after --')
-      .replace(/^Unknown/, 'unknown'),
+      .replace(/^Unknown (.*): (.*)$/s, (_, what, words) => `unknown ${what}: ${quote(words).slice(1, -1)}`),
   );
 }
 

@@ -5,13 +5,7 @@ import { declareCommand, declareGroup, execute } from './command.ts';
 import { commands } from './commands.ts';
 import { EXIT, printError, usageError } from './exit.ts';
 import { addGlobalOptions, enterNamespace, type GlobalOptions } from './globals.ts';
-
-// The reader of our output may leave early (`ipvs list | head`); that is not an error. A full disk is.
-process.stdout.on('error', ({ code, message }: NodeJS.ErrnoException) => {
-  if (code === 'EPIPE') process.exit(EXIT.done);
-  process.stderr.write(`ipvs: the output cannot be written: ${message}\n`);
-  process.exit(EXIT.error);
-});
+import { outputFailure } from './stdout.ts';
 
 const wantsJson = process.argv.includes('--json');
 
@@ -24,7 +18,7 @@ const program = addGlobalOptions(yargs(process.argv.slice(2)))
   .recommendCommands()
   .strict()
   .demandCommand(1, 1, 'a command is missing', 'that is more than one command')
-  .completion('completion', 'Print a completion script for bash or zsh')
+  .completion('completion', false, complete)
   .epilogue('Exit status: 0 done, 1 error, 2 there are changes (--dry-run), 64 wrong usage')
   .example('$0 apply web.yaml', 'make the kernel balance what the file describes')
   .example('$0 list', 'show services and destinations')
@@ -32,8 +26,19 @@ const program = addGlobalOptions(yargs(process.argv.slice(2)))
   .middleware((options) => enterNamespace((options as unknown as GlobalOptions).netns))
   .exitProcess(false)
   .fail((message, error) => {
-    throw error ?? usageError(message ?? 'wrong usage');
+    throw error ?? usageError(message ?? 'wrong usage', process.argv.slice(2));
   });
+
+/** What yargs proposes, but for `apply` nothing: then the shell proposes files. */
+function complete(
+  current: string,
+  argv: { readonly _: readonly unknown[] },
+  propose: (onEnd?: (error: Error | null, completions?: string[]) => void) => void,
+  done: (completions: string[]) => void,
+): void {
+  if (argv._.includes('apply') && !current.startsWith('-')) done([]);
+  else propose();
+}
 
 for (const { usage, aliases = [], summary, load } of commands) {
   program.command({
@@ -58,6 +63,13 @@ try {
   await program.parseAsync();
 } catch (error) {
   // Most of what yargs finds wrong goes through fail(), some is thrown.
-  const wrong = error instanceof Error && error.name === 'YError' ? usageError(error.message) : error;
+  const wrong = error instanceof Error && error.name === 'YError' ? usageError(error.message, []) : error;
   process.exitCode = printError(wrong, wantsJson);
 }
+
+process.on('beforeExit', () => {
+  const failure = outputFailure();
+  if (failure === undefined || process.exitCode === EXIT.error) return;
+  process.stderr.write(`ipvs: the output cannot be written: ${failure}\n`);
+  process.exitCode = EXIT.error;
+});

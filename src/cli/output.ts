@@ -1,7 +1,7 @@
 /** What commands print: columns for people, JSON for programs. */
-import { once } from 'node:events';
 import { styleText } from 'node:util';
 import type { GlobalOptions } from './globals.ts';
+import { print } from './stdout.ts';
 
 type Style = 'bold' | 'dim' | 'green' | 'yellow' | 'red' | 'cyan';
 export type Paint = (style: Style, text: string) => string;
@@ -11,15 +11,6 @@ export function painter({ color }: GlobalOptions): Paint {
   const wanted = color ?? (process.stdout.isTTY === true && !process.env['NO_COLOR']);
   // Whether to colour is decided here: styleText() would look at stdout once more.
   return wanted ? (style, text) => styleText(style, text, { validateStream: false }) : (_, text) => text;
-}
-
-export function print(text: string): void {
-  process.stdout.write(`${text}\n`);
-}
-
-/** For much of it: waits until whoever reads has caught up. */
-export async function write(text: string): Promise<void> {
-  if (!process.stdout.write(text)) await once(process.stdout, 'drain');
 }
 
 /** Counters are numbers as long as a double holds them exactly, decimal strings beyond. */
@@ -65,12 +56,16 @@ export function columns(rows: readonly (readonly string[])[], right: ReadonlySet
   );
 }
 
-/** Asks on the terminal; false without one. */
+/** Asks on the terminal; no answer is a no. */
 export async function confirm(question: string): Promise<boolean> {
   const { createInterface } = await import('node:readline/promises');
   const terminal = createInterface({ input: process.stdin, output: process.stderr });
   try {
-    return /^y(es)?$/i.test((await terminal.question(`${question} [y/N] `)).trim());
+    // Ctrl-C and ctrl-D end the question by an error.
+    const answer = await terminal.question(`${question} [y/N] `).catch(() => '\n');
+    if (/^y(es)?$/i.test(answer.trim())) return true;
+    process.stderr.write(`${answer === '\n' ? '\n' : ''}nothing changed\n`);
+    return false;
   } finally {
     terminal.close();
   }

@@ -1,6 +1,6 @@
 /** Shows something again and again: in place on a terminal, one below the other elsewhere. */
 import { setTimeout as wait } from 'node:timers/promises';
-import { print } from './output.ts';
+import { outputGone, print } from './stdout.ts';
 
 const CLEAR = '\x1b[H\x1b[2J';
 const HIDE_CURSOR = '\x1b[?25l';
@@ -11,6 +11,7 @@ export async function watch(intervalSeconds: number, lines: boolean, frame: () =
   const inPlace = process.stdout.isTTY === true && !lines;
   const stop = new AbortController();
   const interrupted = () => stop.abort();
+  outputGone.addEventListener('abort', interrupted);
   process.on('SIGINT', interrupted).on('SIGTERM', interrupted);
   if (inPlace) process.stdout.write(HIDE_CURSOR);
   try {

@@ -23,7 +23,13 @@ export interface CheckedDocument {
 /** More than any table that a kernel holds would need; a bound all the same. */
 const MOST_CHARACTERS = 32 * 1024 * 1024;
 /** References (&anchor, *alias) can make a small file enormous. */
-const MOST_ALIASES = 1000;
+const MOST_ALIASES = 100_000;
+
+/** Where the parser speaks to programmers. */
+const yamlWords: Readonly<Record<string, string>> = {
+  MULTIPLE_DOCS: 'the file holds several documents',
+  RESOURCE_EXHAUSTION: 'nested too deeply',
+};
 
 /** Throws CONFIG_INVALID with all problems, in the order of the file. */
 export function checkDocument(
@@ -31,6 +37,7 @@ export function checkDocument(
   file: string,
   sections: Readonly<Record<string, Section>>,
 ): CheckedDocument {
+  if (typeof text !== 'string') throw new IpvsError('INVALID_OPTION', { detail: 'the text of a file is a string' });
   if (text.length > MOST_CHARACTERS)
     throw new IpvsError('CONFIG_INVALID', { subject: file, detail: 'it is too large' });
   const lines = new LineCounter();
@@ -41,8 +48,11 @@ export function checkDocument(
   };
   const problem = (path: Path, message: string) => at(offsetOf(document, path), path, message);
 
-  if (document.errors.length > 0) {
-    throw invalid(document.errors.map(({ pos, message }) => at(pos[0], [], firstLine(message))));
+  // What YAML only warns of (a tag that is not known) would be lost.
+  const deep = document.errors.find(({ code }) => code === 'RESOURCE_EXHAUSTION');
+  const faults = deep ? [deep] : [...document.errors, ...document.warnings];
+  if (faults.length > 0) {
+    throw invalid(faults.map(({ pos, code, message }) => at(pos[0], [], yamlWords[code] ?? firstLine(message))));
   }
   const content = toPlain(document, file);
   const checked = schemaOf(sections).safeParse(content ?? {});
@@ -79,7 +89,9 @@ function toPlain(document: YamlDocument, file: string): unknown {
   try {
     return document.toJS({ maxAliasCount: MOST_ALIASES });
   } catch (error) {
-    throw invalid([{ file, line: 1, column: 1, path: '', message: firstLine((error as Error).message) }]);
+    const message =
+      error instanceof ReferenceError ? `more than ${MOST_ALIASES} values by way of aliases` : 'nested too deeply';
+    throw invalid([{ file, line: 1, column: 1, path: '', message }]);
   }
 }
 

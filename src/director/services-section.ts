@@ -48,11 +48,21 @@ const forward = z
   )
   .meta({ description: 'How packets reach the destination' });
 
-const persistence = z.strictObject({
-  timeout: duration.optional().meta({ description: 'How long a client stays with its destination. Default: 300s' }),
-  netmask: z.union([z.number(), z.string()]).optional().meta({ description: 'Clients of one network count as one' }),
-  engine: z.string().optional().meta({ description: 'Persistence engine: sip' }),
-});
+const mask = z.union([z.number(), z.string()], { error: 'a prefix length, or an IPv4 mask' });
+
+const persistence = z.strictObject(
+  {
+    timeout: duration.optional().meta({ description: 'How long a client stays with its destination. Default: 300s' }),
+    netmask: z
+      .union([mask, z.strictObject({ inet: mask.optional(), inet6: mask.optional() })], {
+        error: 'a prefix length, an IPv4 mask, or one for each family: { inet: 24, inet6: 64 }',
+      })
+      .optional()
+      .meta({ description: 'Clients of one network count as one' }),
+    engine: z.string().optional().meta({ description: 'Persistence engine: sip' }),
+  },
+  { error: (issue) => (issue.code === 'invalid_type' ? 'written { timeout: 300s }, or null for none' : undefined) },
+);
 
 const scheduling = {
   scheduler: z.string().optional().meta({ description: 'Default: wlc' }),
@@ -79,14 +89,16 @@ const destination = z.strictObject({
 const service = z.strictObject({
   name: z.string().optional().meta({ description: 'For people' }),
   address: z
-    .union([z.string(), z.array(z.string()).min(1)], { error: 'an address, or a list of addresses' })
+    .union([z.string(), z.array(z.string()).min(1)], {
+      error: ({ input }) => (input === undefined ? 'it is missing' : 'an address, or a list of addresses'),
+    })
     .meta({ description: 'tcp://192.0.2.1:80, udp://[2001:db8::1]:53, fwmark:5; one or several' }),
   ...scheduling,
-  destinations: z.array(destination).optional(),
+  destinations: z.array(destination).nullish(),
 });
 
 export const defaultsSection: { readonly schema: z.ZodType } = {
-  schema: z.strictObject({ ...scheduling, ...limits }).optional(),
+  schema: z.strictObject({ ...scheduling, ...limits }).nullish(),
 };
 export const servicesSection: { readonly schema: z.ZodType } = { schema: z.array(service).nullish() };
 
@@ -103,6 +115,7 @@ export function resolveServices(values: Readonly<Record<string, unknown>>, repor
     const path = ['services', index];
     const several = Array.isArray(entry.address);
     const addresses = Array.isArray(entry.address) ? entry.address : [entry.address];
+    refuseOneMaskForTwoFamilies(entry, defaults, addresses, path, report);
     const desired = addresses.flatMap((address, i) => {
       const addressPath = several ? [...path, 'address', i] : [...path, 'address'];
       const service = attempt(report, path, addressPath, () =>
@@ -115,7 +128,7 @@ export function resolveServices(values: Readonly<Record<string, unknown>>, repor
         return [];
       }
       places.set(service.address, `services[${index}]${entry.name ? ` (${entry.name})` : ''}`);
-      return [{ service, addressPath, destinations: [] as Destination[] }];
+      return [{ service, addressPath, destinations: [] as Destination[], present: new Set<string>() }];
     });
     // An entry whose addresses are wrong says nothing useful about its destinations.
     if (desired.length === addresses.length) fillDestinations(entry, path, desired, defaults, report);
@@ -134,6 +147,8 @@ function fillDestinations(
     service: VirtualService;
     addressPath: readonly (string | number)[];
     destinations: Destination[];
+    /** Their addresses. */
+    present: Set<string>;
   }[],
   defaults: Defaults,
   report: ReportProblem,
@@ -144,14 +159,15 @@ function fillDestinations(
   for (const [index, described] of destinations.entries()) {
     const at = [...path, 'destinations', index];
     const input = destinationInput(described, entry, defaults);
-    for (const { service, destinations } of desired) {
+    for (const { service, destinations, present } of desired) {
       if (mixed && !suits(input, familyOf(service))) continue;
       const destination = attempt(report, at, [...at, 'address'], () => normalizeDestination(input, service.address));
       if (destination === undefined) break;
-      if (destinations.some(({ address }) => address === destination.address)) {
+      if (present.has(destination.address)) {
         report([...at, 'address'], `${destination.address} is described twice in this service`);
         break;
       }
+      present.add(destination.address);
       destinations.push(destination);
     }
   }
@@ -171,8 +187,32 @@ function suits(input: DestinationInput, family: string): boolean {
   }
 }
 
+/** A prefix length says nothing without its family: /24 of IPv6 is a good part of the Internet. */
+function refuseOneMaskForTwoFamilies(
+  entry: ServiceEntry,
+  defaults: Defaults,
+  addresses: readonly string[],
+  path: readonly (string | number)[],
+  report: ReportProblem,
+): void {
+  const { netmask } = persistenceOf(entry, defaults) ?? {};
+  if (netmask === undefined || typeof netmask === 'object') return;
+  if (new Set(addresses.map(looksLikeIpv6)).size < 2) return;
+  const place = entry.persistence === undefined ? ['defaults'] : path;
+  report([...place, 'persistence', 'netmask'], 'two address families need a netmask each: { inet: 24, inet6: 64 }');
+}
+
+/** What is malformed is refused where addresses are read. */
+function looksLikeIpv6(address: string): boolean {
+  return address.includes('[') || address.endsWith('/inet6');
+}
+
+function persistenceOf(entry: ServiceEntry, defaults: Defaults): Defaults['persistence'] {
+  return entry.persistence === undefined ? defaults.persistence : entry.persistence;
+}
+
 function serviceInput(entry: ServiceEntry, address: string, defaults: Defaults): VirtualServiceInput {
-  const persistence = entry.persistence === undefined ? defaults.persistence : entry.persistence;
+  const persistence = persistenceOf(entry, defaults);
   const ownScheduler = entry.scheduler !== undefined && entry.scheduler !== defaults.scheduler;
   return {
     address,
@@ -181,11 +221,19 @@ function serviceInput(entry: ServiceEntry, address: string, defaults: Defaults):
     schedulerFlags: entry.schedulerFlags ?? (ownScheduler ? undefined : defaults.schedulerFlags),
     persistence: persistence && {
       timeoutSeconds: persistence.timeout,
-      netmask: persistence.netmask,
+      netmask: netmaskFor(persistence.netmask, address),
       engine: persistence.engine,
     },
     onePacket: entry.onePacket ?? defaults.onePacket,
   };
+}
+
+function netmaskFor(
+  netmask: NonNullable<Defaults['persistence']>['netmask'],
+  address: string,
+): number | string | undefined {
+  if (typeof netmask !== 'object') return netmask;
+  return looksLikeIpv6(address) ? netmask.inet6 : netmask.inet;
 }
 
 function destinationInput(described: DestinationEntry, entry: ServiceEntry, defaults: Defaults): DestinationInput {

@@ -7,9 +7,9 @@
  * Canonical text (RFC 5952 for IPv6) is the identity of an object: parse, then format, and it is the same.
  */
 import { isIP } from 'node:net';
-import { inspect } from 'node:util';
 import ipaddr from 'ipaddr.js';
 import { IpvsError } from '../errors.ts';
+import { quote } from './quote.ts';
 
 export type Family = 'inet' | 'inet6';
 export type Protocol = 'tcp' | 'udp' | 'sctp';
@@ -63,9 +63,15 @@ function withoutDots(text: string): string {
   });
 }
 
-/** Whether it is an address that one host can have, as far as the address itself says. */
-export function isUnicast(ip: string): boolean {
-  return !['unspecified', 'multicast', 'broadcast', 'linkLocal'].includes(ipaddr.parse(ip).range());
+/**
+ * Whether the kernel can take it for a destination, as far as the address itself says (inet_addr_type(), ipv6_addr_type()).
+ * A link-local address would need a zone, for which its table has no place.
+ */
+export function isUnicast({ family, bytes }: IpAddress): boolean {
+  const [first = 0, second = 0] = bytes;
+  const all = (value: number) => bytes.every((byte) => byte === value);
+  if (family === 'inet') return !all(0) && !all(255) && (first & 0xf0) !== 0xe0;
+  return !all(0) && first !== 0xff && !(first === 0xfe && (second & 0xc0) === 0x80);
 }
 
 /** 4 or 16 bytes in network order. */
@@ -221,13 +227,3 @@ function parseMark(text: string): number {
   if (mark < 1 || mark > 0xffff_ffff) throw new IpvsError('INVALID_FWMARK', { detail: quote(text) });
   return mark;
 }
-
-/** The value as people write it, bounded, with nothing in it that could upset a terminal. */
-export function quote(value: unknown): string {
-  const text = typeof value === 'string' ? JSON.stringify(value) : inspect(value, { depth: 1, breakLength: Infinity });
-  const visible = text.replace(unprintable, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`);
-  return visible.length > 80 ? `${visible.slice(0, 77)}...` : visible;
-}
-
-/** Control characters, and those that turn the direction of the text round. */
-const unprintable = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu;

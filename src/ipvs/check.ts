@@ -1,6 +1,6 @@
 /** Checks at the door, shared by the nouns: every refusal names the field. */
 import { type ErrorCode, IpvsError } from '../errors.ts';
-import { quote } from './address.ts';
+import { quote } from './quote.ts';
 
 /**
  * The kernel stores seconds times HZ in 32 bits and lets it overflow silently (ip_vs_ctl.c). HZ is not

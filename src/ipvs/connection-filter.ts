@@ -1,9 +1,10 @@
 /** Which connections are meant: by client, service, destination, state and idle time. */
 import ipaddr from 'ipaddr.js';
 import { IpvsError } from '../errors.ts';
-import { parseIp, quote, serviceKey } from './address.ts';
+import { parseIp, serviceKey } from './address.ts';
 import { at, oneOf, refuseUnknownKeys, wholeNumber } from './check.ts';
 import { type Connection, idleSeconds } from './connection.ts';
+import { quote } from './quote.ts';
 import type { Timeouts } from './timeouts.ts';
 
 /** All that is given must hold. */

@@ -4,10 +4,13 @@ import type { UnknownAttribute } from '../netlink/fields.ts';
 import {
   type DestinationAddress,
   formatDestinationAddress,
+  isUnicast,
   parseDestinationAddress,
+  parseIp,
   parseServiceAddress,
 } from './address.ts';
 import { at, oneOf, refuseUnknownKeys, wholeNumber } from './check.ts';
+import { quote } from './quote.ts';
 import type { Statistics } from './statistics.ts';
 
 /** A destination as it should be: complete and canonical. */
@@ -86,6 +89,9 @@ export function normalizeDestination(input: DestinationInput, service: string): 
   const of = parseServiceAddress(service);
   const servicePort = 'port' in of ? of.port : 0;
   const address = at(['address'], () => parseDestinationAddress(input.address, servicePort));
+  if (!isUnicast(parseIp(address.ip))) {
+    throw new IpvsError('NOT_A_HOST', { detail: quote(address.ip), path: ['address'] });
+  }
   const forward = normalizeForward(input.forward ?? 'masquerade');
 
   if (address.family !== of.family && !isTunnel(forward)) throw new IpvsError('MIXED_FAMILIES', { path: ['address'] });

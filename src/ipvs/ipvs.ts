@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { type ErrorDetails, IpvsError } from '../errors.ts';
 import { native } from '../native.ts';
 import type { DestinationAddress, ServiceAddress } from './address.ts';
-import { quote, serviceKey } from './address.ts';
+import { serviceKey } from './address.ts';
 import type { Application } from './application.ts';
 import { AutoBackend } from './auto-backend.ts';
 import type { Backend, KernelView, ReadOptions, Transport } from './backend.ts';
@@ -20,6 +20,7 @@ import {
 import { inNamespace } from './namespace.ts';
 import { NetlinkBackend } from './netlink-backend.ts';
 import { describe, type Operation, type OperationResult } from './operation.ts';
+import { quote } from './quote.ts';
 import {
   normalizeService,
   serviceSettings,
@@ -81,6 +82,8 @@ export async function openIpvs(options: OpenOptions = {}): Promise<Ipvs> {
   return inNamespace(netns, ({ path, release }) => new Ipvs(backendOf(transport, path, logger), logger, release));
 }
 
+const readOptions = ['statistics'] as const satisfies readonly (keyof ReadOptions)[];
+
 export const transports = ['auto', 'netlink', 'sockopt'] as const;
 
 function backendOf(transport: (typeof transports)[number], path: string, logger: Logger | undefined): Backend {
@@ -124,13 +127,14 @@ export class Ipvs implements AsyncDisposable {
 
   /** Version and size of the kernel's connection table. */
   info(): Promise<Info> {
-    return this.#reading(() => this.#backend.info());
+    return this.#reading('info', () => this.#backend.info());
   }
 
   /** Throws SERVICE_NOT_FOUND. */
   async service(address: ServiceText, options: ReadOptions = {}): Promise<VirtualServiceWithDestinations> {
     const key = serviceKey(address);
-    return this.#reading(async () => {
+    refuseUnknownKeys(options, 'read', readOptions);
+    return this.#reading(`service ${key}`, async () => {
       const service = await this.#backend.service(key, options);
       if (service === undefined) throw new IpvsError('SERVICE_NOT_FOUND', { operation: 'read service', subject: key });
       return { ...service, destinations: await this.#backend.destinations(key, options) };
@@ -143,8 +147,9 @@ export class Ipvs implements AsyncDisposable {
   }
 
   /** Services with their destinations. */
-  snapshot(options: ReadOptions = {}): Promise<Snapshot> {
-    return this.#reading(async () => {
+  async snapshot(options: ReadOptions = {}): Promise<Snapshot> {
+    refuseUnknownKeys(options, 'read', readOptions);
+    return this.#reading('snapshot', async () => {
       const services = await this.#backend.snapshot(options);
       return options.statistics ? { services, readAtMs: performance.timeOrigin + performance.now() } : { services };
     });
@@ -152,12 +157,12 @@ export class Ipvs implements AsyncDisposable {
 
   /** How long idle connections stay. */
   timeouts(): Promise<Timeouts> {
-    return this.#reading(() => this.#backend.timeouts());
+    return this.#reading('timeouts', () => this.#backend.timeouts());
   }
 
   /** Those that run: none, a master, a backup, or both. */
   syncDaemons(): Promise<readonly SyncDaemon[]> {
-    return this.#reading(() => this.#backend.syncDaemons());
+    return this.#reading('sync daemons', () => this.#backend.syncDaemons());
   }
 
   /**
@@ -322,9 +327,18 @@ export class Ipvs implements AsyncDisposable {
 
   #log(operation: Operation, error: IpvsError | undefined): void {
     const { verb, subject } = describe(operation);
-    if (error)
-      this.#logger?.warn({ operation: operation.type, subject, code: error.code, errno: error.errno }, error.message);
-    else this.#logger?.info({ operation: operation.type, subject }, `${verb} ${subject}`);
+    const about = { operation: operation.type, subject };
+    if (error) this.#tell('warn', { ...about, code: error.code, errno: error.errno }, error.message);
+    else this.#tell('info', about, `${verb} ${subject}`);
+  }
+
+  /** What was done is done, even where it cannot be logged. */
+  #tell(level: keyof Logger, details: object, message: string): void {
+    try {
+      this.#logger?.[level](details, message);
+    } catch {
+      // The logger's own fault.
+    }
   }
 
   #refuseBlindEdit(details: ErrorDetails): void {
@@ -338,10 +352,14 @@ export class Ipvs implements AsyncDisposable {
   }
 
   /** Asking for the netlink family would load the module, which reading must not do. */
-  #reading<T>(action: () => Promise<T>): Promise<T> {
-    return this.#exclusive(() => {
+  #reading<T>(what: string, action: () => Promise<T>): Promise<T> {
+    return this.#exclusive(async () => {
       mustBeLoaded();
-      return action();
+      const started = performance.now();
+      const result = await action();
+      const tookMs = Math.round((performance.now() - started) * 1000) / 1000;
+      this.#tell('debug', { transport: this.#backend.transport, tookMs }, `read ${what}`);
+      return result;
     });
   }
 

@@ -3,7 +3,7 @@ import { closeSync, constants, openSync } from 'node:fs';
 import { isAbsolute } from 'node:path';
 import { IpvsError } from '../errors.ts';
 import { namespaceError } from '../netlink/connection.ts';
-import { quote } from './address.ts';
+import { quote } from './quote.ts';
 
 const NAMED_NAMESPACES = '/run/netns';
 

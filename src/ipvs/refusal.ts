@@ -1,7 +1,7 @@
 /** What the kernel's refusals mean. The order of its checks is that of ip_vs_ctl.c, the same for both of its interfaces. */
 import { errno, IpvsError } from '../errors.ts';
 import type { Acknowledgement } from '../netlink/message.ts';
-import { isUnicast, parseDestinationAddress, parseServiceAddress } from './address.ts';
+import { parseDestinationAddress, parseServiceAddress } from './address.ts';
 import type { Operation } from './operation.ts';
 
 /** `lacks` asks whether the kernel lacks a scheduler; undefined where that cannot be found out. */
@@ -32,7 +32,7 @@ export function refusalOf(
       if (code !== errno.EINVAL) break;
       // What else EINVAL could mean was checked at the door.
       const { address } = operation.destination;
-      if (isMixed(operation.service, address) && isUnicast(parseDestinationAddress(address).ip)) {
+      if (isMixed(operation.service, address)) {
         const hint = 'the kernel takes it by tunnel, and only while no sync daemon runs';
         return new IpvsError('MIXED_FAMILIES', { errno: code, hint });
       }

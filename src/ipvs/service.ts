@@ -2,16 +2,10 @@
 import { isIPv4 } from 'node:net';
 import { IpvsError } from '../errors.ts';
 import type { UnknownAttribute } from '../netlink/fields.ts';
-import {
-  type Family,
-  formatServiceAddress,
-  parseIp,
-  parseServiceAddress,
-  quote,
-  type ServiceAddress,
-} from './address.ts';
+import { type Family, formatServiceAddress, parseIp, parseServiceAddress, type ServiceAddress } from './address.ts';
 import { at, oneOf, positiveSeconds, refuseUnknownKeys } from './check.ts';
 import type { DestinationState } from './destination.ts';
+import { quote } from './quote.ts';
 import type { Statistics } from './statistics.ts';
 
 /** A virtual service as it should be: complete and canonical. */

@@ -3,8 +3,9 @@
  * those of others in (backup), by UDP multicast. One of each may run in a network namespace.
  */
 import { IpvsError } from '../errors.ts';
-import { parseIp, quote } from './address.ts';
+import { parseIp } from './address.ts';
 import { at, oneOf, refuseUnknownKeys, wholeNumber } from './check.ts';
+import { quote } from './quote.ts';
 
 export type SyncState = 'master' | 'backup';
 

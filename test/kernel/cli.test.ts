@@ -301,6 +301,41 @@ describe('around it', () => {
     });
   });
 
+  it('nobody reads it, or the disk is full: what was to be done is done', async () => {
+    const services = Array.from({ length: 300 }, (_, i) => ({
+      address: `fwmark:${20_000 + i}`,
+      destinations: [{ address: '10.0.0.1:80' }, { address: '10.0.0.2:80' }],
+    }));
+    const many = file('many.json', JSON.stringify({ services }));
+    const few = file(
+      'few.json',
+      JSON.stringify({ services: [{ address: 'fwmark:30000', destinations: [{ address: '10.0.0.1:80' }] }] }),
+    );
+    const run = (script: string, path: string) =>
+      command([
+        'ip',
+        'netns',
+        'exec',
+        table.namespace.name,
+        'bash',
+        '-c',
+        script,
+        process.execPath,
+        built('cli/ipvs.js'),
+        path,
+      ]);
+    const [left, full] = [
+      await run('set -o pipefail; "$0" "$1" apply "$2" --yes | head -1', many),
+      await run('"$0" "$1" apply "$2" --yes >/dev/full', few),
+    ];
+
+    expect(left).toMatchObject({ status: 0, stderr: '' });
+    expect(full).toMatchObject({ status: 1, stderr: expect.stringContaining('cannot be written: ENOSPC') });
+    const marks = (await table.ipvs.snapshot()).services.filter(({ address }) => /^fwmark:[23]0/.test(address));
+    expect(marks).toHaveLength(301);
+    expect(marks.map(({ destinations }) => destinations.length).sort()).toEqual([1, ...Array(300).fill(2)]);
+  });
+
   it('"flush" wants to be sure, and removes everything', async () => {
     const asked = await inside(['flush']);
     expect(asked).toMatchObject({ status: 64, stdout: '' });
@@ -360,7 +395,10 @@ describe('what is wrong is told in one line, and changes nothing', () => {
       [['list', '--netns', 'no-such-namespace'], 1, /no such network namespace; "ip netns list"/],
       [['apply', '/no/such/file', '--yes'], 1, /\/no\/such\/file: cannot read the file \(ENOENT\)/],
       [['list', 'fwmark:1'], 1, /read service fwmark:1: there is no such service/],
-      [['lsit'], 64, /did you mean "list"\?/],
+      [['lsit'], 64, /there is no command "lsit"; did you mean "list"\?/],
+      [['service', 'edit', web, '--netmask', '24'], 64, /which the service has not: say --persistence too/],
+      [['service', 'add', 'fwmark:2', '--engine', 'sip'], 64, /say --persistence too/],
+      [['apply', '/dev/null', '--json', '--netns', 'x y/z'], 64, /network namespace/],
     ]);
   });
 

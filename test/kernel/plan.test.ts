@@ -146,10 +146,10 @@ services:
     const result = await applied(`
 services:
   - address: tcp://192.0.2.1:80
-    destinations: [{ address: 224.0.0.1 }, { address: 10.0.0.2 }]
+    destinations: [{ address: 127.255.255.255 }, { address: 10.0.0.2 }]
 `);
     expect(result.failed.map(({ change, error }) => [steps([change]), error])).toMatchObject([
-      [['add destination 224.0.0.1:80 of tcp://192.0.2.1:80'], { code: 'ADDRESS_NOT_USABLE' }],
+      [['add destination 127.255.255.255:80 of tcp://192.0.2.1:80'], { code: 'ADDRESS_NOT_USABLE' }],
     ]);
     expect(steps(result.done)).toEqual(['add destination 10.0.0.2:80 of tcp://192.0.2.1:80']);
     expect(steps(result.skipped)).toEqual([

@@ -182,27 +182,32 @@ describe('modules that the kernel does not have', () => {
 
 describe('addresses that cannot be destinations', () => {
   it.each([
-    ['multicast', '224.0.0.1:80'],
-    ['broadcast', '255.255.255.255:80'],
-    ['no address', '0.0.0.0:80'],
-  ])('%s: %s', async (_, address) => {
-    expect(await refusal(table.ipvs.addDestination(service, { address }))).toMatchObject({
+    ['multicast', '224.0.0.1'],
+    ['multicast', '239.255.255.255'],
+    ['broadcast', '255.255.255.255'],
+    ['no address', '0.0.0.0'],
+    ['multicast', '[ff02::1]'],
+    ['link-local', '[fe80::1]'],
+    ['no address', '[::]'],
+  ])('%s: %s, refused at the door as the kernel would', async (_, ip) => {
+    const door = await refusal(table.ipvs.addDestination(service, { address: `${ip}:80`, forward: 'tunnel' }));
+    expect(door).toMatchObject({ code: 'NOT_A_HOST', kind: 'input', path: ['address'] });
+
+    const backend = new NetlinkBackend({ native: native(), namespacePath: `/run/netns/${table.namespace.name}` });
+    const settings = { forward: 'tunnel', weight: 1, upperThreshold: 0, lowerThreshold: 0 } as const;
+    const destination = { address: `${ip}:80`, ...settings };
+    const [result] = await backend.execute([{ type: 'destination.add', service, destination }]);
+    backend.close();
+    expect(result?.error).toMatchObject({ errnoName: 'EINVAL', operation: 'add destination' });
+  });
+
+  it('the broadcast address of a network of this host', async () => {
+    expect(await refusal(table.ipvs.addDestination(service, { address: '127.255.255.255' }))).toMatchObject({
       code: 'ADDRESS_NOT_USABLE',
       kind: 'kernel',
       operation: 'add destination',
-      subject: `${address} of ${service}`,
+      subject: `127.255.255.255:80 of ${service}`,
       errno: 22,
-      errnoName: 'EINVAL',
-    });
-  });
-
-  it.each([
-    ['multicast', '[ff02::1]:80'],
-    ['link-local', '[fe80::1]:80'],
-    ['no address', '[::]:80'],
-  ])('%s: %s', async (_, address) => {
-    expect(await refusal(table.ipvs.addDestination(service, { address, forward: 'tunnel' }))).toMatchObject({
-      code: 'ADDRESS_NOT_USABLE',
       errnoName: 'EINVAL',
     });
   });

@@ -150,7 +150,7 @@ describe('by the socket options', () => {
       { type: 'zero', service: none },
       { type: 'destination.add', service: none, destination },
       { type: 'destination.add', service: WEB, destination },
-      { type: 'destination.add', service: WEB, destination: { ...destination, address: '224.0.0.1:80' } },
+      { type: 'destination.add', service: WEB, destination: { ...destination, address: '127.255.255.255:80' } },
       { type: 'destination.edit', service: WEB, destination: { ...destination, address: '10.0.0.2:80' } },
       { type: 'destination.delete', service: WEB, destination: '10.0.0.2:80' },
       { type: 'service.delete', service: WEB },

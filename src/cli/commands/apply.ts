@@ -8,7 +8,8 @@ import type { Change } from '../../plan/resource.ts';
 import { command } from '../command.ts';
 import { EXIT, printError, UsageError } from '../exit.ts';
 import { type GlobalOptions, withIpvs } from '../globals.ts';
-import { canAsk, confirm, type Paint, painter, print, printJson } from '../output.ts';
+import { canAsk, confirm, type Paint, painter, printJson } from '../output.ts';
+import { print } from '../stdout.ts';
 
 interface ApplyOptions extends GlobalOptions {
   readonly file: string;
@@ -49,8 +50,8 @@ async function run(options: ApplyOptions): Promise<number> {
       else print(describePlan(planned, painter(options)));
       return EXIT.changes;
     }
-    if (!options.yes && !canAsk())
-      throw new UsageError('there is no terminal to ask on: say --yes, or --dry-run to see the changes');
+    if (!options.yes && (options.json || !canAsk()))
+      throw new UsageError('nobody can be asked: say --yes, or --dry-run to see the changes');
     if (!options.json) print(describePlan(planned, painter(options)));
     if (!options.yes && !(await confirm(`Make ${count(planned.changes.length, 'change')}?`))) return EXIT.error;
     return report(await apply(ipvs, planned), planned, options);

@@ -6,7 +6,8 @@ import { command } from '../command.ts';
 import { EXIT, UsageError } from '../exit.ts';
 import { type GlobalOptions, withIpvs } from '../globals.ts';
 import { number, oneValue, seconds, words } from '../options.ts';
-import { columns, jsonLine, type Paint, painter, print, write } from '../output.ts';
+import { columns, jsonLine, type Paint, painter } from '../output.ts';
+import { print, write } from '../stdout.ts';
 
 interface ConnectionOptions extends GlobalOptions {
   readonly client?: string;
@@ -85,7 +86,7 @@ async function list(ipvs: Ipvs, filter: ConnectionFilter, limit: number, options
     lines.push(options.json ? jsonLine(connection) : row(connection, paint));
     if (--left <= 0) break;
     if (lines.length < 256) continue;
-    await write(`${lines.join('\n')}\n`);
+    if (!(await write(`${lines.join('\n')}\n`))) return;
     lines = [];
   }
   if (lines.length > 0) await write(`${lines.join('\n')}\n`);

@@ -22,6 +22,7 @@ interface DestinationOptions extends GlobalOptions {
 }
 
 const settings = optionsOf(settingsOfDestination);
+const changes = optionsOf(settingsOfDestination, { defaults: false });
 const positionals = { service: SERVICE, address: DESTINATION };
 
 export const command: Group = {
@@ -46,7 +47,7 @@ export const command: Group = {
       usage: 'edit <service> <address>',
       summary: 'Change a destination; what is not named stays',
       arguments: positionals,
-      options: settings,
+      options: changes,
       examples: [
         {
           line: 'ipvs destination edit tcp://192.0.2.10:80 10.0.0.11:8080 --weight 0',

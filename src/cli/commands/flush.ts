@@ -2,7 +2,8 @@
 import { command } from '../command.ts';
 import { EXIT, UsageError } from '../exit.ts';
 import { type GlobalOptions, withIpvs } from '../globals.ts';
-import { canAsk, confirm, print, printJson } from '../output.ts';
+import { canAsk, confirm, printJson } from '../output.ts';
+import { print } from '../stdout.ts';
 
 const spec = command<GlobalOptions & { readonly yes?: boolean }>({
   description:

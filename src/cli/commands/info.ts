@@ -3,7 +3,8 @@ import type { TableStatus } from '../../ipvs/table-status.ts';
 import { command } from '../command.ts';
 import { EXIT } from '../exit.ts';
 import { withIpvs } from '../globals.ts';
-import { columns, print, printJson } from '../output.ts';
+import { columns, printJson } from '../output.ts';
+import { print } from '../stdout.ts';
 
 const spec = command({
   description:

@@ -6,7 +6,8 @@ import { EXIT, UsageError } from '../exit.ts';
 import { type GlobalOptions, withIpvs } from '../globals.ts';
 import { sortServices, tableOf, type ViewName, viewNames, views } from '../list-table.ts';
 import { oneValue, seconds } from '../options.ts';
-import { jsonLine, painter, print, printJson } from '../output.ts';
+import { jsonLine, painter, printJson } from '../output.ts';
+import { print } from '../stdout.ts';
 import { watch } from '../watch.ts';
 import { SERVICE } from '../words.ts';
 

@@ -11,8 +11,9 @@ import { action, type Group } from '../command.ts';
 import { EXIT, UsageError } from '../exit.ts';
 import { type GlobalOptions, withIpvs } from '../globals.ts';
 import { number, oneValue, seconds, words } from '../options.ts';
-import { columns, print, printJson } from '../output.ts';
+import { columns, printJson } from '../output.ts';
 import { optionsOf } from '../setting-options.ts';
+import { print } from '../stdout.ts';
 import { SERVICE } from '../words.ts';
 
 interface ServiceOptions extends GlobalOptions {
@@ -26,6 +27,7 @@ interface ServiceOptions extends GlobalOptions {
 }
 
 const settings = optionsOf(settingsOfService);
+const changes = optionsOf(settingsOfService, { defaults: false });
 const positionals = { service: SERVICE };
 
 export const command: Group = {
@@ -41,6 +43,7 @@ export const command: Group = {
         { line: 'ipvs service add fwmark:7 --persistence 15m --netmask 24' },
       ],
       async run(options) {
+        if (refinesPersistence(options)) throw new UsageError(PERSISTENCE_FIRST);
         await withIpvs(options, (ipvs) => ipvs.addService({ address: options.service, ...settingsOf(options) }));
         return { done: 'added', subject: serviceKey(options.service) };
       },
@@ -48,14 +51,20 @@ export const command: Group = {
     action<ServiceOptions>({
       usage: 'edit <service>',
       summary: 'Change a service; what is not named stays',
+      description:
+        'Changes a service in place; what is not named stays, connections and counters included. Another scheduler begins without flags, as they belong to a scheduler.',
       arguments: positionals,
-      options: settings,
+      options: changes,
       examples: [{ line: 'ipvs service edit tcp://192.0.2.10:80 --scheduler wlc' }],
       async run(options) {
         const changes = settingsOf(options);
         if (Object.values(changes).every((value) => value === undefined))
           throw new UsageError('there is nothing to change');
-        await withIpvs(options, (ipvs) => ipvs.editService(options.service, changes));
+        await withIpvs(options, async (ipvs) => {
+          if (refinesPersistence(options) && (await ipvs.service(options.service)).persistence === null)
+            throw new UsageError(PERSISTENCE_FIRST);
+          await ipvs.editService(options.service, changes);
+        });
         return { done: 'edited', subject: serviceKey(options.service) };
       },
     }),
@@ -91,6 +100,12 @@ function settingsOf(options: ServiceOptions): Omit<VirtualServiceInput, 'address
     persistence: persistenceOf(options),
     onePacket: options.onePacket,
   };
+}
+
+const PERSISTENCE_FIRST = '--netmask and --engine refine persistence, which the service has not: say --persistence too';
+
+function refinesPersistence({ persistence, netmask, engine }: ServiceOptions): boolean {
+  return persistence === undefined && (netmask !== undefined || engine !== undefined);
 }
 
 function persistenceOf(options: ServiceOptions): VirtualServiceInput['persistence'] {

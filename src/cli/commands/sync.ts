@@ -5,8 +5,9 @@ import { action, type Group } from '../command.ts';
 import { EXIT, UsageError } from '../exit.ts';
 import { type GlobalOptions, withIpvs } from '../globals.ts';
 import { number, oneValue } from '../options.ts';
-import { columns, print, printJson } from '../output.ts';
+import { columns, printJson } from '../output.ts';
 import { optionsOf } from '../setting-options.ts';
+import { print } from '../stdout.ts';
 
 interface SyncOptions extends GlobalOptions {
   readonly state: string;

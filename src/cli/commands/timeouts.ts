@@ -6,8 +6,9 @@ import { action, type Group } from '../command.ts';
 import { EXIT } from '../exit.ts';
 import { type GlobalOptions, withIpvs } from '../globals.ts';
 import { seconds } from '../options.ts';
-import { columns, print, printJson } from '../output.ts';
+import { columns, printJson } from '../output.ts';
 import { optionsOf } from '../setting-options.ts';
+import { print } from '../stdout.ts';
 
 interface TimeoutOptions extends GlobalOptions {
   readonly tcp?: string;

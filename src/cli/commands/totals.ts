@@ -3,7 +3,8 @@ import { type Counters, counterNames } from '../../ipvs/statistics.ts';
 import { command } from '../command.ts';
 import { EXIT } from '../exit.ts';
 import { type GlobalOptions, withIpvs } from '../globals.ts';
-import { columns, count, print, printJson } from '../output.ts';
+import { columns, count, printJson } from '../output.ts';
+import { print } from '../stdout.ts';
 
 const spec = command<GlobalOptions & { readonly cpus?: boolean; readonly exact?: boolean }>({
   description:

@@ -7,7 +7,7 @@ import type { ManualChapter, ManualEntry } from './entries.ts';
 export function cliPage(chapters: readonly ManualChapter[]): string {
   const parts = [
     '# The command',
-    '`ipvs COMMAND`. Every command knows `--help`. Exit status: 0 done, 1 error, 2 there are changes (`apply --dry-run`),\n64 wrong usage. `ipvs completion` prints a completion script for bash or zsh.',
+    '`ipvs COMMAND`. Every command knows `--help`. Exit status: 0 done, 1 error, 2 there are changes (`apply --dry-run`),\n64 wrong usage.',
     '## Options of every command',
     optionTable(globalOptions),
     ...chapters.flatMap(chapterParts),

@@ -31,13 +31,14 @@ describe('an option', () => {
 });
 
 test.each([
-  ['Did you mean list?', 'there is no such command; did you mean "list"?'],
+  ['Did you mean list?', 'there is no command "lsit \\u001b[31m"; did you mean "list"?'],
   ['Not enough non-option arguments: got 0, need at least 1', 'an argument is missing'],
   ['Not enough arguments following: netns', 'a value is missing after --netns'],
   ['Unknown argument: foo', 'unknown argument: foo'],
+  ['Unknown arguments: foo, \u001b[31mbar', 'unknown arguments: foo, \\u001b[31mbar'],
   ['Invalid values:\n  Argument: forward, Given: "x", Choices: "a", "b"', '--forward is none of "a", "b": "x"'],
 ])('what yargs says as %j is told as %j', (theirs, ours) => {
-  expect(usageError(theirs).message).toBe(ours);
+  expect(usageError(theirs, ['--json', 'lsit', '\u001b[31m', 'x']).message).toBe(ours);
 });
 
 test('columns are as wide as their widest cell, numbers to the right, nothing behind the last', () => {

@@ -175,7 +175,23 @@ services:
       'services[0].destinations[1].address: 10.0.0.1:80 is described twice in this service',
     ],
     ['an unknown key', '- { address: "tcp://192.0.2.1:80", §weigth: 1 }', 'services[0].weigth: there is no such key'],
-    ['no address', '- §{ scheduler: rr }', 'services[0].address: an address, or a list of addresses'],
+    ['no address', '- §{ scheduler: rr }', 'services[0].address: it is missing'],
+    [
+      'one netmask for two families',
+      '- { address: ["tcp://192.0.2.1:80", "tcp://[2001:db8::1]:80"], persistence: { netmask: §24 } }',
+      'services[0].persistence.netmask: two address families need a netmask each',
+    ],
+    [
+      'a destination that is no host',
+      '- { address: "tcp://192.0.2.1:80", destinations: [{ address: §224.0.0.1 }] }',
+      'services[0].destinations[0].address: no address of a host: "224.0.0.1"; a destination is one host',
+    ],
+    [
+      'persistence that is no map',
+      '- { address: "tcp://192.0.2.1:80", persistence: §300s }',
+      'services[0].persistence: written { timeout: 300s }',
+    ],
+    ['a tag that YAML does not know', '- { address: §!foo "tcp://192.0.2.1:80" }', 'Unresolved tag: !foo'],
     [
       'a service that is described before',
       '- { name: a, address: "tcp://[2001:db8::1]:80" }\n  - address: [§"tcp://[2001:DB8:0::1]:80"]',
@@ -186,6 +202,29 @@ services:
     const before = text.slice(0, text.indexOf('§')).split('\n');
     const position = `f.yaml:${before.length}:${(before.at(-1) ?? '').length + 1}`;
     expect(problemsOf(text.replace('§', ''))).toEqual([expect.stringContaining(`${position}: ${problem}`)]);
+  });
+
+  test('a netmask for each family goes to its own', () => {
+    const { services } = parseState(
+      `services:
+  - address: ["tcp://192.0.2.1:80", "tcp://[2001:db8::1]:80", "tcp://192.0.2.2:80"]
+    persistence: { netmask: { inet: 24, inet6: 64 } }
+  - { address: "tcp://192.0.2.3:80", persistence: { netmask: { inet6: 64 } } }
+`,
+    );
+    expect(services.map(({ service }) => service.persistence?.netmask)).toEqual([24, 64, 24, 32]);
+  });
+
+  test('an empty list is one that is left out', () => {
+    expect(
+      parseState('defaults:\nservices:\n  - address: "tcp://192.0.2.1:80"\n    destinations:\n').services,
+    ).toHaveLength(1);
+    expect(parseState('services:\n').services).toEqual([]);
+  });
+
+  test('what is no text is refused as such', () => {
+    for (const text of [5, null, Buffer.from('services: []')])
+      expect(() => parseState(text as unknown as string)).toThrow(expect.objectContaining({ code: 'INVALID_OPTION' }));
   });
 });
 

@@ -12,10 +12,10 @@ import {
   parseDestinationAddress,
   parseIp,
   parseServiceAddress,
-  quote,
   type ServiceAddress,
   serviceKey,
 } from '../../../src/ipvs/address.ts';
+import { quote } from '../../../src/ipvs/quote.ts';
 
 const v4 = fc.uint8Array({ minLength: 4, maxLength: 4 });
 /** Many zeros, so that "::" has something to do. */
