@@ -206,12 +206,12 @@ services:
   it('a refusal of the kernel: exit status 1, and what was not tried', async () => {
     const path = file(
       'refused.yaml',
-      `services: [{ address: "${web}", scheduler: rr, destinations: [{ address: 224.0.0.1 }] }]`,
+      `services: [{ address: "${web}", scheduler: rr, destinations: [{ address: 127.255.255.255 }] }]`,
     );
     const { status, stdout, stderr } = await ipvs(['apply', path, '--yes']);
     expect(status).toBe(1);
     expect(stdout).toContain('0 changes made, 1 refused, 2 changes not tried');
-    expect(stderr).toMatch(/^ipvs: add destination 224\.0\.0\.1:80 of .*EINVAL.*\n$/);
+    expect(stderr).toMatch(/^ipvs: add destination 127\.255\.255\.255:80 of .*EINVAL.*\n$/);
     expect(await table.ipvs.destinations(web)).toHaveLength(2);
   });
 });
