@@ -113,7 +113,26 @@ const statisticsFields = {
   byteOutRate: { number: 10, type: u64 },
 } as const satisfies FieldTable;
 
-/** IPVS_SVC_ATTR_*. Number 10 is the 32-bit form of the statistics, which STATS64 replaces. */
+const widened: FieldType<bigint> = { write: (w, n, v) => w.u32(n, Number(v)), read: (r) => BigInt(r.u32()) };
+
+/** The older form (STATS): all but the bytes are 32 bits wide and wrap. */
+const statistics32Fields = {
+  connections: { number: 1, type: widened },
+  packetsIn: { number: 2, type: widened },
+  packetsOut: { number: 3, type: widened },
+  bytesIn: { number: 4, type: u64 },
+  bytesOut: { number: 5, type: u64 },
+  connectionRate: { number: 6, type: widened },
+  packetInRate: { number: 7, type: widened },
+  packetOutRate: { number: 8, type: widened },
+  byteInRate: { number: 9, type: widened },
+  byteOutRate: { number: 10, type: widened },
+} as const satisfies FieldTable;
+
+/** Every kernel since 4.1 sends both forms, so the older one is decoded only where it is alone. */
+const undecoded: FieldType<Reader> = { write: () => undefined, read: (reader) => reader.nested() };
+
+/** IPVS_SVC_ATTR_*. */
 const serviceFields = {
   family: { number: 1, type: u16 },
   protocol: { number: 2, type: u16 },
@@ -125,11 +144,12 @@ const serviceFields = {
   timeoutSeconds: { number: 8, type: u32 },
   /** IPv4: the mask in network order. IPv6: the prefix length in host order. */
   netmask: { number: 9, type: bytes(4) },
+  statistics32: { number: 10, type: undecoded },
   engine: { number: 11, type: string },
   statistics: { number: 12, type: nested(statisticsFields) },
 } as const satisfies FieldTable;
 
-/** IPVS_DEST_ATTR_*. Number 10 as above. */
+/** IPVS_DEST_ATTR_*. */
 const destinationFields = {
   address: { number: 1, type: address16 },
   port: { number: 2, type: u16be },
@@ -140,6 +160,7 @@ const destinationFields = {
   activeConnections: { number: 7, type: u32 },
   inactiveConnections: { number: 8, type: u32 },
   persistentConnections: { number: 9, type: u32 },
+  statistics32: { number: 10, type: undecoded },
   family: { number: 11, type: u16 },
   statistics: { number: 12, type: nested(statisticsFields) },
   tunnelType: { number: 13, type: u8, since: '5.2' },
@@ -382,11 +403,11 @@ export function readDaemon(message: Message): SyncDaemon {
 }
 
 const STATISTICS = new Set([10, 12]);
-const STATISTICS_32 = new Set([10]);
+const NOTHING = new Set<number>();
 
 /** With or without the statistics, which are half of a dump. */
 export function serviceReader(statistics: boolean): (message: Message) => VirtualServiceState {
-  const skip = statistics ? STATISTICS_32 : STATISTICS;
+  const skip = statistics ? NOTHING : STATISTICS;
   return (message) => {
     const unknown: UnknownAttribute[] = [];
     const values = decodeFields(contentOf(message, commandFields.service.number), serviceFields, { skip, unknown });
@@ -400,7 +421,7 @@ export function serviceReader(statistics: boolean): (message: Message) => Virtua
       persistence: persistent ? persistenceOf(family, values) : null,
       onePacket,
       ...(unknown.length > 0 && { unknownAttributes: unknown }),
-      ...(values.statistics && { statistics: statisticsOf(values.statistics) }),
+      ...statisticsIn(values),
     };
   };
 }
@@ -426,7 +447,7 @@ function persistenceOf(family: Family, values: Values<typeof serviceFields>): Vi
 }
 
 export function destinationReader(statistics: boolean, service: string): (message: Message) => DestinationState {
-  const skip = statistics ? STATISTICS_32 : STATISTICS;
+  const skip = statistics ? NOTHING : STATISTICS;
   const serviceFamily = parseServiceAddress(service).family;
   return (message) => {
     const unknown: UnknownAttribute[] = [];
@@ -445,7 +466,7 @@ export function destinationReader(statistics: boolean, service: string): (messag
       inactiveConnections: values.inactiveConnections ?? 0,
       persistentConnections: values.persistentConnections ?? 0,
       ...(unknown.length > 0 && { unknownAttributes: unknown }),
-      ...(values.statistics && { statistics: statisticsOf(values.statistics) }),
+      ...statisticsIn(values),
     };
   };
 }
@@ -460,6 +481,13 @@ function forwardOf(method: number, values: Values<typeof destinationFields>): Fo
   };
   return tunnel.tunnel === 'ipip' && tunnel.port === 0 && tunnel.checksum === 'nocsum' ? 'tunnel' : tunnel;
 }
+
+function statisticsIn({ statistics, statistics32 }: StatisticsForms): { statistics?: Statistics } {
+  const values = statistics ?? (statistics32 && decodeFields(statistics32, statistics32Fields));
+  return values === undefined ? {} : { statistics: statisticsOf(values) };
+}
+
+type StatisticsForms = Pick<Values<typeof serviceFields>, 'statistics' | 'statistics32'>;
 
 function statisticsOf(values: Values<typeof statisticsFields>): Statistics {
   const {

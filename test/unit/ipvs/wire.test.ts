@@ -368,8 +368,8 @@ describe.runIf(hostIsLittleEndian)('requests, on a little-endian host', () => {
 
 const STATS_32 = `
   5c00 0a00                                        # STATS, 92 bytes
-   0800 0100 01000000 0800 0200 02000000 0800 0300 03000000
-   0c00 0400 0400000000000000 0c00 0500 0500000000000000
+   0800 0100 ffffffff 0800 0200 02000000 0800 0300 03000000
+   0c00 0400 0000000001000000 0c00 0500 0500000000000000                              # bytes have 64
    0800 0600 06000000 0800 0700 07000000 0800 0800 08000000 0800 0900 09000000 0800 0a00 0a000000
 `;
 const STATS_64 = `
@@ -388,11 +388,7 @@ const statistics = {
   rates: { connections: 6n, packetsIn: 7n, packetsOut: 8n, bytesIn: 9n, bytesOut: 10n },
 };
 
-/** The reply to GET_SERVICE, as the kernel sends it: nests without their flag, HASHED, a full mask. */
-const SERVICE_REPLY = hex(`
-  40010000 1e00 0000 91000000 ea020000             # length 320
-  01 01 0000                                       # IPVS_CMD_NEW_SERVICE
-  2c01 0100                                        # IPVS_CMD_ATTR_SERVICE, 300 bytes
+const SERVICE_FIELDS = `
    0600 0100 0200 0000
    0600 0200 0600 0000
    1400 0300 c000020a 00000000 00000000 00000000
@@ -401,15 +397,20 @@ const SERVICE_REPLY = hex(`
    0c00 0700 03000000 ffffffff                     # PERSISTENT|HASHED
    0800 0800 68010000
    0800 0900 ffffffff
+`;
+
+/** The reply to GET_SERVICE, as the kernel sends it: nests without their flag, HASHED, a full mask. */
+const SERVICE_REPLY = hex(`
+  40010000 1e00 0000 91000000 ea020000             # length 320
+  01 01 0000                                       # IPVS_CMD_NEW_SERVICE
+  2c01 0100                                        # IPVS_CMD_ATTR_SERVICE, 300 bytes
+   ${SERVICE_FIELDS}
    ${STATS_32}
    ${STATS_64}
 `);
 
 /** The order of the kernel: 1 2 3 4 13 14 15 5 6 7 8 9 11 10 12. */
-const DESTINATION_REPLY = hex(`
-  64010000 1e00 0200 92000000 ea020000             # length 356, NLM_F_MULTI
-  05 01 0000                                       # IPVS_CMD_NEW_DEST
-  5001 0200                                        # IPVS_CMD_ATTR_DEST, 336 bytes
+const DESTINATION_FIELDS = `
    1400 0100 c0000214 00000000 00000000 00000000
    0600 0200 20fb 0000
    0800 0300 00010000                              # MASQ, and a flag that is not of the method
@@ -423,6 +424,13 @@ const DESTINATION_REPLY = hex(`
    0800 0800 08000000                              # INACT_CONNS
    0800 0900 09000000                              # PERSIST_CONNS
    0600 0b00 0200 0000                             # ADDR_FAMILY
+`;
+
+const DESTINATION_REPLY = hex(`
+  64010000 1e00 0200 92000000 ea020000             # length 356, NLM_F_MULTI
+  05 01 0000                                       # IPVS_CMD_NEW_DEST
+  5001 0200                                        # IPVS_CMD_ATTR_DEST, 336 bytes
+   ${DESTINATION_FIELDS}
    ${STATS_32}
    ${STATS_64}
 `);
@@ -470,6 +478,24 @@ describe.runIf(hostIsLittleEndian)('replies, on a little-endian host', () => {
 
   it('service with its statistics, in 64 bits', () => {
     expect(serviceReader(true)(only(SERVICE_REPLY))).toEqual({ ...service, statistics });
+  });
+
+  it.each<[string, (message: Message) => { readonly statistics?: unknown }, number, number, string]>([
+    ['service', serviceReader(true), 1, 1, SERVICE_FIELDS],
+    ['destination', destinationReader(true, service.address), 5, 2, DESTINATION_FIELDS],
+  ])('%s: statistics in 32 bits where a kernel sends no others', (_, read, command, nest, fields) => {
+    const reply = message(FAMILY, 2, 1, genericHeader(command), attribute(nest, hex(`${fields} ${STATS_32}`)));
+    expect(read(only(reply))).toMatchObject({
+      statistics: {
+        connections: 4294967295n,
+        packetsIn: 2n,
+        packetsOut: 3n,
+        bytesIn: 2n ** 32n,
+        bytesOut: 5n,
+        rates: { connections: 6n, packetsIn: 7n, packetsOut: 8n, bytesIn: 9n, bytesOut: 10n },
+      },
+    });
+    expect(read(only(reply))).not.toHaveProperty('unknownAttributes');
   });
 
   it('service: IPv6, prefix in host order, engine, flags', () => {
