@@ -66,7 +66,11 @@ export const errorTable = {
   DESTINATION_NOT_FOUND: { kind: 'kernel', message: 'there is no such destination' },
   SCHEDULER_NOT_FOUND: { kind: 'kernel', message: 'the kernel has no such scheduler' },
   ENGINE_NOT_FOUND: { kind: 'kernel', message: 'the kernel has no such persistence engine' },
-  FAMILY_NOT_SUPPORTED: { kind: 'kernel', message: 'the kernel does not support this address family' },
+  FAMILY_NOT_SUPPORTED: {
+    kind: 'kernel',
+    message: 'the kernel does not support this address family',
+    hint: 'IPv6 needs a kernel with CONFIG_IP_VS_IPV6, and IPv6 that is not switched off',
+  },
   ADDRESS_NOT_USABLE: {
     kind: 'kernel',
     message: 'the kernel does not take this address for a destination',

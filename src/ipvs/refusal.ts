@@ -2,6 +2,7 @@
 import { errno, IpvsError } from '../errors.ts';
 import type { Acknowledgement } from '../netlink/message.ts';
 import { parseDestinationAddress, parseServiceAddress } from './address.ts';
+import { moduleHint } from './features.ts';
 import type { Operation } from './operation.ts';
 
 /** `lacks` asks whether the kernel lacks a scheduler; undefined where that cannot be found out. */
@@ -19,10 +20,10 @@ export function refusalOf(
       const { scheduler, persistence } = operation.service;
       const engine = persistence?.engine;
       if (engine && lacks(scheduler) === false) {
-        const hint = `the engine is the module ip_vs_pe_${engine}: is it there for this kernel?`;
+        const hint = moduleHint('engine', engine);
         return new IpvsError('ENGINE_NOT_FOUND', { detail: `"${engine}"`, errno: code, hint });
       }
-      const hint = `a scheduler is a module: is ip_vs_${scheduler} there for this kernel?`;
+      const hint = moduleHint('scheduler', scheduler);
       return new IpvsError('SCHEDULER_NOT_FOUND', { detail: `"${scheduler}"`, errno: code, hint });
     }
     case 'destination.add':
