@@ -8,6 +8,7 @@ import type { Request } from '../netlink/connection.ts';
 import {
   bytes,
   decodeFields,
+  type Field,
   type FieldTable,
   type FieldType,
   nested,
@@ -263,18 +264,55 @@ export function dumpDaemonsRequest(family: number): Request {
 }
 
 /**
- * Asks whether the kernel has a scheduler, without changing anything: the netmask 0 is refused with
- * EINVAL, but only after the scheduler was found (ENOENT if not; ip_vs_ctl.c, ip_vs_add_service).
+ * Asks whether the kernel has a scheduler (and an engine), without changing anything: the netmask 0 is refused
+ * with EINVAL, but only after both were found (ENOENT if not; ip_vs_ctl.c, ip_vs_add_service).
  */
-export function probeSchedulerRequest(family: number, scheduler: string): Request {
+export function probeSchedulerRequest(family: number, scheduler: string, engine?: string): Request {
   const service = {
     ...serviceId('tcp://[2001:db8::]:1'),
     scheduler,
     flags: { flags: 0, mask: 0 },
     timeoutSeconds: 0,
     netmask: new Uint8Array(4),
+    engine,
   };
   return request(family, command.NEW_SERVICE, { service });
+}
+
+/**
+ * Asks whether the kernel knows an attribute of destinations, by one without a value: EINVAL if it does. If it
+ * does not it passes the attribute over, and says ENOENT: no service can have the destination 0.0.0.0 or ::.
+ */
+export function probeDestinationRequest(family: number, service: string, number: number): Request {
+  const table = {
+    service: commandFields.service,
+    destination: {
+      number: commandFields.destination.number,
+      type: nested({ address: destinationFields.address, port: destinationFields.port, ...withoutValue(number) }),
+    },
+  };
+  const destination = { address: new Uint8Array(16), port: 0, withoutValue: NO_BYTES };
+  return genericRequest(family, command.DEL_DEST, table, { service: serviceId(service), destination });
+}
+
+/** Likewise of sync daemons: EINVAL with words about the attribute, else ENODEV: no interface has this name. */
+export function probeDaemonRequest(family: number, number: number): Request {
+  const { state, interface: name, id } = daemonFields;
+  const type = nested({ state, interface: name, id, ...withoutValue(number) });
+  const daemon = { state: NO_STATE, interface: '/', id: 0, withoutValue: NO_BYTES };
+  return genericRequest(
+    family,
+    command.NEW_DAEMON,
+    { daemon: { number: commandFields.daemon.number, type } },
+    { daemon },
+  );
+}
+
+const NO_BYTES = new Uint8Array(0);
+const NO_STATE = syncStates.length + 1;
+
+function withoutValue(number: number): { readonly withoutValue: Field<Uint8Array> } {
+  return { withoutValue: { number, type: bytes(0) } };
 }
 
 function request(

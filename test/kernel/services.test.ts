@@ -1,9 +1,9 @@
 /** Services: what is written is what the kernel holds. */
-import { spawnSync } from 'node:child_process';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { openIpvs } from '../../src/ipvs/ipvs.ts';
 import { normalizeService, type VirtualServiceInput } from '../../src/ipvs/service.ts';
+import { requireFeature } from '../helpers/feature.ts';
 import { schedulers, serviceAddresses, serviceSettings } from '../helpers/kernel-arbitraries.ts';
 import { configured, done, kernelTable, refusal } from '../helpers/kernel-table.ts';
 import { makeNamespace } from '../helpers/namespace.ts';
@@ -72,13 +72,8 @@ describe('schedulers', () => {
   });
 
   it('twos', async ({ skip }) => {
-    const service = { address: 'tcp://192.0.2.1:80', scheduler: 'twos' };
-    // Debian does not build it.
-    if (spawnSync('modprobe', ['--dry-run', '--quiet', 'ip_vs_twos']).status !== 0) {
-      expect(await refusal(table.ipvs.addService(service))).toMatchObject({ code: 'SCHEDULER_NOT_FOUND' });
-      skip('this kernel has no module ip_vs_twos');
-    }
-    await roundTrip(service);
+    await requireFeature(skip, 'scheduler twos');
+    await roundTrip({ address: 'tcp://192.0.2.1:80', scheduler: 'twos' });
   });
 
   it.each([

@@ -14,6 +14,8 @@ import {
   IPVS_FAMILY_NAME,
   infoRequest,
   operationRequest,
+  probeDaemonRequest,
+  probeDestinationRequest,
   probeSchedulerRequest,
   readDaemon,
   readInfo,
@@ -337,6 +339,43 @@ describe.runIf(hostIsLittleEndian)('requests, on a little-endian host', () => {
         0c00 0700 00000000 00000000
         0800 0800 00000000
         0800 0900 00000000
+      `,
+    ],
+    [
+      'probe of an engine',
+      probeSchedulerRequest(FAMILY, 'none', 'sip'),
+      `01 01 0000
+       6000 0180
+        0600 0100 0a00 0000
+        0600 0200 0600 0000
+        1400 0300 20010db8 00000000 00000000 00000000
+        0600 0400 0001 0000
+        0900 0600 6e6f6e65 00 000000
+        0c00 0700 00000000 00000000
+        0800 0800 00000000
+        0800 0900 00000000
+        0800 0b00 73697000
+      `,
+    ],
+    [
+      'probe of an attribute of destinations: empty, of a destination that no service has',
+      probeDestinationRequest(FAMILY, service.address, 13),
+      `07 01 0000 ${SERVICE_V4}
+       2400 0280
+        1400 0100 00000000 00000000 00000000 00000000
+        0600 0200 0000 0000
+        0400 0d00
+      `,
+    ],
+    [
+      'probe of an attribute of sync daemons: empty, of a daemon that cannot be',
+      probeDaemonRequest(FAMILY, 8),
+      `09 01 0000
+       2000 0380
+        0800 0100 03000000
+        0600 0200 2f00 0000
+        0800 0300 00000000
+        0400 0800
       `,
     ],
   ])('%s', (_, request, expected) => {
