@@ -22,6 +22,7 @@ import {
   servicesHeaderStruct,
   type TimeoutsValues,
   timeoutsStruct,
+  versionField,
 } from '../sockopt/options.ts';
 import { OptionSocket } from '../sockopt/socket.ts';
 import { bytesOf, type StructField, valueAt } from '../sockopt/struct.ts';
@@ -50,6 +51,11 @@ export class OptionTable {
   /** 0, or the positive errno of the refusal. */
   set(option: number, bytes: Uint8Array): number {
     return -this.#socket.set(option, bytes);
+  }
+
+  /** "IP Virtual Server version 1.2.1 (size=4096)" */
+  version(): string {
+    return this.#struct(getOption.VERSION, versionField);
   }
 
   info(): InfoValues {

@@ -51,8 +51,10 @@ export class SockoptBackend implements Backend {
   }
 
   async info(): Promise<Info> {
-    const { version, connectionTableSize } = this.#read('info', () => this.#table.info());
-    return { version: versionText(version), connectionTableSize };
+    return this.#read('info', () => {
+      const { version, connectionTableSize } = this.#table.info();
+      return { version: versionText(version), connectionTableSize, text: this.#table.version() };
+    });
   }
 
   async timeouts(): Promise<Timeouts> {

@@ -417,6 +417,8 @@ export interface Info {
   readonly version: string;
   /** Buckets of the connection table; since 7.1 its current size, 0 before the first service. */
   readonly connectionTableSize: number;
+  /** The kernel's own words, which the socket options alone have: "IP Virtual Server version 1.2.1 (size=4096)". */
+  readonly text?: string;
 }
 
 export function readInfo(message: Message): Info {

@@ -2,7 +2,7 @@
  * The options and structs of include/uapi/linux/ip_vs.h. Names are ours; each field's name in the
  * header is in the test that asks the C compiler.
  */
-import { be32, deferred, type Struct, s32, struct, text, u16, u16be, u32, u64 } from './struct.ts';
+import { be32, deferred, type Struct, type StructField, s32, struct, text, u16, u16be, u32, u64 } from './struct.ts';
 
 /** IP_VS_SO_SET_*. A length that is not exactly that of the struct is EINVAL (ip_vs_ctl.c, set_arglen). */
 export const setOption = {
@@ -30,8 +30,8 @@ export const getOption = {
   DAEMON: 1159,
 } as const;
 
-/** The text of VERSION, with its NUL. */
-export const VERSION_BYTES = 64;
+/** What VERSION returns: the kernel's own words. */
+export const versionField: StructField<string> = text(64);
 
 /** struct ip_vs_service_user */
 export interface ServiceValues {

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { namespacePath } from '../../src/ipvs/namespace.ts';
 import { native } from '../../src/native.ts';
-import { getOption, setOption, VERSION_BYTES } from '../../src/sockopt/options.ts';
+import { getOption, setOption, versionField } from '../../src/sockopt/options.ts';
 import { OptionSocket } from '../../src/sockopt/socket.ts';
 import { makeNamespace, type TestNamespace } from '../helpers/namespace.ts';
 
@@ -19,7 +19,7 @@ afterAll(() => {
 });
 
 test('getsockopt reads the version as text', () => {
-  const bytes = new Uint8Array(VERSION_BYTES);
+  const bytes = new Uint8Array(versionField.sizeBytes);
   const length = socket.get(getOption.VERSION, bytes);
   expect(new TextDecoder().decode(bytes.subarray(0, length - 1))).toMatch(/^IP Virtual Server version \d+\.\d+\.\d+ /);
 });
