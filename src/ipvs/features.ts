@@ -114,7 +114,7 @@ export const features: readonly Feature[] = [
   scheduler('mh', 'Maglev hashing: another destination moves few clients', { since: '4.18' }),
   scheduler('twos', 'the less loaded of two that were drawn by weight', {
     since: 'about 5.12',
-    without: 'a service with it is refused (Debian does not build it)',
+    without: 'a service with it is refused (Debian bookworm does not build it)',
   }),
   {
     kind: 'engine',

@@ -5,7 +5,7 @@ import { parseServiceAddress } from '../../src/ipvs/address.ts';
 import type { DestinationInput, TunnelInput } from '../../src/ipvs/destination.ts';
 import { schedulerFlagNames, type VirtualServiceInput } from '../../src/ipvs/service.ts';
 
-/** All that Debian's kernels have: `twos` is not among them. */
+/** Those of every kernel that is tested: Debian bookworm has no `twos`. */
 export const schedulers = [
   'none',
   'rr',

@@ -121,13 +121,15 @@ describe('asking', () => {
   });
 });
 
-it('a scheduler that is missing is refused with the version that has it', async ({ skip }) => {
-  const [twos] = await probeFeatures({ only: ['scheduler twos'] });
-  if (twos?.state === 'present') skip('this kernel has every scheduler');
-  expect(await refusal(table.ipvs.addService({ address: WEB, scheduler: 'twos' }))).toMatchObject({
-    code: 'SCHEDULER_NOT_FOUND',
-    hint: expect.stringContaining('around Linux 5.12'),
-  });
+it('a scheduler is taken where it is found, and refused elsewhere with the version that has it', async () => {
+  for (const { name, state, since = '' } of await probeFeatures({ only: ['scheduler twos', 'scheduler mh'] })) {
+    const attempt = table.ipvs.addService({ address: `fwmark:${name.length}`, scheduler: name });
+    if (state === 'present') await attempt;
+    else {
+      const hint = expect.stringContaining(`Linux ${since.replace('about ', '')}`);
+      expect(await refusal(attempt)).toMatchObject({ code: 'SCHEDULER_NOT_FOUND', hint });
+    }
+  }
 });
 
 describe('a test that needs a feature', () => {
