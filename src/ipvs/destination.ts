@@ -103,6 +103,13 @@ export function normalizeDestination(input: DestinationInput, service: string): 
     });
   }
 
+  return { address: formatDestinationAddress(address), forward, ...normalizeLimits(input) };
+}
+
+/** The part of `normalizeDestination` that does not depend on the service. */
+export function normalizeLimits(
+  input: Pick<DestinationInput, 'weight' | 'upperThreshold' | 'lowerThreshold'>,
+): Pick<Destination, 'weight' | 'upperThreshold' | 'lowerThreshold'> {
   const weight = wholeNumber(input.weight ?? 1, 0, MOST_WEIGHT, 'INVALID_WEIGHT', ['weight']);
   const upperThreshold = threshold(input.upperThreshold, 'upperThreshold');
   const lowerThreshold = threshold(input.lowerThreshold, 'lowerThreshold');
@@ -112,7 +119,7 @@ export function normalizeDestination(input: DestinationInput, service: string): 
       path: ['lowerThreshold'],
     });
   }
-  return { address: formatDestinationAddress(address), forward, weight, upperThreshold, lowerThreshold };
+  return { weight, upperThreshold, lowerThreshold };
 }
 
 /** Canonical text of a destination's address in its service. */

@@ -11,11 +11,13 @@ import { oneOf, refuseUnknownKeys } from './check.ts';
 import type { Connection } from './connection.ts';
 import { type ConnectionFilter, connectionTest, looksAtIdleTime } from './connection-filter.ts';
 import {
+  type Destination,
   type DestinationInput,
   type DestinationState,
   destinationKey,
   destinationSettings,
   normalizeDestination,
+  normalizeLimits,
 } from './destination.ts';
 import { inNamespace } from './namespace.ts';
 import { NetlinkBackend } from './netlink-backend.ts';
@@ -246,12 +248,10 @@ export class Ipvs implements AsyncDisposable {
         const hint = 'say "tunnel" (--forward tunnel) if it is plain IP in IP, or use the transport netlink';
         this.#refuseBlindEdit({ ...about, detail: "a tunnel's type would be lost", hint });
       }
-      const { forward, weight, upperThreshold, lowerThreshold } = destination;
-      const edited = { forward, weight, upperThreshold, lowerThreshold, ...given(changes), address: wanted };
       await this.#executeOne({
         type: 'destination.edit',
         service: key,
-        destination: normalizeDestination(edited, key),
+        destination: editedDestination(destination, changes, key),
       });
     });
   }
@@ -399,6 +399,17 @@ function editedService(
     return { ...merged, persistence: { ...persistence, ...given(wanted) } };
   }
   return merged;
+}
+
+function editedDestination(
+  { address, forward, weight, upperThreshold, lowerThreshold }: DestinationState,
+  changes: Omit<DestinationInput, 'address'>,
+  service: string,
+): Destination {
+  const limits = { weight, upperThreshold, lowerThreshold, ...given(changes) };
+  if (changes.forward !== undefined) return normalizeDestination({ ...limits, address }, service);
+  // What another program made stays as it is, even what could not be made here.
+  return { address, forward, ...normalizeLimits(limits) };
 }
 
 /** Without the keys that are undefined. */

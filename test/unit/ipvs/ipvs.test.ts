@@ -2,7 +2,7 @@ import * as fs from 'node:fs';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { IpvsError } from '../../../src/errors.ts';
 import type { Backend } from '../../../src/ipvs/backend.ts';
-import type { Destination } from '../../../src/ipvs/destination.ts';
+import type { Destination, Forward } from '../../../src/ipvs/destination.ts';
 import { Ipvs, openIpvs } from '../../../src/ipvs/ipvs.ts';
 import { KernelFiles } from '../../../src/ipvs/kernel-files.ts';
 import { namespacePath } from '../../../src/ipvs/namespace.ts';
@@ -193,6 +193,18 @@ describe.runIf(hostIsLittleEndian)('an edit', () => {
     await ipvs.addDestination(UDP, made);
     await ipvs.editDestination(UDP, '10.0.0.1', changes);
     expect(await ipvs.destinations(UDP)).toMatchObject([{ ...made, ...expected }]);
+  });
+
+  it.each<[string, Forward]>([
+    ['10.0.0.1:8080', 'direct'],
+    ['10.0.0.1:53', 'unknown-5'],
+    ['10.0.0.1:53', { tunnel: 'unknown-9', port: 7, checksum: 'csum' }],
+  ])('of a destination that other programs make, and this one refuses to: %s by %j', async (address, forward) => {
+    const destination = { address, forward, weight: 5, upperThreshold: 10, lowerThreshold: 5 };
+    const backend = new NetlinkBackend({ native: kernel, namespacePath: '' });
+    await backend.execute([{ type: 'destination.add', service: UDP, destination }]);
+    await ipvs.editDestination(UDP, address, { weight: 0 });
+    expect(await ipvs.destinations(UDP)).toMatchObject([{ ...destination, weight: 0 }]);
   });
 
   it('of a destination that is not there is DESTINATION_NOT_FOUND', async () => {
