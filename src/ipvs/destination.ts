@@ -157,6 +157,13 @@ function normalizeForward(input: string | TunnelInput): Forward {
       path: ['forward', 'port'],
     });
   }
+  if (tunnel === 'gre' && checksum === 'remcsum') {
+    // The kernel stores it, and passes it over (ip_vs_xmit.c).
+    throw new IpvsError('INVALID_FORWARD', {
+      detail: 'gre has no remote checksum offload',
+      path: ['forward', 'checksum'],
+    });
+  }
   const port = tunnel === 'gue' ? wholeNumber(input.port, 1, 0xffff, 'INVALID_PORT', ['forward', 'port']) : 0;
   if (tunnel === 'ipip') {
     if (checksum !== 'nocsum') {

@@ -164,6 +164,12 @@ describe('normalizeDestination', () => {
       ['forward', 'checksum'],
     ],
     [
+      'gre with remote checksum offload, which only gue has',
+      { address: RS, forward: { tunnel: 'gre', checksum: 'remcsum' } },
+      'INVALID_FORWARD',
+      ['forward', 'checksum'],
+    ],
+    [
       'an unknown checksum',
       { address: RS, forward: { tunnel: 'gre', checksum: 'crc' } },
       'INVALID_FORWARD',
