@@ -38,8 +38,8 @@ export { normalizeDestination } from './ipvs/destination.ts';
 export { type AttributeFeature, type Feature, type FeatureKind, features } from './ipvs/features.ts';
 export { Ipvs, type Logger, type OpenOptions, openIpvs, type Snapshot } from './ipvs/ipvs.ts';
 export type { Operation, OperationResult } from './ipvs/operation.ts';
-export { type Rates, ratesBetween, type ServiceRates } from './ipvs/rates.ts';
 export { type Finding, type ProbedFeature, type ProbeOptions, probeFeatures } from './ipvs/probe.ts';
+export { type Rates, ratesBetween, type ServiceRates } from './ipvs/rates.ts';
 export type {
   Persistence,
   PersistenceInput,

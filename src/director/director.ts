@@ -46,7 +46,13 @@ export async function readState(ipvs: Ipvs): Promise<CurrentState> {
   return { services: await servicesResource.read(ipvs) };
 }
 
-/** Makes the changes of a plan. Refusals are returned, not thrown. */
+/**
+ * Makes the changes of a plan. Refusals are returned, not thrown; if the kernel lacks a scheduler or a persistence engine that
+ * one of them needs, none is made.
+ */
 export function apply(ipvs: Ipvs, plan: Plan): Promise<ApplyResult> {
-  return applyPlan(plan, (_resource, changes) => servicesResource.apply(ipvs, changes as readonly Change<Operation>[]));
+  return applyPlan(plan, {
+    check: (_resource, changes) => servicesResource.check(ipvs, changes as readonly Change<Operation>[]),
+    apply: (_resource, changes) => servicesResource.apply(ipvs, changes as readonly Change<Operation>[]),
+  });
 }

@@ -13,6 +13,14 @@ export const servicesResource: Resource<readonly DesiredService[], Snapshot, Ope
   resolve: resolveServices,
   read: (ipvs) => ipvs.snapshot(),
   diff: diffServices,
+  async check(ipvs, changes): Promise<ChangeResult[]> {
+    const refused = await ipvs.foreseeRefusals(changes.map(({ operation }) => operation));
+    const errors = new Map(refused.map(({ operation, error }) => [operation, error]));
+    return changes.flatMap((change) => {
+      const error = errors.get(change.operation);
+      return error ? [{ change, error }] : [];
+    });
+  },
   async apply(ipvs, changes): Promise<ChangeResult[]> {
     const results = await ipvs.execute(changes.map(({ operation }) => operation));
     return results.map(({ error }, i) => {

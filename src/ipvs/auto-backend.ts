@@ -5,7 +5,7 @@ import type { Backend, KernelView, ReadOptions, Transport } from './backend.ts';
 import type { DestinationState } from './destination.ts';
 import { NetlinkBackend } from './netlink-backend.ts';
 import type { Operation, OperationResult } from './operation.ts';
-import type { VirtualServiceState, VirtualServiceWithDestinations } from './service.ts';
+import type { VirtualService, VirtualServiceState, VirtualServiceWithDestinations } from './service.ts';
 import { SockoptBackend } from './sockopt-backend.ts';
 import type { SyncDaemon } from './sync-daemon.ts';
 import type { Timeouts } from './timeouts.ts';
@@ -100,6 +100,10 @@ export class AutoBackend implements Backend {
 
   async syncDaemons(): Promise<SyncDaemon[]> {
     return (await this.#choose()).syncDaemons();
+  }
+
+  async moduleRefusal(service: VirtualService): Promise<IpvsError | undefined> {
+    return (await this.#choose()).moduleRefusal(service);
   }
 
   async execute(operations: readonly Operation[]): Promise<OperationResult[]> {

@@ -1,9 +1,10 @@
 /** What every way into the kernel's table can do. The `Ipvs` class is written against this alone. */
+import type { IpvsError } from '../errors.ts';
 import type { Application } from './application.ts';
 import type { Connection } from './connection.ts';
 import type { DestinationState } from './destination.ts';
 import type { Operation, OperationResult } from './operation.ts';
-import type { VirtualServiceState, VirtualServiceWithDestinations } from './service.ts';
+import type { VirtualService, VirtualServiceState, VirtualServiceWithDestinations } from './service.ts';
 import type { SyncDaemon } from './sync-daemon.ts';
 import type { TableStatus } from './table-status.ts';
 import type { Timeouts } from './timeouts.ts';
@@ -47,6 +48,8 @@ export interface Backend {
   timeouts(): Promise<Timeouts>;
   /** Those that run: none, a master, a backup, or both. */
   syncDaemons(): Promise<SyncDaemon[]>;
+  /** The refusal that adding it would be because the kernel lacks a module, as far as that can be asked; changes nothing. */
+  moduleRefusal(service: VirtualService): Promise<IpvsError | undefined>;
   /** Carries out all of them in order; a refusal does not stop the rest. */
   execute(operations: readonly Operation[]): Promise<OperationResult[]>;
   close(): void;

@@ -301,6 +301,28 @@ export class Ipvs implements AsyncDisposable {
     });
   }
 
+  /**
+   * Those of the operations that the kernel would refuse because it lacks a scheduler or a persistence engine. It is asked
+   * for them, which makes it load their modules; nothing else is changed. By the socket options it cannot be asked.
+   */
+  async foreseeRefusals(operations: readonly Operation[]): Promise<readonly Required<OperationResult>[]> {
+    const modules = new Map<string, IpvsError | undefined>();
+    return this.#exclusive(async () => {
+      const refused: Required<OperationResult>[] = [];
+      for (const operation of operations) {
+        if (operation.type !== 'service.add' && operation.type !== 'service.edit') continue;
+        const { scheduler, persistence } = operation.service;
+        const key = `${scheduler} ${persistence?.engine}`;
+        if (!modules.has(key)) modules.set(key, await this.#backend.moduleRefusal(operation.service));
+        const error = modules.get(key);
+        if (error === undefined) continue;
+        const { verb, subject } = describe(operation);
+        refused.push({ operation, error: error.about({ operation: verb, subject }) });
+      }
+      return refused;
+    });
+  }
+
   /** Ends when the calls before it have ended. */
   async close(): Promise<void> {
     await this.#exclusive(async () => {

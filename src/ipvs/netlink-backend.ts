@@ -12,7 +12,12 @@ import { KernelFiles } from './kernel-files.ts';
 import { describe, type Operation, type OperationResult } from './operation.ts';
 import { OptionTable } from './option-table.ts';
 import { refusal, refusalOf } from './refusal.ts';
-import { sameService, type VirtualServiceState, type VirtualServiceWithDestinations } from './service.ts';
+import {
+  sameService,
+  type VirtualService,
+  type VirtualServiceState,
+  type VirtualServiceWithDestinations,
+} from './service.ts';
 import { addressOfEntry, destinationOf, idOfEntry } from './sockopt-wire.ts';
 import type { SyncDaemon } from './sync-daemon.ts';
 import { type Timeouts, timeoutNames } from './timeouts.ts';
@@ -163,6 +168,16 @@ export class NetlinkBackend implements Backend {
     return items;
   }
 
+  async moduleRefusal(service: VirtualService): Promise<IpvsError | undefined> {
+    const { scheduler, persistence } = service;
+    const engine = persistence?.engine ?? undefined;
+    const { outcome } = this.#ask((family) => probeSchedulerRequest(family, scheduler, engine), unread);
+    if (outcome.errno !== errno.ENOENT) return undefined;
+    const operation = { type: 'service.add', service } as const;
+    const { verb, subject } = describe(operation);
+    return refusalOf(operation, outcome, (name) => this.#lacks(name)).with({ operation: verb, subject });
+  }
+
   async execute(operations: readonly Operation[]): Promise<OperationResult[]> {
     if (operations.length === 0) return []; // asking for the family would load the module
     const outcomes = await this.#withFamily(async (family) => {
@@ -266,7 +281,7 @@ export class NetlinkBackend implements Backend {
 
   /** Whether the kernel lacks a scheduler; undefined where that cannot be found out. */
   #lacks(scheduler: string): boolean | undefined {
-    const { outcome } = this.#connection.request(probeSchedulerRequest(this.#familyId(), scheduler), () => undefined);
+    const { outcome } = this.#connection.request(probeSchedulerRequest(this.#familyId(), scheduler), unread);
     if (outcome.errno === errno.ENOENT) return true;
     return outcome.errno === errno.EINVAL ? false : undefined; // EAFNOSUPPORT where IPv6 is off
   }
@@ -305,6 +320,8 @@ export class NetlinkBackend implements Backend {
 }
 
 const MODULE_MISSING = 'this kernel cannot load it: install the kernel\'s modules, or "modprobe ip_vs" says why';
+
+function unread(): void {}
 
 function unreadable(what: string): never {
   throw new IpvsError('REPLY_MALFORMED', { detail: `no ${what} in it` });

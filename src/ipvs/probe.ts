@@ -6,10 +6,10 @@ import { native } from '../native.ts';
 import { NetlinkConnection, type Request } from '../netlink/connection.ts';
 import { attributesOf, NETLINK_GENERIC, resolveFamily } from '../netlink/generic.ts';
 import type { Acknowledgement, Message } from '../netlink/message.ts';
-import { quote } from './address.ts';
 import { refuseUnknownKeys } from './check.ts';
 import { type AttributeFeature, type Feature, featureOf, features, isOlder } from './features.ts';
 import { namespacePath } from './namespace.ts';
+import { quote } from './quote.ts';
 import {
   dumpServicesRequest,
   IPVS_FAMILY_NAME,

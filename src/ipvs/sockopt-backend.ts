@@ -93,6 +93,11 @@ export class SockoptBackend implements Backend {
     return services;
   }
 
+  /** The options have nothing to ask with that would change nothing. */
+  async moduleRefusal(): Promise<undefined> {
+    return undefined;
+  }
+
   async execute(operations: readonly Operation[]): Promise<OperationResult[]> {
     const results: OperationResult[] = [];
     for (const operation of operations) {

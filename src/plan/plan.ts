@@ -24,17 +24,29 @@ export interface ApplyResult {
   readonly skipped: readonly Change[];
 }
 
+/** What the resources do, by their names. */
+export interface Applier {
+  /** Those that are known to be refused. */
+  check(resource: string, changes: readonly Change[]): Promise<ChangeResult[]>;
+  apply(resource: string, changes: readonly Change[]): Promise<ChangeResult[]>;
+}
+
 /**
- * Makes the changes, phase by phase. After a phase in which something failed no further one begins:
+ * Makes the changes, phase by phase; none if it is known beforehand that one will be refused. After a phase in which something failed no further one begins:
  * what serves traffic is not taken away when its replacement did not come.
  */
-export async function applyPlan(
-  plan: Plan,
-  apply: (resource: string, changes: readonly Change[]) => Promise<ChangeResult[]>,
-): Promise<ApplyResult> {
+export async function applyPlan(plan: Plan, { check, apply }: Applier): Promise<ApplyResult> {
   const done: Change[] = [];
   const failed: (ChangeResult & { error: Error })[] = [];
   const skipped: Change[] = [];
+  for (const resource of new Set(plan.changes.map((change) => change.resource))) {
+    const changes = plan.changes.filter((change) => change.resource === resource);
+    for (const { change, error } of await check(resource, changes)) if (error) failed.push({ change, error });
+  }
+  if (failed.length > 0) {
+    const refused = new Set(failed.map(({ change }) => change));
+    return { done, failed, skipped: plan.changes.filter((change) => !refused.has(change)) };
+  }
   for (const phase of phases) {
     const changes = plan.changes.filter((change) => change.phase === phase);
     if (failed.length > 0) {

@@ -50,6 +50,8 @@ export interface Resource<Desired, Current, Operation, Context> {
   read(context: Context): Promise<Current>;
   /** Pure. */
   diff(desired: Desired, current: Current): { changes: Change<Operation>[]; unchanged: number };
+  /** Those of the changes that are known to be refused, before any is made. */
+  check(context: Context, changes: readonly Change<Operation>[]): Promise<ChangeResult[]>;
   /** In order; a refusal does not stop the rest. */
   apply(context: Context, changes: readonly Change<Operation>[]): Promise<ChangeResult[]>;
 }

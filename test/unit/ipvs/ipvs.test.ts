@@ -363,6 +363,7 @@ describe('calls', () => {
       snapshot: () => call('snapshot', []),
       timeouts: () => call('timeouts', { tcpSeconds: 1, tcpFinSeconds: 1, udpSeconds: 1 }),
       syncDaemons: () => call('sync daemons', []),
+      moduleRefusal: () => call('module refusal', undefined),
       execute: (operations) =>
         call(
           'execute',
