@@ -398,7 +398,6 @@ describe('what is wrong is told in one line, and changes nothing', () => {
       [['lsit'], 64, /there is no command "lsit"; did you mean "list"\?/],
       [['service', 'edit', web, '--netmask', '24'], 64, /which the service has not: say --persistence too/],
       [['service', 'add', 'fwmark:2', '--engine', 'sip'], 64, /say --persistence too/],
-      [['apply', '/dev/null', '--json', '--netns', 'x y/z'], 64, /network namespace/],
     ]);
   });
 
