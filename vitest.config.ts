@@ -1,17 +1,20 @@
 import { defineConfig } from 'vitest/config';
 
+const setupFiles = process.env['IPVS_DIRECTOR_ADDON'] ? ['test/helpers/named-addon.ts'] : [];
+
 export default defineConfig({
   test: {
     projects: [
       {
         // Needs nothing: no privileges, no kernel module.
-        test: { name: 'unit', include: ['test/unit/**/*.test.ts'] },
+        test: { name: 'unit', include: ['test/unit/**/*.test.ts'], setupFiles },
       },
       {
         // Needs root and ip_vs: `scripts/bed -- npm run test:kernel` where the host has neither.
         test: {
           name: 'kernel',
           include: ['test/kernel/**/*.test.ts', 'test/e2e/**/*.test.ts'],
+          setupFiles,
           globalSetup: ['test/helpers/kernel-setup.ts'],
           setupFiles: ['test/helpers/kernel-leaks.ts'],
           pool: 'forks',

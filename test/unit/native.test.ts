@@ -20,6 +20,8 @@ import {
 } from '../helpers/fake-kernel.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
+/** For processes and threads that load it by themselves. */
+const addonPath = process.env['IPVS_DIRECTOR_ADDON'] ?? join(root, 'build', 'Release', 'ipvs_director.node');
 const NETLINK_GENERIC = 16;
 const EBADF = 9;
 const EAGAIN = 11;
@@ -83,7 +85,7 @@ describe('the loader', () => {
 
   it('takes the file that IPVS_DIRECTOR_ADDON names', async () => {
     const path = join(folder, 'copy.node');
-    copyFileSync(join(root, 'build', 'Release', 'ipvs_director.node'), path);
+    copyFileSync(addonPath, path);
     expect(await load(path)).toHaveProperty('openNetlink');
     expect(readFileSync('/proc/self/maps', 'utf8')).toContain(path);
   });
@@ -170,10 +172,9 @@ describe('descriptors', () => {
 
   it('of a worker are closed when it ends', async () => {
     const before = descriptors().length;
-    const path = join(root, 'build', 'Release', 'ipvs_director.node');
     const worker = new Worker(
       `const { parentPort } = require('node:worker_threads');
-       const addon = require(${JSON.stringify(path)});
+       const addon = require(${JSON.stringify(addonPath)});
        const fds = Array.from({ length: 20 }, () => addon.openNetlink(16, '', 0, 0));
        parentPort.postMessage(fds);
        parentPort.once('message', () => parentPort.close());`,
@@ -195,9 +196,8 @@ describe('descriptors', () => {
 
   it('of a worker that is terminated are closed too', async () => {
     const before = descriptors().length;
-    const path = join(root, 'build', 'Release', 'ipvs_director.node');
     const worker = new Worker(
-      `const addon = require(${JSON.stringify(path)});
+      `const addon = require(${JSON.stringify(addonPath)});
        for (let i = 0; i < 20; i++) addon.openNetlink(16, '', 0, 0);
        require('node:worker_threads').parentPort.postMessage('open');
        setInterval(() => {}, 1000);`,
@@ -277,10 +277,9 @@ describe('arguments of wrong types', () => {
 
   /** Runs it in a process of its own: if it dies, only it dies. */
   function survives(script: string): void {
-    const path = join(root, 'build', 'Release', 'ipvs_director.node');
-    const whole = `const addon = require(${JSON.stringify(path)}); ${script}; console.log('alive');`;
-    const { stdout, signal } = spawnSync(process.execPath, ['-e', whole], { encoding: 'utf8' });
-    expect({ stdout, signal }).toEqual({ stdout: 'alive\n', signal: null });
+    const whole = `const addon = require(${JSON.stringify(addonPath)}); ${script}; console.log('alive');`;
+    const { stdout, stderr, status, signal } = spawnSync(process.execPath, ['-e', whole], { encoding: 'utf8' });
+    expect({ stdout, stderr, status, signal }).toEqual({ stdout: 'alive\n', stderr: '', status: 0, signal: null });
   }
 
   it('never end the process', () => {
