@@ -42,10 +42,8 @@ export async function startLab(label = 'lab') {
 }
 
 export class Lab {
-  /** Names of the network namespaces. */
-  #client;
-  #director;
-  #reals;
+  /** @type {ReadonlyMap<string, string>} */
+  #namespaces;
   /** @type {Program[]} */
   #programs = [];
   /** @type {Program | undefined} */
@@ -56,27 +54,43 @@ export class Lab {
   constructor(label) {
     // Another container may share /run/netns and have a process of the same number.
     const prefix = `ipvs-${label}-${process.pid}-${randomBytes(2).toString('hex')}`;
-    this.#client = `${prefix}-client`;
-    this.#director = `${prefix}-director`;
-    this.#reals = realServers.map((name) => ({ name, namespace: `${prefix}-${name}` }));
+    this.#namespaces = new Map(['client', 'director', ...realServers].map((name) => [name, `${prefix}-${name}`]));
   }
 
   /** The network namespace in which the balancer works. */
   get director() {
-    return this.#director;
+    return this.namespace('director');
   }
 
-  get #namespaces() {
-    return [this.#client, this.#director, ...this.#reals.map(({ namespace }) => namespace)];
+  /**
+   * The network namespace of a machine: "client", "director", or a real server by its name.
+   * @param {string} machine
+   */
+  namespace(machine) {
+    const name = this.#namespaces.get(machine);
+    if (name === undefined) throw new Error(`the lab has no machine ${machine}`);
+    return name;
+  }
+
+  /**
+   * Starts a program on a machine. It is ended with the lab.
+   * @param {string} machine
+   * @param {string[]} command
+   */
+  launch(machine, ...command) {
+    const program = new Program(this.namespace(machine), command);
+    this.#programs.push(program);
+    return program;
   }
 
   /** Use startLab(): it removes what was made when this fails. */
   async start() {
     process.on('exit', this.#atExit);
-    ip([], ...this.#namespaces.map((name) => `netns add ${name}`));
+    const namespaces = [...this.#namespaces.values()];
+    ip([], ...namespaces.map((name) => `netns add ${name}`));
     // Before there are interfaces, which take their settings from "default".
-    for (const namespace of this.#namespaces) {
-      const forwarding = namespace === this.#director ? 1 : 0;
+    for (const namespace of namespaces) {
+      const forwarding = namespace === this.director ? 1 : 0;
       setSysctls(namespace, {
         'ipv4/ip_forward': forwarding,
         'ipv6/conf/all/forwarding': forwarding,
@@ -85,21 +99,20 @@ export class Lab {
       });
     }
     // They need no interface to start, so that happens while the interfaces are made.
-    this.#requester = this.#launch(this.#client, clientProgram);
-    for (const { name, namespace } of this.#reals) this.#launch(namespace, serverProgram, name);
+    this.#requester = this.launch('client', process.execPath, clientProgram);
+    for (const name of realServers) this.launch(name, process.execPath, serverProgram, name);
     // The pairs are made in their namespaces; the machine's own never has them.
     ip(
       [],
-      `link add client netns ${this.#director} type veth peer name eth0 netns ${this.#client}`,
-      ...this.#reals.map(
-        ({ name, namespace }) => `link add ${name} netns ${this.#director} type veth peer name eth0 netns ${namespace}`,
+      ...['client', ...realServers].map(
+        (name) => `link add ${name} netns ${this.director} type veth peer name eth0 netns ${this.namespace(name)}`,
       ),
     );
     ip(
-      ['-netns', this.#director],
+      ['-netns', this.director],
       'link set lo up',
       'link add reals type bridge mcast_snooping 0',
-      ...this.#reals.flatMap(({ name }) => [`link set ${name} master reals`, `link set ${name} up`]),
+      ...realServers.flatMap((name) => [`link set ${name} master reals`, `link set ${name} up`]),
       'link set client up',
       'link set reals up',
       'address add 192.0.2.10/32 dev lo',
@@ -110,8 +123,9 @@ export class Lab {
       'address add 2001:db8:a::1/64 dev reals nodad',
     );
     const { ipv4, ipv6 } = clientAddresses;
-    attach(this.#client, `${ipv4}/24`, `${ipv6}/64`, '198.51.100.1', '2001:db8:c::1');
-    this.#reals.forEach(({ namespace }, index) => {
+    attach(this.namespace('client'), `${ipv4}/24`, `${ipv6}/64`, '198.51.100.1', '2001:db8:c::1');
+    realServers.forEach((name, index) => {
+      const namespace = this.namespace(name);
       attach(namespace, `10.0.0.${11 + index}/24`, `2001:db8:a::${11 + index}/64`, '10.0.0.1', '2001:db8:a::1');
     });
     for (const program of this.#programs) {
@@ -143,21 +157,14 @@ export class Lab {
     this.#programs = [];
     this.#requester = undefined;
     try {
-      ip(['-force'], ...this.#namespaces.map((name) => `netns delete ${name}`));
+      ip(['-force'], ...[...this.#namespaces.values()].map((name) => `netns delete ${name}`));
     } catch {
       // Some were never made; with -force the others are gone.
     }
   }
-
-  /** @param {string} namespace @param {string[]} command */
-  #launch(namespace, ...command) {
-    const program = new Program(namespace, command);
-    this.#programs.push(program);
-    return program;
-  }
 }
 
-/** A Node program in a network namespace that is told and answers in lines, and ends with this process. */
+/** A program in a network namespace that is told and answers in lines, and ends with this process. */
 class Program {
   #child;
   #lines;
@@ -165,8 +172,8 @@ class Program {
 
   /** @param {string} namespace @param {string[]} command */
   constructor(namespace, command) {
-    // "ip netns exec" becomes the program, so this child's process id is the program's.
-    this.#child = spawn('ip', ['netns', 'exec', namespace, process.execPath, ...command], {
+    // Both "ip" and "setpriv" become the program, so this child's process id is the program's.
+    this.#child = spawn('ip', ['netns', 'exec', namespace, 'setpriv', '--pdeathsig', 'KILL', ...command], {
       stdio: ['pipe', 'pipe', 'inherit'],
     });
     this.#lines = createInterface({ input: this.#child.stdout })[Symbol.asyncIterator]();
@@ -187,7 +194,7 @@ class Program {
   }
 
   async stop() {
-    this.#child.stdin.end();
+    this.#child.kill('SIGTERM');
     const timer = setTimeout(() => this.kill(), 5000);
     await this.#ended;
     clearTimeout(timer);
