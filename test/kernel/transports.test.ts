@@ -280,12 +280,8 @@ describe('a snapshot by netlink takes the short cut only where it tells everythi
     const quick = await ipvs.snapshot();
     const thorough = await ipvs.snapshot({ statistics: true });
     expect(quick.services).toHaveLength(5);
-    expect(quick.services).toEqual(
-      thorough.services.map(({ statistics: _, destinations, ...service }) => ({
-        ...service,
-        destinations: destinations.map(({ statistics: _, ...destination }) => destination),
-      })),
-    );
+    // Sorted: Linux 7 gives its table another size, and so another order, some time after services came.
+    expect(configured(quick)).toEqual(configured(thorough));
   });
 
   it('and by netlink alone where the options are closed', async () => {
