@@ -14,9 +14,8 @@ export default defineConfig({
         test: {
           name: 'kernel',
           include: ['test/kernel/**/*.test.ts', 'test/e2e/**/*.test.ts'],
-          setupFiles,
+          setupFiles: [...setupFiles, 'test/helpers/kernel-leaks.ts'],
           globalSetup: ['test/helpers/kernel-setup.ts'],
-          setupFiles: ['test/helpers/kernel-leaks.ts'],
           pool: 'forks',
           fileParallelism: false,
           // One process for all files: every file makes network namespaces of its own.

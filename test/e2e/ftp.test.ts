@@ -10,7 +10,7 @@ import { clientAddresses, type Lab, realServers, startLab } from '../../scripts/
 import { type Ipvs, openIpvs } from '../../src/ipvs/ipvs.ts';
 import { command } from '../helpers/cli.ts';
 import { type Connection, connectionTable } from '../helpers/connection-table.ts';
-import { hasModule } from '../helpers/module.ts';
+import { absence } from '../helpers/feature.ts';
 
 const serverProgram = fileURLToPath(new URL('../helpers/ftp-server.py', import.meta.url));
 const services = {
@@ -18,14 +18,14 @@ const services = {
   'tcp://[2001:db8::10]:21': ['[2001:db8:a::11]', '[2001:db8:a::12]', '[2001:db8:a::13]'],
 };
 const content = randomBytes(300_000);
-const available = hasModule('ip_vs_ftp');
+const absent = await absence('module ip_vs_ftp');
 
 let lab: Lab;
 let ipvs: Ipvs;
 let folder: string;
 
 beforeAll(async () => {
-  if (!available) return;
+  if (absent) return;
   // No service and no packet makes the kernel load it.
   execFileSync('modprobe', ['ip_vs_ftp']);
   folder = mkdtempSync(join(tmpdir(), 'ipvs-ftp-'));
@@ -49,7 +49,7 @@ afterAll(async () => {
   if (folder) rmSync(folder, { recursive: true });
 });
 
-beforeEach(({ skip }) => skip(!available, 'this kernel has no module ip_vs_ftp'));
+beforeEach(({ skip }) => skip(absent !== undefined, absent));
 
 const ipv4 = { host: '192.0.2.10', virtual: '192.0.2.10', client: clientAddresses.ipv4 };
 const ipv6 = { host: '[2001:db8::10]', virtual: '2001:db8::10', client: clientAddresses.ipv6 };

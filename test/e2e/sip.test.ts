@@ -9,7 +9,7 @@ import { clientAddresses, type Lab, realServers, startLab } from '../../scripts/
 import { type Ipvs, openIpvs } from '../../src/ipvs/ipvs.ts';
 import { command } from '../helpers/cli.ts';
 import { connectionTable } from '../helpers/connection-table.ts';
-import { hasModule } from '../helpers/module.ts';
+import { absence } from '../helpers/feature.ts';
 
 const scenario = fileURLToPath(new URL('../helpers/sip-server.xml', import.meta.url));
 const service = 'udp://192.0.2.10:5060';
@@ -18,14 +18,14 @@ const first = clientAddresses.ipv4;
 const second = '198.51.100.11';
 // Of its many screens it draws none, of the terminal it needs the name all the same.
 const sipp = ['env', 'TERM=dumb', 'sipp', '-nostdin', '-max_socket', '100', '-watchdog_interval', '0'];
-const available = hasModule('ip_vs_pe_sip');
+const absent = await absence('engine sip');
 
 let lab: Lab;
 let ipvs: Ipvs;
 let folder: string;
 
 beforeAll(async () => {
-  if (!available) return;
+  if (absent) return;
   folder = mkdtempSync(join(tmpdir(), 'ipvs-sip-'));
   lab = await startLab('sip');
   execFileSync('ip', ['-netns', lab.namespace('client'), 'address', 'add', `${second}/24`, 'dev', 'eth0']);
@@ -45,7 +45,7 @@ afterAll(async () => {
   if (folder) rmSync(folder, { recursive: true });
 });
 
-beforeEach(({ skip }) => skip(!available, 'this kernel has no module ip_vs_pe_sip'));
+beforeEach(({ skip }) => skip(absent !== undefined, absent));
 afterEach(() => ipvs?.flush());
 
 function messages(server: string): string {

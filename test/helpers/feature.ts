@@ -5,16 +5,22 @@ import { isOlder } from '../../src/ipvs/features.ts';
 import { probeFeatures } from '../../src/ipvs/probe.ts';
 
 /**
- * Skips a test where the probe of a feature ("scheduler mh") says that it is absent, and the kernel is too old for
- * it or need not be built with it. Any other kernel without it fails.
+ * Why this kernel may lack a feature ("scheduler mh") that the probe says is absent: it is too old for it, or need not
+ * be built with it. Undefined where it has it; any other kernel without it fails.
  */
-export async function requireFeature(skip: TestContext['skip'], key: string): Promise<void> {
+export async function absence(key: string): Promise<string | undefined> {
   const [feature] = await probeFeatures({ only: [key] });
   if (feature === undefined) throw new Error(`no answer about "${key}"`);
   const { state, evidence, since, configuration } = feature;
-  if (state === 'present') return;
+  if (state === 'present') return undefined;
   const lack = `Linux ${release()} has no ${key} (${evidence})`;
-  if (state === 'absent' && isOlder(release(), feature)) skip(`${lack}: it came with ${since}`);
-  if (state === 'absent' && configuration !== undefined) skip(`${lack}: it is built with ${configuration}`);
+  if (state === 'absent' && isOlder(release(), feature)) return `${lack}: it came with ${since}`;
+  if (state === 'absent' && configuration !== undefined) return `${lack}: it is built with ${configuration}`;
   throw new Error(`${lack}, which should have it: ${state}`);
+}
+
+/** Skips a test where this kernel may lack a feature, and does. */
+export async function requireFeature(skip: TestContext['skip'], key: string): Promise<void> {
+  const reason = await absence(key);
+  if (reason !== undefined) skip(reason);
 }
