@@ -1,14 +1,14 @@
 /** Many operations, large tables, other writers, lost answers. */
 import { Worker } from 'node:worker_threads';
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { IpvsError } from '../../src/errors.ts';
 import { type Destination, normalizeDestination } from '../../src/ipvs/destination.ts';
-import { Ipvs } from '../../src/ipvs/ipvs.ts';
+import { Ipvs, openIpvs } from '../../src/ipvs/ipvs.ts';
 import { NetlinkBackend } from '../../src/ipvs/netlink-backend.ts';
 import type { Operation } from '../../src/ipvs/operation.ts';
 import { normalizeService, type VirtualService } from '../../src/ipvs/service.ts';
 import { type Native, native } from '../../src/native.ts';
-import { built } from '../helpers/cli.ts';
+import { built, command } from '../helpers/cli.ts';
 import { boastful, failingReceive } from '../helpers/kernel-native.ts';
 import { type ConfiguredService, codes, configured, done, kernelTable, refusal } from '../helpers/kernel-table.ts';
 
@@ -166,6 +166,35 @@ describe('reading in many pieces', () => {
     expect((await table.ipvs.destinations(wanted.address, { statistics: true })).map(({ address }) => address)).toEqual(
       wanted.destinations.map(({ address }) => address),
     );
+  });
+});
+
+describe('a table of ten thousand services', () => {
+  const large = kernelTable('large', { keep: true });
+  const wanted = range(10_000).map((number) => configuration(number, 1));
+  beforeAll(() => done(large.ipvs, wanted.flatMap(additions)));
+
+  it.each([
+    ['both interfaces', 'auto', {}],
+    ['netlink alone, with counters', 'netlink', { statistics: true }],
+    ['the socket options', 'sockopt', {}],
+  ] as const)('is read whole by %s', async (_, transport, options) => {
+    const ipvs = await openIpvs({ netns: large.namespace.name, transport });
+    const snapshot = await ipvs.snapshot(options);
+    await ipvs.close();
+    expect(snapshot.services).toHaveLength(10_000);
+    // toEqual() of so much takes longer than all the rest.
+    expect(JSON.stringify(configured(snapshot))).toBe(JSON.stringify(sorted(wanted)));
+  });
+
+  it('is listed whole by the command', async () => {
+    const { status, stdout } = await command([
+      ...['ip', 'netns', 'exec', large.namespace.name],
+      ...[process.execPath, built('cli/ipvs.js'), 'list'],
+    ]);
+    expect(status).toBe(0);
+    expect(stdout.split('\n').filter((line) => line.startsWith('tcp://'))).toHaveLength(10_000);
+    expect(stdout.split('\n').filter((line) => line.startsWith('  10.'))).toHaveLength(10_000);
   });
 });
 
