@@ -1,7 +1,7 @@
 /** The table of `ipvs list`: its views, their columns, and the order of rows. */
-import { compareDestinations, compareServices } from '../ipvs/address.ts';
 import { type DestinationState, formatForward } from '../ipvs/destination.ts';
 import type { Snapshot } from '../ipvs/ipvs.ts';
+import { inDestinationOrder, inServiceOrder } from '../ipvs/order.ts';
 import { ratesBetween } from '../ipvs/rates.ts';
 import { formatPersistence, type VirtualServiceWithDestinations } from '../ipvs/service.ts';
 import { type Counters, counterNames } from '../ipvs/statistics.ts';
@@ -80,14 +80,12 @@ export function sortServices(
   by: string,
 ): VirtualServiceWithDestinations[] {
   if (by === 'kernel') return [...services];
-  if (by === 'address-of-services') return services.toSorted((a, b) => compareServices(a.address, b.address));
+  if (by === 'address-of-services') return inServiceOrder(services);
   if (by === 'address') {
-    return services
-      .map((service) => ({
-        ...service,
-        destinations: service.destinations.toSorted((a, b) => compareDestinations(a.address, b.address)),
-      }))
-      .sort((a, b) => compareServices(a.address, b.address));
+    return inServiceOrder(services).map((service) => ({
+      ...service,
+      destinations: inDestinationOrder(service.destinations),
+    }));
   }
   const column: Column | undefined = views[view].columns.find(({ name }) => name === by);
   if (column === undefined) {

@@ -131,31 +131,6 @@ export function formatDestinationAddress({ family, ip, port }: DestinationAddres
   return family === 'inet6' ? `[${ip}]:${port}` : `${ip}:${port}`;
 }
 
-/** The order in which people look for services: IPv4, IPv6, marks; then by address, port, protocol. */
-export function compareServices(a: string, b: string): number {
-  return compareKeys(sortKey(parseServiceAddress(a)), sortKey(parseServiceAddress(b)));
-}
-
-/** IPv4 before IPv6, then by address and port. */
-export function compareDestinations(a: string, b: string): number {
-  return compareKeys(sortKey(parseDestinationAddress(a)), sortKey(parseDestinationAddress(b)));
-}
-
-function sortKey(address: ServiceAddress | DestinationAddress): readonly (number | string)[] {
-  const v6 = address.family === 'inet6' ? 1 : 0;
-  if ('fwmark' in address) return [2, address.fwmark, v6];
-  return [v6, ...parseIp(address.ip).bytes, address.port, 'protocol' in address ? address.protocol : ''];
-}
-
-function compareKeys(a: readonly (number | string)[], b: readonly (number | string)[]): number {
-  for (let i = 0; i < a.length && i < b.length; i++) {
-    const x = a[i] as number | string;
-    const y = b[i] as number | string;
-    if (x !== y) return x < y ? -1 : 1;
-  }
-  return a.length - b.length;
-}
-
 function parseEndpoint(text: string): { ip: string; family: Family; port: number | undefined } {
   if (isIP(text) !== 0) return { ...pick(parseIp(text)), port: undefined };
   const parts = /^(?:\[([^\]]*)\]|([^:]*))(?::(.*))?$/s.exec(text);

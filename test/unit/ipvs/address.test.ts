@@ -3,8 +3,6 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { type ErrorCode, IpvsError } from '../../../src/errors.ts';
 import {
-  compareDestinations,
-  compareServices,
   type DestinationAddress,
   formatDestinationAddress,
   formatServiceAddress,
@@ -341,40 +339,6 @@ describe('the address of a destination', () => {
 
   it.each([null, undefined])('%s is refused as INVALID_ADDRESS', (value) => {
     expect(refusal(() => parseDestinationAddress(value as never)).code).toBe('INVALID_ADDRESS');
-  });
-});
-
-describe('the order in which people look for them', () => {
-  it('services: IPv4, IPv6, marks; then address, port, protocol', () => {
-    const sorted = [
-      'tcp://9.0.0.1:80',
-      'tcp://10.0.0.1:80',
-      'udp://10.0.0.1:80',
-      'tcp://10.0.0.1:443',
-      'tcp://10.0.0.2:22',
-      'tcp://[::1]:80',
-      'tcp://[2001:db8::1]:80',
-      'fwmark:2',
-      'fwmark:2/inet6',
-      'fwmark:10',
-    ];
-    expect([...sorted].reverse().sort(compareServices)).toEqual(sorted);
-  });
-
-  it('destinations: IPv4, IPv6; then address, port', () => {
-    const sorted = ['9.0.0.1:9', '10.0.0.1:80', '10.0.0.1:443', '10.0.0.2:1', '[::2]:1', '[2001:db8::]:1'];
-    expect([...sorted].reverse().sort(compareDestinations)).toEqual(sorted);
-  });
-
-  it('is an order', () => {
-    const key = service.map(formatServiceAddress);
-    fc.assert(
-      fc.property(key, key, key, (a, b, c) => {
-        expect(Math.sign(compareServices(a, b)) + Math.sign(compareServices(b, a))).toBe(0);
-        expect(compareServices(a, b) === 0).toBe(a === b);
-        if (compareServices(a, b) < 0 && compareServices(b, c) < 0) expect(compareServices(a, c)).toBeLessThan(0);
-      }),
-    );
   });
 });
 
