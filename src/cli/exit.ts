@@ -14,7 +14,11 @@ export function usageError(message: string, argv: readonly string[]): UsageError
   if (choice) return new UsageError(`--${choice[1]} is none of ${choice[3]}: ${choice[2]}`);
   return new UsageError(
     message
-      .replace(/^Did you mean (.*)\?$/, `there is no command ${quote(named.join(' '))}; did you mean "$1"?`)
+      .replace(/^Did you mean (.*)\?$/, (_, known: string) => {
+        // What shares not even the first letter is no misspelling.
+        const meant = named.some((word) => word[0] === known[0]) ? `; did you mean "${known}"?` : '';
+        return `there is no command ${quote(named.join(' '))}${meant}`;
+      })
       .replace(/^Not enough non-option arguments: .*/, 'an argument is missing')
       .replace(/^Not enough arguments following: /, 'a value is missing after --')
       .replace(/^Unknown (.*): (.*)$/s, (_, what, words) => `unknown ${what}: ${quote(words).slice(1, -1)}`),
