@@ -82,6 +82,11 @@ export const errorTable = {
     hint: 'one master and one backup run in a network namespace; stop it first',
   },
   SYNC_NOT_FOUND: { kind: 'kernel', message: 'no such sync daemon runs' },
+  SYNC_MIXED: {
+    kind: 'kernel',
+    message: 'sync daemons and destinations of another address family exclude each other',
+    hint: 'stop the daemon, or remove such destinations',
+  },
   INTERFACE_NOT_FOUND: { kind: 'kernel', message: 'there is no such network interface' },
   PROC_UNREADABLE: {
     kind: 'kernel',

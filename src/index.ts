@@ -9,7 +9,14 @@ export {
   stateSchema,
 } from './director/director.ts';
 export type { DesiredService } from './director/services-section.ts';
-export { type ConfigProblem, type ErrorCode, type ErrorKind, errorTable, IpvsError } from './errors.ts';
+export {
+  type ConfigProblem,
+  type ErrorCode,
+  type ErrorDetails,
+  type ErrorKind,
+  errorTable,
+  IpvsError,
+} from './errors.ts';
 export {
   type AddressedService,
   type DestinationAddress,
@@ -33,10 +40,11 @@ export type {
   Forward,
   Tunnel,
   TunnelInput,
+  UnknownForward,
 } from './ipvs/destination.ts';
 export { normalizeDestination } from './ipvs/destination.ts';
 export { type AttributeFeature, type Feature, type FeatureKind, features } from './ipvs/features.ts';
-export { Ipvs, type Logger, type OpenOptions, openIpvs, type Snapshot } from './ipvs/ipvs.ts';
+export { Ipvs, type Logger, type OpenOptions, openIpvs, type ServiceReading, type Snapshot } from './ipvs/ipvs.ts';
 export type { Operation, OperationResult } from './ipvs/operation.ts';
 export { type Finding, type ProbedFeature, type ProbeOptions, probeFeatures } from './ipvs/probe.ts';
 export { type Rates, ratesBetween, type ServiceRates } from './ipvs/rates.ts';
@@ -55,5 +63,6 @@ export type { HashTable, TableStatus } from './ipvs/table-status.ts';
 export { normalizeTimeouts, type Timeouts, type TimeoutsInput } from './ipvs/timeouts.ts';
 export type { CpuCounters, Totals } from './ipvs/totals.ts';
 export type { Info } from './ipvs/wire.ts';
+export type { UnknownAttribute } from './netlink/fields.ts';
 export type { ApplyResult, Plan } from './plan/plan.ts';
 export type { Change, ChangeResult, Phase } from './plan/resource.ts';

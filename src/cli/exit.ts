@@ -1,6 +1,7 @@
 /** Exit statuses, the same for every command, and how an error becomes one line. */
 import { IpvsError } from '../errors.ts';
 import { quote } from '../ipvs/quote.ts';
+import { commands } from './commands.ts';
 
 export const EXIT = { done: 0, error: 1, changes: 2, usage: 64 } as const;
 
@@ -41,8 +42,16 @@ export function printError(error: unknown, json: boolean): number {
   return error instanceof IpvsError && error.kind === 'input' ? EXIT.usage : EXIT.error;
 }
 
+/** The help of the command that was meant. */
+function helpOf(argv: readonly string[]): string {
+  const names = commands.flatMap(({ usage, aliases = [] }) => [usage.split(' ', 1)[0], ...aliases]);
+  const [first = ''] = argv.slice(2).filter((word) => !word.startsWith('-'));
+  return names.includes(first) ? `ipvs ${first} --help` : 'ipvs --help';
+}
+
 function textOf(error: unknown): string {
-  if (error instanceof UsageError) return `ipvs: ${error.message.replaceAll('\n', '; ')}; see "ipvs --help"`;
+  if (error instanceof UsageError)
+    return `ipvs: ${error.message.replaceAll('\n', '; ')}; see "${helpOf(process.argv)}"`;
   if (error instanceof IpvsError) {
     if (error.problems.length > 0) return error.message;
     return `ipvs: ${error.message}${error.hint ? `; ${error.hint}` : ''}`;

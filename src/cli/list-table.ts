@@ -2,7 +2,7 @@
 import { type DestinationState, formatForward } from '../ipvs/destination.ts';
 import type { Snapshot } from '../ipvs/ipvs.ts';
 import { inDestinationOrder, inServiceOrder } from '../ipvs/order.ts';
-import { ratesBetween } from '../ipvs/rates.ts';
+import { type Rates, ratesBetween } from '../ipvs/rates.ts';
 import { formatPersistence, type VirtualServiceWithDestinations } from '../ipvs/service.ts';
 import { type Counters, counterNames } from '../ipvs/statistics.ts';
 import { UsageError } from './exit.ts';
@@ -10,14 +10,19 @@ import { columns, count, type Paint } from './output.ts';
 
 type Row = Pick<VirtualServiceWithDestinations | DestinationState, 'address' | 'statistics'>;
 
+/** Undefined where it is not known. */
+type Value = number | bigint | undefined;
+
 /** A column of numbers. */
 interface Column {
   readonly heading: string;
   /** As --sort names it. */
   readonly name: string;
   /** Undefined where it says nothing about a service, whose destinations are then summed up for sorting. */
-  readonly ofService?: (service: VirtualServiceWithDestinations) => number | bigint;
-  readonly ofDestination: (destination: DestinationState) => number | bigint;
+  readonly ofService?: (service: VirtualServiceWithDestinations) => Value;
+  readonly ofDestination: (destination: DestinationState) => Value;
+  /** It is configuration, which is never rounded. */
+  readonly exact?: true;
 }
 
 interface View {
@@ -39,12 +44,12 @@ const counterWords: Readonly<Record<keyof Counters, readonly [heading: string, n
 function counterColumns(of: (row: Row) => Counters | undefined, unit: string): Column[] {
   return counterNames.map((counter) => {
     const [heading, name] = counterWords[counter];
-    const value = (row: Row) => of(row)?.[counter] ?? 0;
+    const value = (row: Row) => of(row)?.[counter];
     return { heading: `${heading}${unit}`, name, ofService: value, ofDestination: value };
   });
 }
 
-const weight: Column = { heading: 'WEIGHT', name: 'weight', ofDestination: ({ weight }) => weight };
+const weight: Column = { heading: 'WEIGHT', name: 'weight', exact: true, ofDestination: ({ weight }) => weight };
 const active: Column = { heading: 'ACTIVE', name: 'active', ofDestination: (d) => d.activeConnections };
 const inactive: Column = { heading: 'INACTIVE', name: 'inactive', ofDestination: (d) => d.inactiveConnections };
 const pinned: Column = { heading: 'TEMPLATES', name: 'templates', ofDestination: (d) => d.persistentConnections };
@@ -58,8 +63,8 @@ export const views = {
     forward: true,
     columns: [
       weight,
-      { heading: 'UPPER', name: 'upper', ofDestination: (d) => d.upperThreshold },
-      { heading: 'LOWER', name: 'lower', ofDestination: (d) => d.lowerThreshold },
+      { heading: 'UPPER', name: 'upper', exact: true, ofDestination: (d) => d.upperThreshold },
+      { heading: 'LOWER', name: 'lower', exact: true, ofDestination: (d) => d.lowerThreshold },
       active,
       inactive,
     ],
@@ -93,7 +98,8 @@ export function sortServices(
     throw new UsageError(`this view has no column "${by}" to sort by, but ${names}, address and kernel`);
   }
   const sizeOf = (service: VirtualServiceWithDestinations) =>
-    column.ofService?.(service) ?? service.destinations.reduce((sum, d) => sum + Number(column.ofDestination(d)), 0);
+    column.ofService?.(service) ??
+    service.destinations.reduce((sum, d) => sum + Number(column.ofDestination(d) ?? 0), 0);
   return services
     .map((service) => ({
       ...service,
@@ -104,33 +110,35 @@ export function sortServices(
     .sort((a, b) => descending(sizeOf(a), sizeOf(b)));
 }
 
-function descending(a: number | bigint, b: number | bigint): number {
+function descending(first: Value, second: Value): number {
+  const [a, b] = [first ?? -1, second ?? -1];
   return a === b ? 0 : a > b ? -1 : 1;
 }
 
 export interface TableOptions {
   readonly view: ViewName;
   readonly sort: string;
-  /** The snapshot before, for rates of one's own; without it they are the kernel's averages. */
-  readonly before: Snapshot | undefined;
   readonly exact: boolean;
   readonly paint: Paint;
 }
 
 /** Services at the margin, their destinations indented below; where a service has no numbers its words run over them. */
-export function tableOf(snapshot: Snapshot, { view, sort, before, exact, paint }: TableOptions): string {
-  const { services } = view === 'rate' && before !== undefined ? withFreshRates(before, snapshot) : snapshot;
+export function tableOf(snapshot: Snapshot, { view, sort, exact, paint }: TableOptions): string {
+  const { services } = snapshot;
   if (services.length === 0) return 'no services';
   const { columns: shown, forward, statistics }: View = views[view];
-  const number = (value: number | bigint) => (exact ? String(value) : count(value));
+  const number = (value: Value, column: Column) => {
+    if (value === undefined) return '-';
+    return exact || column.exact ? String(value) : count(value);
+  };
   const sorted = sortServices(services, view, sort);
 
   const cells = sorted.flatMap((service) => [
-    ...(statistics ? [[service.address, ...shown.map(({ ofService }) => number(ofService?.(service) ?? 0))]] : []),
+    ...(statistics ? [[service.address, ...shown.map((column) => number(column.ofService?.(service), column))]] : []),
     ...service.destinations.map((destination) => [
       `  ${destination.address}`,
       ...(forward ? [formatForward(destination.forward)] : []),
-      ...shown.map(({ ofDestination }) => number(ofDestination(destination))),
+      ...shown.map((column) => number(column.ofDestination(destination), column)),
     ]),
   ]);
   const width = Math.max(...services.map(({ address }) => address.length));
@@ -162,8 +170,8 @@ export function tableOf(snapshot: Snapshot, { view, sort, before, exact, paint }
   return output.join('\n');
 }
 
-/** The kernel's averages replaced by what was counted in between; where that is not known they stay. */
-function withFreshRates(before: Snapshot, after: Snapshot): Snapshot {
+/** The kernel's averages replaced by what was counted since the snapshot before; gone where that is not known. */
+export function withFreshRates(before: Snapshot, after: Snapshot): Snapshot {
   const rates = ratesBetween(before, after);
   return {
     ...after,
@@ -174,10 +182,10 @@ function withFreshRates(before: Snapshot, after: Snapshot): Snapshot {
   };
 }
 
-function fresh<T extends Row>(row: T, rates: Readonly<Record<keyof Counters, number>> | null | undefined): T {
-  if (!rates || row.statistics === undefined) return row;
-  const whole = Object.fromEntries(counterNames.map((name) => [name, BigInt(Math.round(rates[name]))]));
-  return { ...row, statistics: { ...row.statistics, rates: whole as unknown as Counters } };
+function fresh<T extends Row>(row: T, rates: Rates | null | undefined): T {
+  if (row.statistics === undefined) return row;
+  const whole = rates && Object.fromEntries(counterNames.map((name) => [name, BigInt(Math.round(rates[name]))]));
+  return { ...row, statistics: { ...row.statistics, rates: whole ?? undefined } };
 }
 
 /** `wrr`, `sh sh-port, persistence 300s/24, one-packet` */

@@ -8,18 +8,26 @@ export function optionsOf(
   { defaults = true }: { defaults?: boolean } = {},
 ): Readonly<Record<string, OptionSpec>> {
   return Object.fromEntries(
-    settings.map(({ option, alias, value, choices, about, values, default: fallback }): [string, OptionSpec] => {
-      const words = [about, ...(value !== undefined && choices === undefined ? [`: ${values}`] : [])].join('');
-      return [
-        option,
-        {
-          describe:
-            !defaults || fallback === undefined || value === undefined ? words : `${words}. Default: ${fallback}`,
-          ...(value !== undefined && { value }),
-          ...(alias !== undefined && { alias }),
-          ...(choices !== undefined && { choices }),
-        },
-      ];
+    settings.map((setting) => {
+      const { option, alias, value, choices } = setting;
+      const spec: OptionSpec = {
+        describe: wordsOf(setting, defaults),
+        ...(value !== undefined && { value }),
+        ...(alias !== undefined && { alias }),
+        ...(choices !== undefined && { choices }),
+      };
+      return [option, spec];
     }),
   );
+}
+
+function wordsOf(setting: Setting, defaults: boolean): string {
+  const { about, value, values, choices, default: fallback, since, sockopt } = setting;
+  const sentences = [
+    value === undefined || choices !== undefined ? about : `${about}: ${values}`,
+    ...(defaults && fallback !== undefined && value !== undefined ? [`Default: ${fallback}`] : []),
+    ...(since === undefined ? [] : [`Since Linux ${since}`]),
+    ...(sockopt ? [] : ['By netlink only']),
+  ];
+  return sentences.join('. ');
 }

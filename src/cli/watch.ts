@@ -3,8 +3,9 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { outputGone, print } from './stdout.ts';
 
 const CLEAR = '\x1b[H\x1b[2J';
-const HIDE_CURSOR = '\x1b[?25l';
-const SHOW_CURSOR = '\x1b[?25h';
+/** Without the cursor, and with lines that end at the margin instead of going on below. */
+const BEGIN = '\x1b[?25l\x1b[?7l';
+const END = '\x1b[?7h\x1b[?25h';
 
 /** Until the process is interrupted, which then ends as one that did what it was asked for. */
 export async function watch(intervalSeconds: number, lines: boolean, frame: () => Promise<string>): Promise<void> {
@@ -13,7 +14,7 @@ export async function watch(intervalSeconds: number, lines: boolean, frame: () =
   const interrupted = () => stop.abort();
   outputGone.addEventListener('abort', interrupted);
   process.on('SIGINT', interrupted).on('SIGTERM', interrupted);
-  if (inPlace) process.stdout.write(HIDE_CURSOR);
+  if (inPlace) process.stdout.write(BEGIN);
   try {
     for (let first = true; !stop.signal.aborted; first = false) {
       const text = await frame();
@@ -23,7 +24,7 @@ export async function watch(intervalSeconds: number, lines: boolean, frame: () =
     }
   } finally {
     process.off('SIGINT', interrupted).off('SIGTERM', interrupted);
-    if (inPlace) process.stdout.write(SHOW_CURSOR);
+    if (inPlace) process.stdout.write(END);
   }
 }
 

@@ -19,13 +19,13 @@ export interface ReadOptions {
   readonly statistics?: boolean;
 }
 
-/** What can only be looked at: no request of either interface asks for it. Needs no privilege, except `tableStatus`. */
+/** What can only be looked at: no request of either interface asks for it. Needs no privilege. */
 export interface KernelView {
   /** One by one, as the kernel walks its table: of what changes meanwhile some may be missed, or come twice. */
   connections(): AsyncGenerator<Connection>;
   totals(): Promise<Totals>;
   applications(): Promise<Application[]>;
-  /** Undefined where the kernel does not tell. */
+  /** Undefined where the kernel does not tell, or not this user. */
   tableStatus(): Promise<TableStatus | undefined>;
 }
 

@@ -3,7 +3,7 @@ import ipaddr from 'ipaddr.js';
 import { IpvsError } from '../errors.ts';
 import { parseIp, serviceKey } from './address.ts';
 import { at, oneOf, refuseUnknownKeys, wholeNumber } from './check.ts';
-import { type Connection, idleSeconds } from './connection.ts';
+import { type Connection, connectionStates, idleSeconds } from './connection.ts';
 import { quote } from './quote.ts';
 import type { Timeouts } from './timeouts.ts';
 
@@ -42,6 +42,7 @@ export function connectionTest(filter: ConnectionFilter, timeouts?: Timeouts): (
   }
   if (state !== undefined) {
     const states = new Set([state].flat().map(stateName));
+    if (states.size === 0) throw new IpvsError('INVALID_OPTION', { detail: 'no state is named', path: ['state'] });
     tests.push((connection) => states.has(connection.state));
   }
   if (service !== undefined) {
@@ -71,19 +72,17 @@ function seconds(value: number | undefined, name: string): number | undefined {
   return value === undefined ? undefined : wholeNumber(value, 0, MOST_SECONDS, 'INVALID_DURATION', [name]);
 }
 
+/** A misspelt state would match nothing, and look like a server that is drained. */
 function stateName(state: unknown): string {
-  if (typeof state === 'string' && /^[\w!?-]{1,20}$/.test(state)) return state.toUpperCase();
-  throw new IpvsError('INVALID_OPTION', {
-    detail: `state ${quote(state)}`,
-    path: ['state'],
-    hint: 'such as ESTABLISHED',
-  });
+  return oneOf(typeof state === 'string' ? state.toUpperCase() : state, connectionStates, 'INVALID_OPTION', ['state']);
 }
 
 function serviceTest(wanted: string): (service: string) => boolean {
   if (typeof wanted === 'string' && (wanted.includes('://') || wanted.startsWith('fwmark:'))) {
     const key = serviceKey(wanted);
-    return (service) => service === key;
+    // A service on port 0 takes every port.
+    const everyPort = key.startsWith('fwmark:') || !key.endsWith(':0') ? undefined : key.slice(0, -1);
+    return everyPort === undefined ? (service) => service === key : (service) => service.startsWith(everyPort);
   }
   const test = endpointTest(wanted);
   return (service) => !service.startsWith('fwmark:') && test(service.slice(service.indexOf('://') + 3));

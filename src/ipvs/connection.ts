@@ -39,6 +39,14 @@ const protocols: Readonly<Record<string, 'tcp' | 'udp' | 'sctp' | 'ip-50' | 'ip-
   AH: 'ip-51',
 };
 
+/** As the kernel names them: of TCP, UDP, SCTP (ip_vs_proto_*.c) and templates. */
+export const connectionStates: readonly string[] = [
+  ...['ESTABLISHED', 'SYN_SENT', 'SYN_RECV', 'FIN_WAIT', 'TIME_WAIT', 'CLOSE', 'CLOSE_WAIT', 'LAST_ACK', 'LISTEN'],
+  ...['SYNACK', 'UDP', 'NONE', 'ASSURED'],
+  ...['INIT1', 'INIT', 'C-SENT', 'C-REPLIED', 'C-WAIT', 'COOKIE', 'C-ECHOED'],
+  ...['S-SENT', 'S-RECEIVED', 'S-ACK-SENT', 'REJECTED', 'CLOSED'],
+];
+
 /** A timer that has run out and was not yet seen to: the kernel prints the difference as a large number. */
 const OVERDUE_SECONDS = 0x7fff_ffff;
 
@@ -58,7 +66,8 @@ export function connectionOf(line: string): Connection | undefined {
   const [, protocol = '', from = '', fromPort = '', to = '', toPort = '', dest = '', destPort = '', state = ''] = parts;
   const clientPort = Number.parseInt(fromPort, 16);
   const expires = Number(parts[9]);
-  const template = clientPort === 0;
+  // A connection that a helper expects (LISTEN) does not know its client's port yet.
+  const template = clientPort === 0 && (state === 'NONE' || state === 'ASSURED');
   const client = ip(from);
   return {
     kind: template ? 'template' : 'connection',

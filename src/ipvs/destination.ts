@@ -43,7 +43,8 @@ export interface Tunnel {
 export type UnknownForward = `unknown-${number}`;
 
 export interface TunnelInput {
-  readonly tunnel: string;
+  /** May be left out of an edit. */
+  readonly tunnel?: string | undefined;
   readonly port?: number | undefined;
   readonly checksum?: string | undefined;
 }
@@ -95,7 +96,7 @@ export function normalizeDestination(input: DestinationInput, service: string): 
   const forward = normalizeForward(input.forward ?? 'masquerade');
 
   if (address.family !== of.family && !isTunnel(forward)) throw new IpvsError('MIXED_FAMILIES', { path: ['address'] });
-  if ((isTunnel(forward) || forward === 'direct') && 'port' in of && address.port !== servicePort) {
+  if (forward !== 'masquerade' && 'port' in of && address.port !== servicePort) {
     throw new IpvsError('INVALID_PORT', {
       detail: `${address.port} is not the service's ${servicePort}`,
       path: ['address'],

@@ -17,6 +17,8 @@ interface Entry {
   readonly since?: string;
   /** The kernel's option that it also needs: "CONFIG_IP_VS_MH". */
   readonly configuration?: string;
+  /** Debian's kernels, by version, that are built without it. */
+  readonly lackedBy?: readonly string[];
   /** What it is for. */
   readonly purpose: string;
   /** What happens where it is missing. */
@@ -35,7 +37,11 @@ export interface AttributeFeature extends Entry {
 
 export type Feature = AttributeFeature | (Entry & { readonly kind: Exclude<FeatureKind, 'attribute'> });
 
-function scheduler(name: string, purpose: string, more: { since?: string; without?: string } = {}): Feature {
+function scheduler(
+  name: string,
+  purpose: string,
+  more: Partial<Pick<Entry, 'since' | 'without' | 'lackedBy'>> = {},
+): Feature {
   return {
     kind: 'scheduler',
     name,
@@ -114,6 +120,7 @@ export const features: readonly Feature[] = [
   scheduler('mh', 'Maglev hashing: another destination moves few clients', { since: '4.18' }),
   scheduler('twos', 'the less loaded of two that were drawn by weight', {
     since: 'about 5.12',
+    lackedBy: ['6.1'],
     without: 'a service with it is refused (Debian bookworm does not build it)',
   }),
   {

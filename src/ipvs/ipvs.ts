@@ -16,8 +16,11 @@ import {
   type DestinationState,
   destinationKey,
   destinationSettings,
+  type Forward,
+  isTunnel,
   normalizeDestination,
   normalizeLimits,
+  type TunnelInput,
 } from './destination.ts';
 import { inNamespace } from './namespace.ts';
 import { NetlinkBackend } from './netlink-backend.ts';
@@ -68,6 +71,15 @@ export interface Snapshot {
   readonly services: readonly VirtualServiceWithDestinations[];
   /** With counters: when they were read, in milliseconds since 1970 by a clock that never steps back. */
   readonly readAtMs?: number;
+}
+
+/** One service, and with counters when they were read, as in a `Snapshot`. */
+export interface ServiceReading extends VirtualServiceWithDestinations {
+  readonly readAtMs?: number;
+}
+
+function nowMs(): number {
+  return performance.timeOrigin + performance.now();
 }
 
 type ServiceText = string | ServiceAddress;
@@ -133,13 +145,14 @@ export class Ipvs implements AsyncDisposable {
   }
 
   /** Throws SERVICE_NOT_FOUND. */
-  async service(address: ServiceText, options: ReadOptions = {}): Promise<VirtualServiceWithDestinations> {
+  async service(address: ServiceText, options: ReadOptions = {}): Promise<ServiceReading> {
     const key = serviceKey(address);
     refuseUnknownKeys(options, 'read', readOptions);
     return this.#reading(`service ${key}`, async () => {
       const service = await this.#backend.service(key, options);
       if (service === undefined) throw new IpvsError('SERVICE_NOT_FOUND', { operation: 'read service', subject: key });
-      return { ...service, destinations: await this.#backend.destinations(key, options) };
+      const destinations = await this.#backend.destinations(key, options);
+      return { ...service, destinations, ...(options.statistics && { readAtMs: nowMs() }) };
     });
   }
 
@@ -153,7 +166,7 @@ export class Ipvs implements AsyncDisposable {
     refuseUnknownKeys(options, 'read', readOptions);
     return this.#reading('snapshot', async () => {
       const services = await this.#backend.snapshot(options);
-      return options.statistics ? { services, readAtMs: performance.timeOrigin + performance.now() } : { services };
+      return options.statistics ? { services, readAtMs: nowMs() } : { services };
     });
   }
 
@@ -192,7 +205,7 @@ export class Ipvs implements AsyncDisposable {
     return this.#looking((view) => view.applications());
   }
 
-  /** How full the kernel's tables are; undefined before Linux 7.1. Needs root. */
+  /** How full the kernel's tables are; undefined before Linux 7.1, and for who is not root. */
   async tableStatus(): Promise<TableStatus | undefined> {
     return this.#looking((view) => view.tableStatus());
   }
@@ -429,9 +442,21 @@ function editedDestination(
   service: string,
 ): Destination {
   const limits = { weight, upperThreshold, lowerThreshold, ...given(changes) };
-  if (changes.forward !== undefined) return normalizeDestination({ ...limits, address }, service);
+  const wanted = changes.forward;
+  if (wanted !== undefined) {
+    const merged = typeof wanted === 'object' && wanted !== null ? editedTunnel(forward, given(wanted)) : wanted;
+    return normalizeDestination({ ...limits, forward: merged, address }, service);
+  }
   // What another program made stays as it is, even what could not be made here.
   return { address, forward, ...normalizeLimits(limits) };
+}
+
+/** Another type of tunnel begins anew; of the same, what is not named stays. */
+function editedTunnel(before: Forward, wanted: TunnelInput): TunnelInput {
+  const { tunnel, port, checksum } =
+    typeof before === 'object' ? before : { tunnel: 'ipip', port: 0, checksum: 'nocsum' };
+  if (!isTunnel(before) || (wanted.tunnel !== undefined && wanted.tunnel !== tunnel)) return wanted;
+  return { tunnel, port, checksum, ...wanted };
 }
 
 /** Without the keys that are undefined. */

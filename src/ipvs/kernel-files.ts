@@ -38,7 +38,8 @@ export class KernelFiles implements KernelView {
     try {
       return tableStatusOf(await this.#lines('ip_vs_status'));
     } catch (error) {
-      if (error instanceof IpvsError && error.errno === errno.ENOENT) return undefined;
+      if (error instanceof IpvsError && (error.errno === errno.ENOENT || error.errno === errno.EACCES))
+        return undefined;
       throw error;
     }
   }

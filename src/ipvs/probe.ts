@@ -41,6 +41,8 @@ export type ProbedFeature = Feature & Finding;
 export async function probeFeatures(options: ProbeOptions = {}): Promise<readonly ProbedFeature[]> {
   refuseUnknownKeys(options, 'probe', ['netns', 'only']);
   const { netns, only } = options;
+  if (only !== undefined && !Array.isArray(only))
+    throw new IpvsError('INVALID_OPTION', { detail: '"only" is a list of features', path: ['only'] });
   const wanted = only === undefined ? features : only.map(known);
   const path = netns === undefined ? '' : namespacePath(netns);
   // Asking for the family would load the module.

@@ -23,7 +23,7 @@ interface CountedSnapshot {
  * multiple apart, since the kernel publishes counters that often. Throws INVALID_OPTION where one has no counters, or they are not in order.
  */
 export function ratesBetween(before: CountedSnapshot, after: CountedSnapshot): ServiceRates[] {
-  if (before.readAtMs === undefined || after.readAtMs === undefined)
+  if (before?.readAtMs === undefined || after?.readAtMs === undefined)
     throw new IpvsError('INVALID_OPTION', { detail: 'rates need two snapshots with { statistics: true }' });
   const seconds = (after.readAtMs - before.readAtMs) / 1000;
   if (!(seconds > 0)) throw new IpvsError('INVALID_OPTION', { detail: 'the later snapshot comes second' });

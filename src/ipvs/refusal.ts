@@ -33,10 +33,7 @@ export function refusalOf(
       if (code !== errno.EINVAL) break;
       // What else EINVAL could mean was checked at the door.
       const { address } = operation.destination;
-      if (isMixed(operation.service, address)) {
-        const hint = 'the kernel takes it by tunnel, and only while no sync daemon runs';
-        return new IpvsError('MIXED_FAMILIES', { errno: code, hint });
-      }
+      if (isMixed(operation.service, address)) return new IpvsError('SYNC_MIXED', { errno: code });
       if (operation.type === 'destination.add') return new IpvsError('ADDRESS_NOT_USABLE', { errno: code });
       break;
     }
@@ -47,9 +44,8 @@ export function refusalOf(
       if (code === errno.EEXIST) return new IpvsError('SYNC_EXISTS', { errno: code });
       if (code === errno.ENODEV)
         return new IpvsError('INTERFACE_NOT_FOUND', { detail: `"${operation.daemon.interface}"`, errno: code });
-      if (code !== errno.EINVAL) break;
-      const hint = 'no sync daemon starts while a service has a destination of the other address family';
-      return new IpvsError('MIXED_FAMILIES', { errno: code, hint });
+      if (code === errno.EINVAL) return new IpvsError('SYNC_MIXED', { errno: code });
+      break;
     }
     case 'sync.stop':
       if (code === errno.ESRCH) return new IpvsError('SYNC_NOT_FOUND', { errno: code });

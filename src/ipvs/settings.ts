@@ -23,7 +23,7 @@ export interface Setting {
   readonly since?: string;
   /** Whether the socket options can express it too. */
   readonly sockopt: boolean;
-  readonly error: ErrorCode;
+  readonly errors: readonly ErrorCode[];
 }
 
 const forwardMethods = ['masquerade', 'direct', 'tunnel', 'local', 'bypass'];
@@ -39,7 +39,7 @@ export const settingsOfService: readonly Setting[] = [
     values: 'rr, wrr, lc, wlc, lblc, lblcr, dh, sh, sed, nq, fo, ovf, mh, twos, or none',
     default: 'wlc',
     sockopt: true,
-    error: 'SCHEDULER_NOT_FOUND',
+    errors: ['SCHEDULER_NOT_FOUND', 'INVALID_SCHEDULER'],
   },
   {
     property: 'schedulerFlags',
@@ -50,7 +50,7 @@ export const settingsOfService: readonly Setting[] = [
     values: 'sh-fallback, sh-port, mh-fallback, mh-port, flag-1 to flag-3, or none',
     default: 'none',
     sockopt: true,
-    error: 'INVALID_SCHEDULER',
+    errors: ['INVALID_SCHEDULER'],
   },
   {
     property: 'persistence.timeoutSeconds',
@@ -60,9 +60,9 @@ export const settingsOfService: readonly Setting[] = [
     key: 'persistence.timeout',
     about: 'How long a client stays with its destination',
     values: '1s to 4294967s (300s, 15m, 2h), or none',
-    default: 'none; 300s where another setting of persistence is given',
+    default: 'none',
     sockopt: true,
-    error: 'INVALID_DURATION',
+    errors: ['INVALID_DURATION'],
   },
   {
     property: 'persistence.netmask',
@@ -73,7 +73,7 @@ export const settingsOfService: readonly Setting[] = [
     values: 'prefix length, 1 to 32 or 128, or an IPv4 mask',
     default: 'single clients',
     sockopt: true,
-    error: 'INVALID_NETMASK',
+    errors: ['INVALID_NETMASK'],
   },
   {
     property: 'persistence.engine',
@@ -84,7 +84,7 @@ export const settingsOfService: readonly Setting[] = [
     values: 'sip (the Call-ID; udp only), or none',
     default: 'none',
     sockopt: false,
-    error: 'ENGINE_NOT_FOUND',
+    errors: ['INVALID_PERSISTENCE', 'ENGINE_NOT_FOUND'],
   },
   {
     property: 'onePacket',
@@ -94,7 +94,7 @@ export const settingsOfService: readonly Setting[] = [
     values: 'yes or no',
     default: 'no',
     sockopt: true,
-    error: 'INVALID_OPTION',
+    errors: ['INVALID_OPTION'],
   },
 ];
 
@@ -109,7 +109,7 @@ export const settingsOfDestination: readonly Setting[] = [
     values: '0 to 2147483647; 0 takes no new ones',
     default: '1',
     sockopt: true,
-    error: 'INVALID_WEIGHT',
+    errors: ['INVALID_WEIGHT'],
   },
   {
     property: 'forward',
@@ -122,7 +122,7 @@ export const settingsOfDestination: readonly Setting[] = [
     values: forwardMethods.join(', '),
     default: 'masquerade',
     sockopt: true,
-    error: 'INVALID_FORWARD',
+    errors: ['INVALID_FORWARD'],
   },
   {
     property: 'forward.tunnel',
@@ -131,11 +131,11 @@ export const settingsOfDestination: readonly Setting[] = [
     choices: ['ipip', 'gue', 'gre'],
     key: 'forward.tunnel',
     about: 'Forward by this tunnel',
-    values: 'ipip, gue, gre',
+    values: 'ipip (also by sockopt), gue, gre',
     default: 'ipip',
     since: '5.2; gre 5.3',
     sockopt: false,
-    error: 'INVALID_FORWARD',
+    errors: ['INVALID_FORWARD'],
   },
   {
     property: 'forward.port',
@@ -146,7 +146,7 @@ export const settingsOfDestination: readonly Setting[] = [
     values: '1 to 65535',
     since: '5.2',
     sockopt: false,
-    error: 'INVALID_FORWARD',
+    errors: ['INVALID_PORT', 'INVALID_FORWARD'],
   },
   {
     property: 'forward.checksum',
@@ -154,12 +154,12 @@ export const settingsOfDestination: readonly Setting[] = [
     value: 'KIND',
     choices: ['nocsum', 'csum', 'remcsum'],
     key: 'forward.checksum',
-    about: 'Checksums of a gue or gre tunnel: none, the usual one, or left to the far end',
+    about: 'Checksums of a gue or gre tunnel: nocsum, csum, or remcsum (gue only: the far end computes it)',
     values: 'nocsum, csum, remcsum',
     default: 'nocsum',
     since: '5.3',
     sockopt: false,
-    error: 'INVALID_FORWARD',
+    errors: ['INVALID_FORWARD'],
   },
   {
     property: 'upperThreshold',
@@ -170,7 +170,7 @@ export const settingsOfDestination: readonly Setting[] = [
     values: '0 to 2147483647; 0 is no limit',
     default: '0',
     sockopt: true,
-    error: 'INVALID_THRESHOLD',
+    errors: ['INVALID_THRESHOLD'],
   },
   {
     property: 'lowerThreshold',
@@ -181,7 +181,7 @@ export const settingsOfDestination: readonly Setting[] = [
     values: '0 up to the upper threshold; 0 is three quarters of it',
     default: '0',
     sockopt: true,
-    error: 'INVALID_THRESHOLD',
+    errors: ['INVALID_THRESHOLD'],
   },
 ];
 
@@ -194,7 +194,7 @@ export const settingsOfTimeouts: readonly Setting[] = [
     values: '1s to 2147483s',
     default: "900s, the kernel's",
     sockopt: true,
-    error: 'INVALID_DURATION',
+    errors: ['INVALID_DURATION'],
   },
   {
     property: 'tcpFinSeconds',
@@ -204,7 +204,7 @@ export const settingsOfTimeouts: readonly Setting[] = [
     values: '1s to 2147483s',
     default: "120s, the kernel's",
     sockopt: true,
-    error: 'INVALID_DURATION',
+    errors: ['INVALID_DURATION'],
   },
   {
     property: 'udpSeconds',
@@ -214,7 +214,7 @@ export const settingsOfTimeouts: readonly Setting[] = [
     values: '1s to 2147483s',
     default: "300s, the kernel's",
     sockopt: true,
-    error: 'INVALID_DURATION',
+    errors: ['INVALID_DURATION'],
   },
 ];
 
@@ -227,7 +227,7 @@ export const settingsOfSync: readonly Setting[] = [
     about: 'Network interface that the multicast goes through',
     values: 'the name of one that exists; required',
     sockopt: true,
-    error: 'INTERFACE_NOT_FOUND',
+    errors: ['INTERFACE_NOT_FOUND', 'INVALID_SYNC'],
   },
   {
     property: 'id',
@@ -237,18 +237,18 @@ export const settingsOfSync: readonly Setting[] = [
     values: '0 to 255',
     default: '0',
     sockopt: true,
-    error: 'INVALID_SYNC',
+    errors: ['INVALID_SYNC'],
   },
   {
     property: 'maxLengthBytes',
     option: 'max-length',
     value: 'BYTES',
     about: 'Longest message',
-    values: '1 to 65535; the kernel raises what is too short',
+    values: '1 to 65535; the kernel raises that of a backup to at least 1024',
     default: "what the interface's MTU leaves",
     since: '4.3',
     sockopt: false,
-    error: 'INVALID_SYNC',
+    errors: ['INVALID_SYNC'],
   },
   {
     property: 'group',
@@ -259,7 +259,7 @@ export const settingsOfSync: readonly Setting[] = [
     default: '224.0.0.81',
     since: '4.3',
     sockopt: false,
-    error: 'INVALID_SYNC',
+    errors: ['INVALID_ADDRESS', 'INVALID_SYNC'],
   },
   {
     property: 'port',
@@ -270,7 +270,7 @@ export const settingsOfSync: readonly Setting[] = [
     default: '8848',
     since: '4.3',
     sockopt: false,
-    error: 'INVALID_SYNC',
+    errors: ['INVALID_SYNC'],
   },
   {
     property: 'ttl',
@@ -281,6 +281,6 @@ export const settingsOfSync: readonly Setting[] = [
     default: '1',
     since: '4.3',
     sockopt: false,
-    error: 'INVALID_SYNC',
+    errors: ['INVALID_SYNC'],
   },
 ];

@@ -87,7 +87,7 @@ describe('ipvs list', () => {
 
   it('again and again, until it is interrupted', async () => {
     const result = await inside(
-      ['list', '--rate', '--watch', '1s', '--json'],
+      ['list', '--rate', '--watch', '2s', '--json'],
       ['timeout', '--preserve-status', '-s', 'INT', '20'],
     );
     expect(result).toMatchObject({ status: 0, stderr: '' });

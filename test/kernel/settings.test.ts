@@ -84,12 +84,12 @@ describe('sync daemons', () => {
     await ipvs.addService({ address: service });
     await ipvs.addDestination(service, { address: '[2001:db8::1]:80', forward: 'tunnel' });
     const start = { state: 'backup', interface: 'lo' };
-    expect(await refusal(ipvs.startSyncDaemon(start))).toMatchObject({ code: 'MIXED_FAMILIES', errnoName: 'EINVAL' });
+    expect(await refusal(ipvs.startSyncDaemon(start))).toMatchObject({ code: 'SYNC_MIXED', errnoName: 'EINVAL' });
 
     await ipvs.removeDestination(service, '[2001:db8::1]:80');
     await ipvs.startSyncDaemon(start);
     const mixed = ipvs.addDestination(service, { address: '[2001:db8::2]:80', forward: 'tunnel' });
-    expect(await refusal(mixed)).toMatchObject({ code: 'MIXED_FAMILIES', errnoName: 'EINVAL' });
+    expect(await refusal(mixed)).toMatchObject({ code: 'SYNC_MIXED', errnoName: 'EINVAL' });
     await ipvs.stopSyncDaemon('backup');
   });
 

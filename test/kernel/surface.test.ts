@@ -1,6 +1,6 @@
 /** The corners of the kernel's interface that no other file visits, by both ways into it. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { Forward } from '../../src/ipvs/destination.ts';
+import type { Forward, TunnelInput } from '../../src/ipvs/destination.ts';
 import { type Ipvs, openIpvs } from '../../src/ipvs/ipvs.ts';
 import { NetlinkBackend } from '../../src/ipvs/netlink-backend.ts';
 import type { Operation } from '../../src/ipvs/operation.ts';
@@ -83,6 +83,27 @@ describe('an edit keeps what it does not name', () => {
     await ipvs.editDestination(service, address, { lowerThreshold: 0 });
     expect(await ipvs.destinations(service)).toMatchObject([{ ...destination, weight: 0, lowerThreshold: 0 }]);
     await ipvs.removeDestination(service, address);
+  });
+
+  it('of a tunnel the rest of it, while it is of the same type', async () => {
+    const { ipvs } = table;
+    await ipvs.addService({ address: WEB });
+    await ipvs.addDestination(WEB, {
+      address: '10.0.0.1',
+      forward: { tunnel: 'gue', port: 6080, checksum: 'remcsum' },
+    });
+    const forwardAfter = async (forward: TunnelInput) => {
+      await ipvs.editDestination(WEB, '10.0.0.1', { forward });
+      return (await ipvs.destinations(WEB))[0]?.forward;
+    };
+    expect(await forwardAfter({ port: 6081 })).toEqual({ tunnel: 'gue', port: 6081, checksum: 'remcsum' });
+    expect(await forwardAfter({ tunnel: 'gue', checksum: 'csum' })).toEqual({
+      tunnel: 'gue',
+      port: 6081,
+      checksum: 'csum',
+    });
+    expect(await forwardAfter({ tunnel: 'gre' })).toEqual({ tunnel: 'gre', port: 0, checksum: 'nocsum' });
+    expect(await forwardAfter({ checksum: 'csum' })).toEqual({ tunnel: 'gre', port: 0, checksum: 'csum' });
   });
 
   it.each(['direct', 'masquerade'])('by the socket options: %s', async (forward) => {

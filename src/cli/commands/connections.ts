@@ -2,6 +2,7 @@
 import type { Connection } from '../../ipvs/connection.ts';
 import type { ConnectionFilter } from '../../ipvs/connection-filter.ts';
 import type { Ipvs } from '../../ipvs/ipvs.ts';
+import { quote } from '../../ipvs/quote.ts';
 import { command } from '../command.ts';
 import { EXIT, UsageError } from '../exit.ts';
 import { type GlobalOptions, withIpvs } from '../globals.ts';
@@ -75,40 +76,56 @@ function filterOf(options: ConnectionOptions): ConnectionFilter {
   };
 }
 
-/** Columns cannot be measured in a stream that may be endless: these fit IPv4. */
-const WIDTHS = [21, 27, 21, 11, 7];
+const BATCH = 256;
 
 async function list(ipvs: Ipvs, filter: ConnectionFilter, limit: number, options: ConnectionOptions): Promise<void> {
-  const paint = painter(options);
-  let lines: string[] = options.json ? [] : [paint('dim', heading())];
+  const show = options.json ? jsonLines : growingTable(painter(options));
+  let batch: Connection[] = [];
   let left = limit;
   for await (const connection of ipvs.connections(filter)) {
-    lines.push(options.json ? jsonLine(connection) : row(connection, paint));
+    batch.push(connection);
     if (--left <= 0) break;
-    if (lines.length < 256) continue;
-    if (!(await write(`${lines.join('\n')}\n`))) return;
-    lines = [];
+    if (batch.length < BATCH) continue;
+    if (!(await write(show(batch)))) return;
+    batch = [];
   }
-  if (lines.length > 0) await write(`${lines.join('\n')}\n`);
+  await write(show(batch));
 }
 
-function heading(): string {
-  return padded(['CLIENT', 'SERVICE', 'DESTINATION', 'STATE', 'EXPIRES', 'ENGINE']);
+function jsonLines(connections: readonly Connection[]): string {
+  return connections.map((connection) => `${jsonLine(connection)}\n`).join('');
 }
 
-function row(connection: Connection, paint: Paint): string {
-  const { client, service, destination, state, expiresSeconds, engine, engineData, kind } = connection;
+/** What may be endless cannot be measured beforehand: columns begin as wide as IPv4 needs, and grow with what comes. */
+function growingTable(paint: Paint): (connections: readonly Connection[]) => string {
+  const widths = [21, 27, 21, 11, 7];
+  let head: string[][] = [['CLIENT', 'SERVICE', 'DESTINATION', 'STATE', 'EXPIRES', 'ENGINE']];
+  return (connections) => {
+    const rows = connections.map(cellsOf);
+    for (const row of rows) {
+      for (const [i, width] of widths.entries()) widths[i] = Math.max(width, row[i]?.length ?? 0);
+    }
+    const padded = (cells: readonly string[]) =>
+      cells
+        .map((cell, i) => pad(cell, widths[i] ?? 0, i === 4))
+        .join('  ')
+        .trimEnd();
+    const lines = rows.map((row, i) => (connections[i]?.kind === 'template' ? paint('dim', padded(row)) : padded(row)));
+    const all = [...head.map((cells) => paint('dim', padded(cells))), ...lines];
+    head = [];
+    return all.map((line) => `${line}\n`).join('');
+  };
+}
+
+function pad(cell: string, width: number, right: boolean): string {
+  return right ? cell.padStart(width) : cell.padEnd(width);
+}
+
+function cellsOf(connection: Connection): string[] {
+  const { client, service, destination, state, expiresSeconds, engine, engineData } = connection;
   // What the engine found came with a packet: it must not reach the terminal as it is.
-  const data = engine === null ? '' : `${engine} ${JSON.stringify(engineData)}`;
-  const text = padded([client, service, destination, state, `${expiresSeconds}s`.padStart(WIDTHS[4] ?? 0), data]);
-  return kind === 'template' ? paint('dim', text) : text;
-}
-
-function padded(cells: readonly string[]): string {
-  return cells
-    .map((cell, i) => cell.padEnd(WIDTHS[i] ?? 0))
-    .join('  ')
-    .trimEnd();
+  const data = engine === null ? '' : `${engine} ${quote(engineData)}`;
+  return [client, service, destination, state, `${expiresSeconds}s`, data];
 }
 
 async function top(

@@ -55,7 +55,7 @@ export const command: Group = {
         },
       ],
       async run(options) {
-        const changes = settingsOf(options);
+        const changes = settingsOf(options, true);
         if (Object.values(changes).every((value) => value === undefined))
           throw new UsageError('there is nothing to change');
         await withIpvs(options, (ipvs) => ipvs.editDestination(options.service, options.address, changes));
@@ -75,26 +75,26 @@ export const command: Group = {
   ],
 };
 
-function settingsOf(options: DestinationOptions): Omit<DestinationInput, 'address'> {
+function settingsOf(options: DestinationOptions, editing = false): Omit<DestinationInput, 'address'> {
   return {
-    forward: forwardOf(options),
+    forward: forwardOf(options, editing),
     weight: number(options.weight, 'weight'),
     upperThreshold: number(options.upperThreshold, 'upper-threshold'),
     lowerThreshold: number(options.lowerThreshold, 'lower-threshold'),
   };
 }
 
-function forwardOf(options: DestinationOptions): DestinationInput['forward'] {
+/** An edit may name the port or the checksum of a tunnel alone. */
+function forwardOf(options: DestinationOptions, editing: boolean): DestinationInput['forward'] {
   const forward = oneValue(options.forward, 'forward');
   const tunnel = oneValue(options.tunnel, 'tunnel');
   const port = number(options.tunnelPort, 'tunnel-port');
   const checksum = oneValue(options.tunnelChecksum, 'tunnel-checksum');
-  if (tunnel === undefined) {
-    if (port !== undefined || checksum !== undefined)
-      throw new UsageError('--tunnel-port and --tunnel-checksum need --tunnel gue or gre');
-    return forward;
-  }
-  if (forward !== undefined && forward !== 'tunnel') throw new UsageError(`--tunnel contradicts --forward ${forward}`);
+  if (tunnel === undefined && port === undefined && checksum === undefined) return forward;
+  if (tunnel === undefined && !editing)
+    throw new UsageError('--tunnel-port and --tunnel-checksum need --tunnel gue or gre');
+  if (forward !== undefined && forward !== 'tunnel')
+    throw new UsageError(`--forward ${forward} contradicts the options of a tunnel`);
   return { tunnel, port, checksum };
 }
 

@@ -4,7 +4,15 @@ import type { Ipvs, Snapshot } from '../../ipvs/ipvs.ts';
 import { command } from '../command.ts';
 import { EXIT, UsageError } from '../exit.ts';
 import { type GlobalOptions, withIpvs } from '../globals.ts';
-import { sortServices, tableOf, type ViewName, viewNames, views } from '../list-table.ts';
+import {
+  sortServices,
+  type TableOptions,
+  tableOf,
+  type ViewName,
+  viewNames,
+  views,
+  withFreshRates,
+} from '../list-table.ts';
 import { oneValue, seconds } from '../options.ts';
 import { jsonLine, painter, printJson } from '../output.ts';
 import { print } from '../stdout.ts';
@@ -48,19 +56,21 @@ const spec = command<ListOptions>({
     const view = viewOf(options);
     const sort = oneValue(options.sort, 'sort') ?? (options.json ? 'address-of-services' : 'address');
     sortServices([], view, sort); // what is wrong is told before anything is read
+    const intervalSeconds = intervalOf(options, view);
     return withIpvs(options, async (ipvs) => {
-      if (options.watch === undefined) {
-        show(await read(ipvs, options, view), undefined, options, view, sort);
+      if (intervalSeconds === undefined) {
+        const { services } = await read(ipvs, options, view);
+        if (options.json) printJson({ services: sortServices(services, view, sort) });
+        else print(tableOf({ services }, tableOptions(options, view, sort)));
         return EXIT.done;
       }
-      const intervalSeconds = options.watch === '' ? 2 : (seconds(options.watch, 'watch') ?? 2);
-      if (intervalSeconds < 1 || intervalSeconds > 86_400) throw new UsageError('--watch takes 1s to 1d');
       let before: Snapshot | undefined;
       await watch(intervalSeconds, options.json === true, async () => {
         const snapshot = await read(ipvs, options, view);
-        const text = render(snapshot, before, options, view, sort);
+        const shown = view === 'rate' && before !== undefined ? withFreshRates(before, snapshot) : snapshot;
         before = snapshot;
-        return text;
+        if (options.json) return jsonLine({ ...shown, services: sortServices(shown.services, view, sort) });
+        return tableOf(shown, tableOptions(options, view, sort));
       });
       return EXIT.done;
     });
@@ -75,25 +85,23 @@ function viewOf(options: ListOptions): ViewName {
   return chosen[0] ?? 'overview';
 }
 
+/** Undefined without --watch. Rates need what the kernel publishes, every 2 seconds. */
+function intervalOf({ watch }: ListOptions, view: ViewName): number | undefined {
+  if (watch === undefined) return undefined;
+  const interval = watch === '' ? 2 : (seconds(watch, 'watch') ?? 2);
+  if (interval < 1 || interval > 86_400) throw new UsageError('--watch takes 1s to 1d');
+  if (view === 'rate' && interval % 2 !== 0)
+    throw new UsageError('--rate --watch takes an even number of seconds: the kernel counts anew every 2');
+  return interval;
+}
+
 async function read(ipvs: Ipvs, options: ListOptions, view: ViewName): Promise<Snapshot> {
   const { statistics } = views[view];
   if (options.service === undefined) return ipvs.snapshot({ statistics });
-  const service = await ipvs.service(serviceKey(options.service), { statistics });
-  return { services: [service], ...(statistics && { readAtMs: performance.timeOrigin + performance.now() }) };
+  const { readAtMs, ...service } = await ipvs.service(serviceKey(options.service), { statistics });
+  return { services: [service], ...(readAtMs !== undefined && { readAtMs }) };
 }
 
-function show(...[snapshot, before, options, view, sort]: Parameters<typeof render>): void {
-  if (options.json) printJson({ services: sortServices(snapshot.services, view, sort) });
-  else print(render(snapshot, before, options, view, sort));
-}
-
-function render(
-  snapshot: Snapshot,
-  before: Snapshot | undefined,
-  options: ListOptions,
-  view: ViewName,
-  sort: string,
-): string {
-  if (options.json) return jsonLine({ ...snapshot, services: sortServices(snapshot.services, view, sort) });
-  return tableOf(snapshot, { view, sort, before, exact: options.exact === true, paint: painter(options) });
+function tableOptions(options: ListOptions, view: ViewName, sort: string): TableOptions {
+  return { view, sort, exact: options.exact === true, paint: painter(options) };
 }

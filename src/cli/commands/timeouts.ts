@@ -52,7 +52,9 @@ export const command: Group = {
         };
         await withIpvs(options, (ipvs) => ipvs.setTimeouts(timeouts));
         const given = Object.fromEntries(Object.entries(timeouts).filter(([, value]) => value !== undefined));
-        return { done: 'set timeouts:', subject: formatTimeouts(given) };
+        if (options.json) printJson({ done: 'set', ...given });
+        else print(`set timeouts: ${formatTimeouts(given)}`);
+        return EXIT.done;
       },
     }),
   ],

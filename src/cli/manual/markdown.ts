@@ -63,7 +63,7 @@ export function settingTable(settings: readonly Setting[]): string {
       'sockopt',
       'if wrong',
     ],
-    settings.map(({ option, alias, key, property, about, values, default: fallback, since, sockopt, error }) => [
+    settings.map(({ option, alias, key, property, about, values, default: fallback, since, sockopt, errors }) => [
       [`--${option}`, ...(alias ? [`-${alias}`] : [])].map((text) => `\`${text}\``).join(', '),
       ...(inFile ? [key === undefined ? '' : `\`${key}\``] : []),
       `\`${property}\``,
@@ -72,7 +72,7 @@ export function settingTable(settings: readonly Setting[]): string {
       fallback ?? 'required',
       since ?? 'always',
       sockopt ? 'yes' : 'no',
-      `\`${error}\``,
+      errors.map((code) => `\`${code}\``).join(', '),
     ]),
   );
 }

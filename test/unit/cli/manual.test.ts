@@ -35,5 +35,6 @@ describe.each(entries.map((entry) => [entry.usage, entry] as const))('ipvs %s', 
 });
 
 test('settings name errors that there are', () => {
-  for (const setting of Object.values(settings).flat()) expect(errorTable).toHaveProperty(setting.error);
+  for (const { errors } of Object.values(settings).flat())
+    for (const code of errors) expect(errorTable).toHaveProperty(code);
 });

@@ -53,6 +53,11 @@ describe('a line', () => {
       'UDP C6336400 0000 C000020A 13C4 0A00000B 13C4 NONE            120 sip 3848276298220188511 @ example',
       { kind: 'template', engine: 'sip', engineData: '3848276298220188511 @ example' },
     ],
+    [
+      'a connection that a helper expects',
+      'TCP C6336407 0000 C000020A C80A 0A00000B C80A LISTEN          119',
+      { kind: 'connection', client: '198.51.100.7:0', state: 'LISTEN' },
+    ],
     ['SCTP', 'SCTP C6336407 D98C C000020A 0050 0A00000B 1F90 S-ACK-SENT       61', { service: 'sctp://192.0.2.10:80' }],
     ['ESP', 'ESP C6336407 01F4 C000020A 01F4 0A00000B 01F4 NONE             61', { service: 'ip-50://192.0.2.10:500' }],
     [

@@ -90,7 +90,6 @@ describe('normalizeDestination', () => {
     ['a tunnel over IPv6 to an IPv4 service', { address: RS6, forward: 'tunnel' }, TCP],
     ['a tunnel over IPv4 to an IPv6 service', { address: RS, forward: { tunnel: 'gue', port: 6080 } }, TCP6],
     ['another port, by masquerade', { address: '10.0.0.11:8080' }, TCP],
-    ['another port, by local', { address: '10.0.0.11:8080', forward: 'local' }, TCP],
     ['any port of a mark, by direct', { address: '10.0.0.11:8080', forward: 'direct' }, MARK],
     ['weight 0', { address: RS, weight: 0 }, TCP],
     ['the largest weight', { address: RS, weight: 2147483647 }, TCP],
@@ -114,6 +113,9 @@ describe('normalizeDestination', () => {
     ['IPv6 in a mark of IPv4', { address: '2001:db8::1' }, 'MIXED_FAMILIES', ['address'], MARK],
     ['another port, direct', { address: '10.0.0.11:81', forward: 'direct' }, 'INVALID_PORT', ['address']],
     ['another port, by tunnel', { address: '10.0.0.11:81', forward: 'tunnel' }, 'INVALID_PORT', ['address']],
+    // Both leave the packet as it is (ip_vs_null_xmit, ip_vs_bypass_xmit).
+    ['another port, local', { address: '10.0.0.11:81', forward: 'local' }, 'INVALID_PORT', ['address']],
+    ['another port, bypass', { address: '10.0.0.11:81', forward: 'bypass' }, 'INVALID_PORT', ['address']],
     [
       'another port, by gue',
       { address: '10.0.0.11:81', forward: { tunnel: 'gue', port: 1 } },
