@@ -236,30 +236,6 @@ describe('by the socket options', () => {
     const { rates: _, ...counters } = (await statistics(table.ipvs)) ?? {};
     expect(await statistics(sockopt)).toMatchObject({ ...counters, bytesIn: 34n, connections: 1n });
   });
-
-  it('ten thousand services are all there', { timeout: 600_000 }, async () => {
-    const address = (i: number) => `tcp://10.1.${i >> 8}.${i & 0xff}:80`;
-    const operations = Array.from({ length: 10_000 }, (_, i): Operation[] => [
-      { type: 'service.add', service: normalizeService({ address: address(i), scheduler: 'rr' }) },
-      {
-        type: 'destination.add',
-        service: address(i),
-        destination: {
-          address: `10.2.${i >> 8}.${i & 0xff}:80`,
-          forward: 'masquerade',
-          weight: i,
-          upperThreshold: 0,
-          lowerThreshold: 0,
-        },
-      },
-    ]).flat();
-    await done(sockopt, operations);
-    const wanted = new Map(Array.from({ length: 10_000 }, (_, i) => [address(i), i]));
-    for (const ipvs of [sockopt, table.ipvs]) {
-      const { services } = await ipvs.snapshot();
-      expect(new Map(services.map((service) => [service.address, service.destinations[0]?.weight]))).toEqual(wanted);
-    }
-  });
 });
 
 describe('a snapshot by netlink takes the short cut only where it tells everything', () => {
