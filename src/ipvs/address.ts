@@ -49,10 +49,45 @@ export interface DestinationAddress {
 
 /** Throws INVALID_ADDRESS. A zone ("%eth0") is refused: the kernel's table has no place for it. */
 export function parseIp(text: string): IpAddress {
+  const quad = quadOf(text);
+  if (quad >= 0) return { family: 'inet', text, bytes: Uint8Array.of(quad >>> 24, quad >>> 16, quad >>> 8, quad) };
   // ipaddr.js would read 010.0.0.1 as octal; the platform's parser refuses it.
   const version = text.includes('%') ? 0 : isIP(text);
   if (version === 0) throw new IpvsError('INVALID_ADDRESS', { detail: quote(text) });
   return ipOf(Uint8Array.from(ipaddr.parse(version === 6 ? withoutDots(text) : text).toByteArray()));
+}
+
+/**
+ * The number that an IPv4 address is, or -1 if the text is none. As strict as the platform's isIPv4(), which takes
+ * canonical text alone; by hand, because every change of the table parses several.
+ */
+export function quadOf(text: string): number {
+  let quad = 0;
+  let part = -1;
+  let dots = 0;
+  for (let i = 0; i < text.length; i++) {
+    const code = text.charCodeAt(i);
+    if (code === DOT) {
+      if (part < 0 || ++dots > 3) return -1;
+      quad = (quad << 8) | part;
+      part = -1;
+    } else {
+      const digit = code - ZERO;
+      // A part that is 0 already would have a leading zero.
+      if (digit < 0 || digit > 9 || part === 0) return -1;
+      part = part < 0 ? digit : part * 10 + digit;
+      if (part > 255) return -1;
+    }
+  }
+  return dots === 3 && part >= 0 ? ((quad << 8) | part) >>> 0 : -1;
+}
+
+const DOT = 0x2e;
+const ZERO = 0x30;
+
+/** The inverse of `quadOf`. */
+export function quadText(quad: number): string {
+  return `${quad >>> 24}.${(quad >>> 16) & 255}.${(quad >>> 8) & 255}.${quad & 255}`;
 }
 
 /** ::192.0.2.1 as ::c000:201, because ipaddr.js takes it for ::ffff:192.0.2.1. */
@@ -67,16 +102,18 @@ function withoutDots(text: string): string {
  * Whether the kernel can take it for a destination, as far as the address itself says (inet_addr_type(), ipv6_addr_type()).
  * A link-local address would need a zone, for which its table has no place.
  */
-export function isUnicast({ family, bytes }: IpAddress): boolean {
-  const [first = 0, second = 0] = bytes;
-  const all = (value: number) => bytes.every((byte) => byte === value);
-  if (family === 'inet') return !all(0) && !all(255) && (first & 0xf0) !== 0xe0;
-  return !all(0) && first !== 0xff && !(first === 0xfe && (second & 0xc0) === 0x80);
+export function isUnicast({ family, ip }: Pick<DestinationAddress, 'family' | 'ip'>): boolean {
+  if (family === 'inet6') return ip !== '::' && !/^(?:ff|fe[89ab])[0-9a-f]{2}:/.test(ip);
+  const quad = quadOf(ip);
+  return quad !== 0 && quad !== 0xffff_ffff && quad >>> 28 !== 0xe;
 }
 
 /** 4 or 16 bytes in network order. */
 export function ipOf(bytes: Uint8Array): IpAddress {
-  if (bytes.length === 4) return { family: 'inet', text: bytes.join('.'), bytes };
+  if (bytes.length === 4) {
+    const [a = 0, b = 0, c = 0, d = 0] = bytes;
+    return { family: 'inet', text: `${a}.${b}.${c}.${d}`, bytes };
+  }
   const address = new ipaddr.IPv6([...bytes]);
   // RFC 5952, section 5: an IPv4 address inside of it stays readable.
   const text = address.isIPv4MappedAddress() ? `::ffff:${bytes.slice(12).join('.')}` : address.toRFC5952String();
@@ -88,17 +125,19 @@ const BRACKETS = 'an IPv6 address with a port stands in brackets: [2001:db8::1]:
 /** Accepts text or the parsed object; throws INVALID_ADDRESS, INVALID_PROTOCOL, INVALID_PORT, INVALID_FWMARK. */
 export function parseServiceAddress(input: string | ServiceAddress): ServiceAddress {
   if (typeof input !== 'string') return sameFamily(input, parseServiceAddress(formatServiceAddress(asObject(input))));
-  const mark = /^fwmark:(.*?)(?:\/(inet6?))?$/s.exec(input);
-  if (mark) return { fwmark: parseMark(mark[1] as string), family: (mark[2] ?? 'inet') as Family };
-  const parts = /^([a-z0-9-]+):\/\/(.*)$/s.exec(input);
-  if (!parts) {
+  if (input.startsWith('fwmark:')) {
+    const [, mark = '', family = 'inet'] = /^fwmark:(.*?)(?:\/(inet6?))?$/s.exec(input) ?? [];
+    return { fwmark: parseMark(mark), family: family as Family };
+  }
+  const end = input.indexOf('://');
+  const protocol = end < 0 ? undefined : parseProtocol(input.slice(0, end));
+  if (protocol === undefined) {
     throw new IpvsError('INVALID_ADDRESS', {
       detail: quote(input),
       hint: 'a service is written tcp://192.0.2.1:80, udp://[2001:db8::1]:53 or fwmark:5',
     });
   }
-  const protocol = parseProtocol(parts[1] as string);
-  const { ip, family, port } = parseEndpoint(parts[2] as string);
+  const { ip, family, port } = parseEndpoint(input.slice(end + 3));
   if (port === undefined) {
     const hint = family === 'inet6' ? BRACKETS : 'write it behind a colon, or 0 for every port';
     throw new IpvsError('INVALID_PORT', { detail: `${quote(input)} has none`, hint });
@@ -114,16 +153,41 @@ export function formatServiceAddress(address: ServiceAddress): string {
 
 /** Canonical text of a service's address, given as text or as an object. */
 export function serviceKey(input: string | ServiceAddress): string {
-  return formatServiceAddress(parseServiceAddress(input));
+  if (typeof input !== 'string') return formatServiceAddress(parseServiceAddress(input));
+  const address = knownService(input);
+  // Text of IPv4 has no other form; a protocol may have come as a number.
+  if (address.family === 'inet' && 'protocol' in address && input.startsWith(address.protocol)) return input;
+  return formatServiceAddress(address);
+}
+
+let lastText: string | undefined;
+let lastService: ServiceAddress | undefined;
+
+/**
+ * As `parseServiceAddress`, and free for the text that came last: every destination names its service again. The object
+ * is shared, so it does not leave this package.
+ */
+export function knownService(text: string): ServiceAddress {
+  if (lastService === undefined || text !== lastText) {
+    lastService = parseServiceAddress(text);
+    lastText = text;
+  }
+  return lastService;
 }
 
 /** The port is `defaultPort` where the text has none. Throws INVALID_ADDRESS, INVALID_PORT. */
 export function parseDestinationAddress(input: string | DestinationAddress, defaultPort?: number): DestinationAddress {
   if (typeof input !== 'string')
     return sameFamily(input, parseDestinationAddress(formatDestinationAddress(asObject(input))));
-  const { ip, family, port = defaultPort } = parseEndpoint(input);
-  if (port === undefined) throw new IpvsError('INVALID_PORT', { detail: `${quote(input)} has none` });
-  return { family, ip, port };
+  const endpoint = parseEndpoint(input, defaultPort);
+  if (hasPort(endpoint)) return endpoint;
+  throw new IpvsError('INVALID_PORT', { detail: `${quote(input)} has none` });
+}
+
+/** Canonical text of what was parsed: the same, where it is canonical, as any text of IPv4 with a port is. */
+export function canonicalDestination(input: string | DestinationAddress, address: DestinationAddress): string {
+  if (typeof input === 'string' && address.family === 'inet' && input.length > address.ip.length) return input;
+  return formatDestinationAddress(address);
 }
 
 /** Canonical text. */
@@ -131,8 +195,23 @@ export function formatDestinationAddress({ family, ip, port }: DestinationAddres
   return family === 'inet6' ? `[${ip}]:${port}` : `${ip}:${port}`;
 }
 
-function parseEndpoint(text: string): { ip: string; family: Family; port: number | undefined } {
-  if (isIP(text) !== 0) return { ...pick(parseIp(text)), port: undefined };
+interface Endpoint {
+  readonly family: Family;
+  readonly ip: string;
+  readonly port: number | undefined;
+}
+
+function hasPort(endpoint: Endpoint): endpoint is DestinationAddress {
+  return endpoint.port !== undefined;
+}
+
+function parseEndpoint(text: string, defaultPort?: number): Endpoint {
+  const colon = text.indexOf(':');
+  const start = colon < 0 ? text : text.slice(0, colon);
+  if (quadOf(start) >= 0) {
+    return { family: 'inet', ip: start, port: colon < 0 ? defaultPort : parsePort(text, colon + 1) };
+  }
+  if (isIP(text) !== 0) return { family: 'inet6', ip: parseIp(text).text, port: defaultPort };
   const parts = /^(?:\[([^\]]*)\]|([^:]*))(?::(.*))?$/s.exec(text);
   const host = parts?.[1] ?? parts?.[2];
   if (host === undefined) {
@@ -145,7 +224,7 @@ function parseEndpoint(text: string): { ip: string; family: Family; port: number
   if ((ip.family === 'inet6') !== (parts?.[1] !== undefined)) {
     throw new IpvsError('INVALID_ADDRESS', { detail: quote(text), hint: 'brackets are for IPv6' });
   }
-  return { ...pick(ip), port: parts?.[3] === undefined ? undefined : parsePort(parts[3]) };
+  return { family: ip.family, ip: ip.text, port: parts?.[3] === undefined ? defaultPort : parsePort(parts[3], 0) };
 }
 
 function asObject<T extends object>(input: T): T {
@@ -156,10 +235,6 @@ function asObject<T extends object>(input: T): T {
 function sameFamily<T extends { readonly family: Family }>(input: { readonly family: Family }, parsed: T): T {
   if (input.family === parsed.family) return parsed;
   throw new IpvsError('INVALID_ADDRESS', { detail: `family ${quote(input.family)} is not that of the address` });
-}
-
-function pick({ text, family }: IpAddress): { ip: string; family: Family } {
-  return { ip: text, family };
 }
 
 /** Numbers of the protocols that IPVS balances (linux/in.h). */
@@ -178,18 +253,24 @@ export function protocolOf(number: number): Protocol | OtherProtocol {
   return protocolNames.get(number) ?? `ip-${number}`;
 }
 
-function parseProtocol(text: string): Protocol | OtherProtocol {
+/** Undefined for what is no name at all. */
+function parseProtocol(text: string): Protocol | OtherProtocol | undefined {
   const number = protocolNumbers.get(text) ?? Number(/^ip-(0|[1-9]\d{0,4})$/.exec(text)?.[1] ?? Number.NaN);
   if (number <= 0xffff) return protocolOf(number);
+  if (!/^[a-z0-9-]+$/.test(text)) return undefined;
   throw new IpvsError('INVALID_PROTOCOL', { detail: quote(text) });
 }
 
-/** Throws INVALID_PORT. */
-function parsePort(text: string): number {
-  const port = /^(0|[1-9]\d{0,4})$/.test(text) ? Number(text) : -1;
+/** The port from `start` to the end of the text. Throws INVALID_PORT. */
+function parsePort(text: string, start: number): number {
+  let port = start < text.length ? 0 : -1;
+  for (let i = start; i < text.length && port >= 0 && port <= 0xffff; i++) {
+    const digit = text.charCodeAt(i) - ZERO;
+    port = digit >= 0 && digit <= 9 && (port > 0 || i === start) ? port * 10 + digit : -1;
+  }
   if (port < 0 || port > 0xffff) {
     throw new IpvsError('INVALID_PORT', {
-      detail: quote(text),
+      detail: quote(text.slice(start)),
       hint: 'a port is a number from 1 to 65535, or 0 for every port',
     });
   }

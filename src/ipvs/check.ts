@@ -42,8 +42,8 @@ export function refuseUnknownKeys(
 ): void {
   if (typeof value !== 'object' || value === null || Array.isArray(value))
     throw new IpvsError('INVALID_OPTION', { detail: `a ${noun} is an object`, path });
-  for (const key of Object.keys(value)) {
-    if (known.includes(key)) continue;
+  for (const key in value) {
+    if (known.includes(key) || !Object.hasOwn(value, key)) continue;
     throw new IpvsError('INVALID_OPTION', {
       detail: `a ${noun} has no ${quote(key)}`,
       path: [...path, key],
@@ -53,9 +53,13 @@ export function refuseUnknownKeys(
 }
 
 /** Runs a check of a part and names the part in its refusal. */
-export function at<T>(path: readonly string[], check: () => T): T {
+export function at<Args extends readonly unknown[], T>(
+  path: readonly string[],
+  check: (...args: Args) => T,
+  ...args: Args
+): T {
   try {
-    return check();
+    return check(...args);
   } catch (error) {
     if (error instanceof IpvsError) throw error.with({ path: [...path, ...error.path] });
     throw error;

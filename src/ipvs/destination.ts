@@ -2,12 +2,11 @@
 import { IpvsError } from '../errors.ts';
 import type { UnknownAttribute } from '../netlink/fields.ts';
 import {
+  canonicalDestination,
   type DestinationAddress,
-  formatDestinationAddress,
   isUnicast,
+  knownService,
   parseDestinationAddress,
-  parseIp,
-  parseServiceAddress,
 } from './address.ts';
 import { at, oneOf, refuseUnknownKeys, wholeNumber } from './check.ts';
 import { quote } from './quote.ts';
@@ -79,6 +78,17 @@ export const tunnelChecksums = ['nocsum', 'csum', 'remcsum'] as const;
 /** What an edit can change. */
 export const destinationSettings: readonly string[] = ['forward', 'weight', 'upperThreshold', 'lowerThreshold'];
 
+const knownKeys = ['address', ...destinationSettings];
+
+/** Made once: there may be thousands of destinations, and hardly ever a refusal. */
+const paths = {
+  address: ['address'],
+  weight: ['weight'],
+  forward: ['forward'],
+  upperThreshold: ['upperThreshold'],
+  lowerThreshold: ['lowerThreshold'],
+} as const;
+
 const MOST_WEIGHT = 0x7fff_ffff;
 
 /**
@@ -86,13 +96,11 @@ const MOST_WEIGHT = 0x7fff_ffff;
  * Throws an error of kind `input` whose `path` names the field.
  */
 export function normalizeDestination(input: DestinationInput, service: string): Destination {
-  refuseUnknownKeys(input, 'destination', ['address', ...destinationSettings]);
-  const of = parseServiceAddress(service);
+  refuseUnknownKeys(input, 'destination', knownKeys);
+  const of = knownService(service);
   const servicePort = 'port' in of ? of.port : 0;
-  const address = at(['address'], () => parseDestinationAddress(input.address, servicePort));
-  if (!isUnicast(parseIp(address.ip))) {
-    throw new IpvsError('NOT_A_HOST', { detail: quote(address.ip), path: ['address'] });
-  }
+  const address = at(paths.address, parseDestinationAddress, input.address, servicePort);
+  if (!isUnicast(address)) throw new IpvsError('NOT_A_HOST', { detail: quote(address.ip), path: ['address'] });
   const forward = normalizeForward(input.forward ?? 'masquerade');
 
   if (address.family !== of.family && !isTunnel(forward)) throw new IpvsError('MIXED_FAMILIES', { path: ['address'] });
@@ -104,16 +112,16 @@ export function normalizeDestination(input: DestinationInput, service: string): 
     });
   }
 
-  return { address: formatDestinationAddress(address), forward, ...normalizeLimits(input) };
+  return { address: canonicalDestination(input.address, address), forward, ...normalizeLimits(input) };
 }
 
 /** The part of `normalizeDestination` that does not depend on the service. */
 export function normalizeLimits(
   input: Pick<DestinationInput, 'weight' | 'upperThreshold' | 'lowerThreshold'>,
 ): Pick<Destination, 'weight' | 'upperThreshold' | 'lowerThreshold'> {
-  const weight = wholeNumber(input.weight ?? 1, 0, MOST_WEIGHT, 'INVALID_WEIGHT', ['weight']);
-  const upperThreshold = threshold(input.upperThreshold, 'upperThreshold');
-  const lowerThreshold = threshold(input.lowerThreshold, 'lowerThreshold');
+  const weight = wholeNumber(input.weight ?? 1, 0, MOST_WEIGHT, 'INVALID_WEIGHT', paths.weight);
+  const upperThreshold = threshold(input.upperThreshold, paths.upperThreshold);
+  const lowerThreshold = threshold(input.lowerThreshold, paths.lowerThreshold);
   if (lowerThreshold > upperThreshold) {
     throw new IpvsError('INVALID_THRESHOLD', {
       detail: `the lower one, ${lowerThreshold}, is above the upper one, ${upperThreshold}`,
@@ -125,8 +133,8 @@ export function normalizeLimits(
 
 /** Canonical text of a destination's address in its service. */
 export function destinationKey(input: string | DestinationAddress, service: string): string {
-  const of = parseServiceAddress(service);
-  return formatDestinationAddress(parseDestinationAddress(input, 'port' in of ? of.port : 0));
+  const of = knownService(service);
+  return canonicalDestination(input, parseDestinationAddress(input, 'port' in of ? of.port : 0));
 }
 
 export function isTunnel(forward: Forward): boolean {
@@ -145,7 +153,8 @@ export function sameForward(a: Forward, b: Forward): boolean {
 }
 
 function normalizeForward(input: string | TunnelInput): Forward {
-  if (typeof input !== 'object' || input === null) return oneOf(input, forwardMethods, 'INVALID_FORWARD', ['forward']);
+  if (typeof input !== 'object' || input === null)
+    return oneOf(input, forwardMethods, 'INVALID_FORWARD', paths.forward);
   refuseUnknownKeys(input, 'tunnel', ['tunnel', 'port', 'checksum'], ['forward']);
   const tunnel = oneOf(input.tunnel, tunnelTypes, 'INVALID_FORWARD', ['forward', 'tunnel']);
   const checksum = oneOf(input.checksum ?? 'nocsum', tunnelChecksums, 'INVALID_FORWARD', ['forward', 'checksum']);
@@ -175,8 +184,8 @@ function normalizeForward(input: string | TunnelInput): Forward {
   return { tunnel, port, checksum };
 }
 
-function threshold(value: number | undefined, name: string): number {
-  return wholeNumber(value ?? 0, 0, MOST_WEIGHT, 'INVALID_THRESHOLD', [name]);
+function threshold(value: number | undefined, path: readonly string[]): number {
+  return wholeNumber(value ?? 0, 0, MOST_WEIGHT, 'INVALID_THRESHOLD', path);
 }
 
 /** Whether both are configured alike; counters and connections are not looked at. */

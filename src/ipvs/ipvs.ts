@@ -309,7 +309,7 @@ export class Ipvs implements AsyncDisposable {
     const normalized = operations.map(normalizeOperation);
     return this.#exclusive(async () => {
       const results = await this.#backend.execute(normalized);
-      for (const { operation, error } of results) this.#log(operation, error);
+      if (this.#logger !== undefined) for (const { operation, error } of results) this.#log(operation, error);
       return results;
     });
   }

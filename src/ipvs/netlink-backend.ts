@@ -1,7 +1,7 @@
 /** The backend on generic netlink, the complete one of the kernel's two interfaces. */
 import { type ErrorDetails, errno, IpvsError } from '../errors.ts';
 import type { Native } from '../native.ts';
-import { NetlinkConnection, type Outcome, type Request } from '../netlink/connection.ts';
+import { type Dump, NetlinkConnection, type Outcome, type Request } from '../netlink/connection.ts';
 import { NETLINK_GENERIC, resolveFamily } from '../netlink/generic.ts';
 import type { Acknowledgement, Message } from '../netlink/message.ts';
 import { Turns } from '../netlink/turns.ts';
@@ -18,7 +18,7 @@ import {
   type VirtualServiceState,
   type VirtualServiceWithDestinations,
 } from './service.ts';
-import { addressOfEntry, destinationOf, idOfEntry } from './sockopt-wire.ts';
+import { addressOfEntry, destinationOf } from './sockopt-wire.ts';
 import type { SyncDaemon } from './sync-daemon.ts';
 import { type Timeouts, timeoutNames } from './timeouts.ts';
 import {
@@ -42,10 +42,13 @@ import {
 /**
  * The kernel builds dump messages as large as the largest read so far on the socket, and on older
  * kernels allocating them is most of the cost of a small dump. So destinations, dumped service by
- * service, have a socket that only ever reads little; services have one that reads much.
+ * service, have a socket that only ever reads what the kernel fits into one page of memory; services, and
+ * destinations where they are many, have one that reads much.
  */
 const LARGE_READ_BYTES = 64 * 1024;
-const SMALL_READ_BYTES = 8 * 1024;
+const SMALL_READ_BYTES = 3776;
+/** That many destinations surely fit into a small read, with the 512 bytes to spare that show that it is not full. */
+const FEW_DESTINATIONS = 7;
 
 /** How often a dump in several pieces is repeated until two in a row agree. */
 const STABLE_TRIES = 8;
@@ -66,6 +69,8 @@ export class NetlinkBackend implements Backend {
   readonly #native: Native;
   readonly #namespacePath: string;
   readonly #turns = new Turns();
+  /** Whether the service read last had many destinations: the next one is probably like it. */
+  #many = false;
   #options: OptionTable | undefined;
   #family: number | undefined;
 
@@ -109,9 +114,13 @@ export class NetlinkBackend implements Backend {
     return this.#stableDump(this.#connection, dumpServicesRequest, serviceReader(statistics), 'all services');
   }
 
-  destinations(service: string, { statistics = false }: ReadOptions): Promise<DestinationState[]> {
+  async destinations(service: string, { statistics = false }: ReadOptions): Promise<DestinationState[]> {
     const request = (family: number) => dumpDestinationsRequest(family, service);
-    return this.#stableDump(this.#destinations, request, destinationReader(statistics, service), service);
+    const connection = this.#many ? this.#connection : this.#destinations;
+    const read = destinationReader(statistics, service);
+    const destinations = await this.#stableDump(connection, request, read, service);
+    this.#many = destinations.length > FEW_DESTINATIONS;
+    return destinations;
   }
 
   /**
@@ -124,7 +133,7 @@ export class NetlinkBackend implements Backend {
     const dump = await this.services(options);
     const counted = options.statistics ? undefined : this.#countedServices();
     for (const service of dump) {
-      await this.#turns.give();
+      if (this.#turns.due()) await this.#turns.give();
       const known = counted?.get(service.address);
       const destinations =
         (known && this.#destinationsByOption(known)) ?? (await this.destinations(service.address, options));
@@ -147,9 +156,8 @@ export class NetlinkBackend implements Backend {
   /** Undefined where the options may not say all: tunnels have settings of their own, those of IPv6 are left out. */
   #destinationsByOption(entry: ServiceEntryValues): DestinationState[] | undefined {
     try {
-      const entries = this.#options?.destinations(idOfEntry(entry), entry.destinations);
-      if (entries?.length !== entry.destinations) return undefined;
-      const destinations = entries.map((destination) => destinationOf(destination, false));
+      const destinations = this.#options?.destinations(entry, entry.destinations, (each) => destinationOf(each, false));
+      if (destinations?.length !== entry.destinations) return undefined;
       return destinations.some(({ forward }) => forward === 'tunnel') ? undefined : destinations;
     } catch {
       return undefined;
@@ -180,18 +188,17 @@ export class NetlinkBackend implements Backend {
 
   async execute(operations: readonly Operation[]): Promise<OperationResult[]> {
     if (operations.length === 0) return []; // asking for the family would load the module
-    const outcomes = await this.#withFamily(async (family) => {
-      const outcomes = await this.#connection.pipeline(
-        operations.map((operation) => operationRequest(family, operation)),
-      );
-      return {
-        value: outcomes,
-        suspect: outcomes.length > 0 && outcomes.every((o) => o !== 'unknown' && o.errno === errno.ENOENT),
-      };
-    });
+    let outcomes = await this.#connection.pipeline(requestsOf(this.#familyId(), operations));
+    const suspect = outcomes.every((outcome) => outcome !== 'unknown' && outcome.errno === errno.ENOENT);
+    if (suspect && this.#familyMoved()) {
+      outcomes = await this.#connection.pipeline(requestsOf(this.#familyId(), operations));
+    }
     const results: OperationResult[] = [];
-    for (const [i, operation] of operations.entries()) {
-      const error = await this.#errorOf(operation, outcomes[i] ?? 'unknown');
+    for (let i = 0; i < operations.length; i++) {
+      const operation = operations[i] as Operation;
+      const outcome = outcomes[i] ?? 'unknown';
+      const done = outcome !== 'unknown' && outcome.errno === 0;
+      const error = done ? undefined : await this.#errorOf(operation, outcome);
       results.push(error === undefined ? { operation } : { operation, error });
     }
     return results;
@@ -210,7 +217,8 @@ export class NetlinkBackend implements Backend {
   ): Promise<T[]> {
     let previous: readonly T[] | undefined;
     for (let attempt = 1; attempt <= STABLE_TRIES; attempt++) {
-      const dump = await this.#dump(connection, request, read);
+      // What did not fit into one small piece may fit into a large one.
+      const dump = await this.#dump(attempt === 1 ? connection : this.#connection, request, read);
       if (dump.errno !== 0) throw refusal({ errno: dump.errno, text: undefined }).with({ operation: 'read', subject });
       if (dump.pieces <= 1 && !dump.full && !dump.interrupted) return dump.items;
       if (previous !== undefined && sameAddresses(previous, dump.items)) return dump.items;
@@ -219,11 +227,14 @@ export class NetlinkBackend implements Backend {
     throw new IpvsError('TABLE_CHANGING', { operation: 'read', subject });
   }
 
-  #dump<T>(connection: NetlinkConnection, request: (family: number) => Request, read: (message: Message) => T) {
-    return this.#withFamily(async (family) => {
-      const value = await connection.dump(request(family), read);
-      return { value, suspect: value.errno === errno.ENOENT };
-    });
+  async #dump<T>(
+    connection: NetlinkConnection,
+    request: (family: number) => Request,
+    read: (message: Message) => T,
+  ): Promise<Dump<T>> {
+    const dump = await connection.dump(request(this.#familyId()), read);
+    if (dump.errno !== errno.ENOENT || !this.#familyMoved()) return dump;
+    return connection.dump(request(this.#familyId()), read);
   }
 
   #request<T>(operation: string, subject: string, request: (family: number) => Request, read: (message: Message) => T) {
@@ -241,13 +252,6 @@ export class NetlinkBackend implements Backend {
     return this.#connection.request(request(this.#familyId()), read);
   }
 
-  /** Runs it again where the answers could come from a family number that is not IPVS's any more. */
-  async #withFamily<T>(action: (family: number) => Promise<{ value: T; suspect: boolean }>): Promise<T> {
-    const { value, suspect } = await action(this.#familyId());
-    if (!suspect || !this.#familyMoved()) return value;
-    return (await action(this.#familyId())).value;
-  }
-
   #familyId(): number {
     this.#family ??= resolveFamily(this.#connection, IPVS_FAMILY_NAME);
     if (this.#family === undefined) throw new IpvsError('IPVS_NOT_LOADED', { hint: MODULE_MISSING });
@@ -263,7 +267,6 @@ export class NetlinkBackend implements Backend {
   }
 
   async #errorOf(operation: Operation, outcome: Outcome): Promise<IpvsError | undefined> {
-    if (outcome !== 'unknown' && outcome.errno === 0) return undefined;
     const { verb, subject } = describe(operation);
     const about = { operation: verb, subject };
     if (outcome === 'unknown') return this.#settle(operation, about);
@@ -317,6 +320,11 @@ export class NetlinkBackend implements Backend {
       }
     }
   }
+}
+
+/** One after the other as they are sent, because there may be tens of thousands. */
+function* requestsOf(family: number, operations: readonly Operation[]): Generator<Request> {
+  for (const operation of operations) yield operationRequest(family, operation);
 }
 
 const MODULE_MISSING = 'this kernel cannot load it: install the kernel\'s modules, or "modprobe ip_vs" says why';

@@ -38,6 +38,8 @@ const NO_SERVICE = valueAt(serviceEntryStruct, new Uint8Array(serviceEntryStruct
 
 export class OptionTable {
   readonly #socket: OptionSocket;
+  /** Destinations are read service by service, most of them into as much room as those before. */
+  #destinations = new Uint8Array(0);
 
   /** Throws SOCKET_FAILED, NAMESPACE_NOT_FOUND, NAMESPACE_REFUSED. */
   constructor(native: Native, namespacePath: string) {
@@ -87,7 +89,9 @@ export class OptionTable {
       servicesHeaderStruct.write(new DataView(bytes.buffer), 0, { count: room });
       this.#check(this.#socket.get(getOption.SERVICES, bytes));
       // Every service has a protocol, one by firewall mark too.
-      const entries = entriesOf(serviceEntryStruct, bytes, SERVICES_HEADER_BYTES, ({ protocol }) => protocol === 0);
+      const entries = entriesOf(serviceEntryStruct, bytes, SERVICES_HEADER_BYTES, (entry) =>
+        entry.protocol === 0 ? undefined : entry,
+      );
       if (entries.length < room) return entries;
       room = moreRoom(room);
     }
@@ -95,25 +99,33 @@ export class OptionTable {
   }
 
   /**
-   * The destinations of IPv4 of a service that is believed to have `count`, as they were at one moment;
-   * undefined if there is no such service. Those of IPv6 are left out by the kernel, uncounted.
+   * What `read` makes of the destinations of IPv4 of a service that is believed to have `count`, as they were at one
+   * moment; undefined if there is no such service. Those of IPv6 are left out by the kernel, uncounted.
+   * `read` takes what it wants at once: the next answer is written over this one.
    */
-  destinations(id: ServiceId, count: number): DestinationEntryValues[] | undefined {
-    let room = count + SLACK;
+  destinations<T>(id: ServiceId, count: number, read: (entry: DestinationEntryValues) => T): T[] | undefined {
+    const { protocol, address, port, fwmark } = id;
+    let room = count + SLACK - (count % SLACK);
     for (let attempt = 1; attempt <= TRIES; attempt++) {
-      const bytes = new Uint8Array(DESTINATIONS_HEADER_BYTES + room * destinationEntryStruct.sizeBytes);
-      destinationsHeaderStruct.write(new DataView(bytes.buffer), 0, { ...id, count: room });
+      const bytes = this.#roomFor(DESTINATIONS_HEADER_BYTES + room * destinationEntryStruct.sizeBytes);
+      destinationsHeaderStruct.write(new DataView(bytes.buffer), 0, { protocol, address, port, fwmark, count: room });
       const length = this.#socket.get(getOption.DESTS, bytes);
       if (length === -errno.ESRCH) return undefined;
       this.#check(length);
       // The kernel takes no destination 0.0.0.0.
-      const entries = entriesOf(destinationEntryStruct, bytes, DESTINATIONS_HEADER_BYTES, ({ address }) =>
-        address.every((byte) => byte === 0),
+      const items = entriesOf(destinationEntryStruct, bytes, DESTINATIONS_HEADER_BYTES, (entry) =>
+        entry.address === 0 ? undefined : read(entry),
       );
-      if (entries.length < room) return entries;
+      if (items.length < room) return items;
       room = moreRoom(room);
     }
     throw new IpvsError('TABLE_CHANGING');
+  }
+
+  #roomFor(sizeBytes: number): Uint8Array {
+    if (this.#destinations.length === sizeBytes) this.#destinations.fill(0);
+    else this.#destinations = new Uint8Array(sizeBytes);
+    return this.#destinations;
   }
 
   #struct<T>(option: number, type: StructField<T>): T {
@@ -128,15 +140,21 @@ export class OptionTable {
   }
 }
 
-function entriesOf<T>(type: StructField<T>, bytes: Uint8Array, start: number, isEnd: (entry: T) => boolean): T[] {
-  const entries: T[] = [];
+/** What `read` makes of the entries up to the first for which it returns undefined. */
+function entriesOf<Entry, T>(
+  type: StructField<Entry>,
+  bytes: Uint8Array,
+  start: number,
+  read: (entry: Entry) => T | undefined,
+): T[] {
+  const items: T[] = [];
   const view = new DataView(bytes.buffer);
   for (let at = start; at + type.sizeBytes <= bytes.length; at += type.sizeBytes) {
-    const entry = type.read(view, at);
-    if (isEnd(entry)) break;
-    entries.push(entry);
+    const item = read(type.read(view, at));
+    if (item === undefined) break;
+    items.push(item);
   }
-  return entries;
+  return items;
 }
 
 function moreRoom(room: number): number {

@@ -4,6 +4,7 @@ import {
   parseDestinationAddress,
   parseIp,
   parseServiceAddress,
+  quadOf,
   type ServiceAddress,
 } from './address.ts';
 
@@ -33,7 +34,9 @@ function sorted<T>(items: readonly T[], keyOf: (item: T) => string): T[] {
 function sortKey(address: ServiceAddress | DestinationAddress): string {
   const family = address.family === 'inet6' ? '1' : '0';
   if ('fwmark' in address) return `2${String(address.fwmark).padStart(10, '0')}${family}`;
-  const bytes = parseIp(address.ip).bytes;
-  const digits = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('hex');
+  const digits =
+    address.family === 'inet'
+      ? quadOf(address.ip).toString(16).padStart(8, '0')
+      : Buffer.from(parseIp(address.ip).bytes).toString('hex');
   return `${family}${digits}${String(address.port).padStart(5, '0')}${'protocol' in address ? address.protocol : ''}`;
 }

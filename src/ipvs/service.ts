@@ -2,7 +2,7 @@
 import { isIPv4 } from 'node:net';
 import { IpvsError } from '../errors.ts';
 import type { UnknownAttribute } from '../netlink/fields.ts';
-import { type Family, formatServiceAddress, parseIp, parseServiceAddress, type ServiceAddress } from './address.ts';
+import { type Family, knownService, parseIp, type ServiceAddress, serviceKey } from './address.ts';
 import { at, oneOf, positiveSeconds, refuseUnknownKeys } from './check.ts';
 import type { DestinationState } from './destination.ts';
 import { quote } from './quote.ts';
@@ -67,6 +67,8 @@ export interface VirtualServiceWithDestinations extends VirtualServiceState {
 /** What an edit can change. */
 export const serviceSettings: readonly string[] = ['scheduler', 'schedulerFlags', 'persistence', 'onePacket'];
 
+const knownKeys = ['address', ...serviceSettings];
+
 export const DEFAULT_SCHEDULER = 'wlc';
 const DEFAULT_PERSISTENCE_SECONDS = 300;
 
@@ -87,8 +89,9 @@ export function schedulerFlagNames(scheduler: string): readonly string[] {
  * Throws an error of kind `input` whose `path` names the field.
  */
 export function normalizeService(input: VirtualServiceInput): VirtualService {
-  refuseUnknownKeys(input, 'service', ['address', ...serviceSettings]);
-  const address = at(['address'], () => parseServiceAddress(input.address));
+  refuseUnknownKeys(input, 'service', knownKeys);
+  const key = at(['address'], serviceKey, input.address);
+  const address = knownService(key);
   const protocol = 'fwmark' in address ? undefined : address.protocol;
   if (protocol?.startsWith('ip-'))
     throw new IpvsError('INVALID_PROTOCOL', { detail: quote(protocol), path: ['address'] });
@@ -114,7 +117,7 @@ export function normalizeService(input: VirtualServiceInput): VirtualService {
     });
   }
   return {
-    address: formatServiceAddress(address),
+    address: key,
     scheduler,
     schedulerFlags: normalizeFlags(input.schedulerFlags ?? [], scheduler),
     persistence,

@@ -85,7 +85,7 @@ export class SockoptBackend implements Backend {
   async snapshot(options: ReadOptions): Promise<VirtualServiceWithDestinations[]> {
     const services: VirtualServiceWithDestinations[] = [];
     for (const entry of this.#read('all services', () => this.#table.services())) {
-      await this.#turns.give();
+      if (this.#turns.due()) await this.#turns.give();
       const destinations = this.#read(addressOfEntry(entry), () => this.#destinationsOf(entry, options));
       if (destinations === undefined) continue; // it is gone
       services.push({ ...serviceOf(entry, options.statistics === true), destinations });
@@ -101,7 +101,7 @@ export class SockoptBackend implements Backend {
   async execute(operations: readonly Operation[]): Promise<OperationResult[]> {
     const results: OperationResult[] = [];
     for (const operation of operations) {
-      await this.#turns.give();
+      if (this.#turns.due()) await this.#turns.give();
       const error = this.#execute(operation);
       results.push(error === undefined ? { operation } : { operation, error });
     }
@@ -138,13 +138,12 @@ export class SockoptBackend implements Backend {
 
   /** As the kernel counts destinations of IPv6 and leaves them out, fewer than it says are not all. */
   #destinationsOf(entry: ServiceEntryValues, { statistics = false }: ReadOptions): DestinationState[] | undefined {
-    const id = idOfEntry(entry);
     let expected = entry.destinations;
     for (let attempt = 1; attempt <= COUNT_TRIES; attempt++) {
-      const entries = this.#table.destinations(id, expected);
-      if (entries === undefined) return undefined;
-      if (entries.length === expected) return entries.map((destination) => destinationOf(destination, statistics));
-      const now = this.#table.service(id);
+      const destinations = this.#table.destinations(entry, expected, (each) => destinationOf(each, statistics));
+      if (destinations === undefined) return undefined;
+      if (destinations.length === expected) return destinations;
+      const now = this.#table.service(idOfEntry(entry));
       if (now === undefined) return undefined;
       expected = now.destinations;
     }

@@ -17,12 +17,12 @@ import { bytesOf } from '../sockopt/struct.ts';
 import {
   formatDestinationAddress,
   formatServiceAddress,
-  ipOf,
   parseDestinationAddress,
-  parseIp,
   parseServiceAddress,
   protocolNumber,
   protocolOf,
+  quadOf,
+  quadText,
   type ServiceAddress,
 } from './address.ts';
 import type { Destination, DestinationState } from './destination.ts';
@@ -32,12 +32,12 @@ import { netmaskBytes, netmaskOf, type VirtualService, type VirtualServiceState 
 import type { Statistics } from './statistics.ts';
 import { type SyncDaemon, syncStates } from './sync-daemon.ts';
 
-const NO_ADDRESS = new Uint8Array(4);
+const NO_MASK = new Uint8Array(4);
 
 /** What the structs identify a service by. The kernel compares the protocol of a marked service too. */
 export interface ServiceId {
   readonly protocol: number;
-  readonly address: Uint8Array;
+  readonly address: number;
   readonly port: number;
   readonly fwmark: number;
 }
@@ -46,10 +46,10 @@ export interface ServiceId {
 export function serviceIdOf(text: string, markProtocol: number = protocolNumber('tcp')): ServiceId {
   const address = parseServiceAddress(text);
   if (address.family !== 'inet') throw lacks('services of IPv6');
-  if ('fwmark' in address) return { protocol: markProtocol, address: NO_ADDRESS, port: 0, fwmark: address.fwmark };
+  if ('fwmark' in address) return { protocol: markProtocol, address: 0, port: 0, fwmark: address.fwmark };
   return {
     protocol: protocolNumber(address.protocol),
-    address: parseIp(address.ip).bytes,
+    address: quadOf(address.ip),
     port: address.port,
     fwmark: 0,
   };
@@ -143,11 +143,11 @@ function destinationIdBytes(id: ServiceId, address: string): Uint8Array {
 function destinationIdOf(text: string): Pick<DestinationValues, 'address' | 'port'> {
   const { family, ip, port } = parseDestinationAddress(text);
   if (family !== 'inet') throw lacks('destinations of IPv6');
-  return { address: parseIp(ip).bytes, port };
+  return { address: quadOf(ip), port };
 }
 
 function idValues(id: ServiceId): ServiceValues {
-  return { ...id, scheduler: '', flags: 0, timeoutSeconds: 0, netmask: NO_ADDRESS };
+  return { ...id, scheduler: '', flags: 0, timeoutSeconds: 0, netmask: NO_MASK };
 }
 
 function daemonValues(daemon: SyncDaemon): DaemonValues {
@@ -173,38 +173,35 @@ export function addressOfEntry({ protocol, address, port, fwmark }: ServiceEntry
   const of: ServiceAddress =
     fwmark !== 0
       ? { family: 'inet', fwmark }
-      : { family: 'inet', protocol: protocolOf(protocol), ip: ipOf(address).text, port };
+      : { family: 'inet', protocol: protocolOf(protocol), ip: quadText(address), port };
   return formatServiceAddress(of);
 }
 
 export function serviceOf(entry: ServiceEntryValues, statistics: boolean): VirtualServiceState {
   const { scheduler, flags, timeoutSeconds, netmask } = entry;
   const { schedulerFlags, persistent, onePacket } = settingsOfFlags(scheduler, flags);
-  return {
+  const service = {
     address: addressOfEntry(entry),
     scheduler,
     schedulerFlags,
     persistence: persistent ? { timeoutSeconds, netmask: netmaskOf(netmask), engine: null } : null,
     onePacket,
-    ...(statistics && { statistics: statisticsOf(entry.statistics()) }),
   };
+  return statistics ? { ...service, statistics: statisticsOf(entry.statistics()) } : service;
 }
 
 export function destinationOf(entry: DestinationEntryValues, statistics: boolean): DestinationState {
-  const { address, port, connectionFlags, ...rest } = entry;
-  const { weight, upperThreshold, lowerThreshold, activeConnections, inactiveConnections, persistentConnections } =
-    rest;
-  return {
-    address: formatDestinationAddress({ family: 'inet', ip: ipOf(address).text, port }),
-    forward: forwardName(connectionFlags),
-    weight,
-    upperThreshold,
-    lowerThreshold,
-    activeConnections,
-    inactiveConnections,
-    persistentConnections,
-    ...(statistics && { statistics: statisticsOf(entry.statistics()) }),
+  const destination = {
+    address: formatDestinationAddress({ family: 'inet', ip: quadText(entry.address), port: entry.port }),
+    forward: forwardName(entry.connectionFlags),
+    weight: entry.weight,
+    upperThreshold: entry.upperThreshold,
+    lowerThreshold: entry.lowerThreshold,
+    activeConnections: entry.activeConnections,
+    inactiveConnections: entry.inactiveConnections,
+    persistentConnections: entry.persistentConnections,
   };
+  return statistics ? { ...destination, statistics: statisticsOf(entry.statistics()) } : destination;
 }
 
 function statisticsOf(values: StatisticsValues): Statistics {

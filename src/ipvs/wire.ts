@@ -4,13 +4,16 @@
  * them. The header is the same from 6.1 to 7.2; `since` is given for what is younger than 4.4.
  */
 
+import { hostIsLittleEndian } from '../netlink/align.ts';
 import type { Request } from '../netlink/connection.ts';
 import {
   bytes,
   decodeFields,
+  encodeFields,
   type Field,
   type FieldTable,
   type FieldType,
+  type GivenValues,
   nested,
   string,
   type UnknownAttribute,
@@ -20,21 +23,23 @@ import {
   u32,
   u64,
   type Values,
+  writeField,
 } from '../netlink/fields.ts';
-import { attributesOf, genericRequest } from '../netlink/generic.ts';
+import { attributesOf, writeGenericHeader } from '../netlink/generic.ts';
 import type { Message } from '../netlink/message.ts';
 import { malformed, type Reader } from '../netlink/reader.ts';
+import type { Writer } from '../netlink/writer.ts';
 import {
-  type DestinationAddress,
   type Family,
   formatDestinationAddress,
   formatServiceAddress,
   ipOf,
+  knownService,
   parseDestinationAddress,
   parseIp,
-  parseServiceAddress,
   protocolNumber,
   protocolOf,
+  quadOf,
   type ServiceAddress,
 } from './address.ts';
 import {
@@ -85,19 +90,32 @@ const command = {
 const AF_INET = 2;
 const AF_INET6 = 10;
 
-/** The kernel reads up to 16 bytes and always writes 16, whatever the family. */
-const address16 = bytes(16);
+/**
+ * The kernel reads up to 16 bytes and always writes 16, whatever the family: which address they are is known with
+ * the family alone. What is read stands in the message, which does not stay.
+ */
+const address16: FieldType<Uint8Array, string> = {
+  write(writer, number, ip) {
+    const at = writer.attribute(number, 16);
+    const quad = quadOf(ip);
+    if (quad >= 0) writer.setU32be(at, quad);
+    else writer.bytes.set(parseIp(ip).bytes, at);
+  },
+  read: (reader) => reader.fixed(16, (view, at) => new Uint8Array(view.buffer, view.byteOffset + at, 16)),
+};
 
 /** struct ip_vs_flags: the new flags, and which of them to change. */
 const flagsAndMask: FieldType<{ flags: number; mask: number }> = {
   write(writer, number, { flags, mask }) {
-    const pair = new Uint32Array([flags, mask]);
-    writer.binary(number, new Uint8Array(pair.buffer));
+    const at = writer.attribute(number, 8);
+    writer.setU32(at, flags);
+    writer.setU32(at + 4, mask);
   },
-  read(reader) {
-    const pair = new Uint32Array(reader.binary(8).buffer);
-    return { flags: pair[0] as number, mask: pair[1] as number };
-  },
+  read: (reader) =>
+    reader.fixed(8, (view, at) => ({
+      flags: view.getUint32(at, hostIsLittleEndian),
+      mask: view.getUint32(at + 4, hostIsLittleEndian),
+    })),
 };
 
 /** IPVS_STATS_ATTR_*, the 64-bit form (STATS64). */
@@ -197,70 +215,107 @@ const infoFields = {
   connectionTableSize: { number: 2, type: u32 },
 } as const satisfies FieldTable;
 
-/** The request that carries out an operation. */
+/** The request that carries out an operation. It is translated no sooner than it is sent: thousands may wait. */
 export function operationRequest(family: number, operation: Operation): Request {
+  return new OperationRequest(family, operation);
+}
+
+class OperationRequest implements Request {
+  readonly type: number;
+  readonly #operation: Operation;
+
+  constructor(family: number, operation: Operation) {
+    this.type = family;
+    this.#operation = operation;
+  }
+
+  /** A new scheduler costs an RCU grace period: up to 20 ms inside the kernel. */
+  get alone(): boolean {
+    return this.#operation.type === 'service.edit';
+  }
+
+  write(writer: Writer): void {
+    writeOperation(writer, this.#operation);
+  }
+}
+
+const commands: Readonly<Record<Operation['type'], number>> = {
+  'service.add': command.NEW_SERVICE,
+  'service.edit': command.SET_SERVICE,
+  'service.delete': command.DEL_SERVICE,
+  'destination.add': command.NEW_DEST,
+  'destination.edit': command.SET_DEST,
+  'destination.delete': command.DEL_DEST,
+  flush: command.FLUSH,
+  zero: command.ZERO,
+  'timeouts.set': command.SET_CONFIG,
+  'sync.start': command.NEW_DAEMON,
+  'sync.stop': command.DEL_DAEMON,
+};
+
+function writeOperation(writer: Writer, operation: Operation): void {
+  writeGenericHeader(writer, commands[operation.type]);
   switch (operation.type) {
     case 'service.add':
-      return request(family, command.NEW_SERVICE, { service: serviceValues(operation.service) });
     case 'service.edit':
-      // A new scheduler costs an RCU grace period: up to 20 ms inside the kernel.
-      return request(family, command.SET_SERVICE, { service: serviceValues(operation.service) }, { alone: true });
+      writer.nested(commandFields.service.number, writeService, operation.service);
+      break;
     case 'service.delete':
-      return request(family, command.DEL_SERVICE, { service: serviceId(operation.service) });
+      writer.nested(commandFields.service.number, writeServiceId, operation.service);
+      break;
     case 'destination.add':
-      return request(family, command.NEW_DEST, {
-        service: serviceId(operation.service),
-        destination: destinationValues(operation.destination),
-      });
     case 'destination.edit':
-      return request(family, command.SET_DEST, {
-        service: serviceId(operation.service),
-        destination: destinationValues(operation.destination),
-      });
+      writer.nested(commandFields.service.number, writeServiceId, operation.service);
+      writer.nested(commandFields.destination.number, writeDestination, operation.destination);
+      break;
     case 'destination.delete':
-      return request(family, command.DEL_DEST, {
-        service: serviceId(operation.service),
-        destination: destinationId(parseDestinationAddress(operation.destination)),
-      });
-    case 'flush':
-      return request(family, command.FLUSH, {});
+      writer.nested(commandFields.service.number, writeServiceId, operation.service);
+      writer.nested(commandFields.destination.number, writeDestinationId, operation.destination);
+      break;
     case 'zero':
-      return request(
-        family,
-        command.ZERO,
-        operation.service === undefined ? {} : { service: serviceId(operation.service) },
-      );
+      if (operation.service !== undefined)
+        writer.nested(commandFields.service.number, writeServiceId, operation.service);
+      break;
     case 'timeouts.set':
-      return request(family, command.SET_CONFIG, operation.timeouts);
+      encodeFields(writer, commandFields, operation.timeouts);
+      break;
     case 'sync.start':
-      return request(family, command.NEW_DAEMON, { daemon: daemonValues(operation.daemon) });
+      encodeFields(writer, commandFields, { daemon: daemonValues(operation.daemon) });
+      break;
     case 'sync.stop':
-      return request(family, command.DEL_DAEMON, { daemon: { state: syncStateNumber(operation.state) } });
+      encodeFields(writer, commandFields, { daemon: { state: syncStateNumber(operation.state) } });
+      break;
+    case 'flush':
+      break;
   }
 }
 
 export function infoRequest(family: number): Request {
-  return request(family, command.GET_INFO, {});
+  return request(family, command.GET_INFO);
 }
 
 export function dumpServicesRequest(family: number): Request {
-  return request(family, command.GET_SERVICE, {});
+  return request(family, command.GET_SERVICE);
 }
 
 export function getServiceRequest(family: number, service: string): Request {
-  return request(family, command.GET_SERVICE, { service: serviceId(service) });
+  return request(family, command.GET_SERVICE, (writer) =>
+    writer.nested(commandFields.service.number, writeServiceId, service),
+  );
 }
 
 export function dumpDestinationsRequest(family: number, service: string): Request {
-  return request(family, command.GET_DEST, { service: serviceId(service) });
+  return request(family, command.GET_DEST, (writer) =>
+    writer.nested(commandFields.service.number, writeServiceId, service),
+  );
 }
 
 export function timeoutsRequest(family: number): Request {
-  return request(family, command.GET_CONFIG, {});
+  return request(family, command.GET_CONFIG);
 }
 
 export function dumpDaemonsRequest(family: number): Request {
-  return request(family, command.GET_DAEMON, {});
+  return request(family, command.GET_DAEMON);
 }
 
 /**
@@ -268,15 +323,13 @@ export function dumpDaemonsRequest(family: number): Request {
  * with EINVAL, but only after both were found (ENOENT if not; ip_vs_ctl.c, ip_vs_add_service).
  */
 export function probeSchedulerRequest(family: number, scheduler: string, engine?: string): Request {
-  const service = {
-    ...serviceId('tcp://[2001:db8::]:1'),
-    scheduler,
-    flags: { flags: 0, mask: 0 },
-    timeoutSeconds: 0,
-    netmask: new Uint8Array(4),
-    engine,
-  };
-  return request(family, command.NEW_SERVICE, { service });
+  return request(family, command.NEW_SERVICE, (writer) => {
+    const settings = { scheduler, flags: { flags: 0, mask: 0 }, timeoutSeconds: 0, netmask: new Uint8Array(4), engine };
+    writer.nested(commandFields.service.number, () => {
+      writeServiceId(writer, 'tcp://[2001:db8::]:1');
+      encodeFields(writer, serviceFields, settings);
+    });
+  });
 }
 
 /**
@@ -285,27 +338,25 @@ export function probeSchedulerRequest(family: number, scheduler: string, engine?
  */
 export function probeDestinationRequest(family: number, service: string, number: number): Request {
   const table = {
-    service: commandFields.service,
     destination: {
       number: commandFields.destination.number,
       type: nested({ address: destinationFields.address, port: destinationFields.port, ...withoutValue(number) }),
     },
   };
-  const destination = { address: new Uint8Array(16), port: 0, withoutValue: NO_BYTES };
-  return genericRequest(family, command.DEL_DEST, table, { service: serviceId(service), destination });
+  const destination = { address: '0.0.0.0', port: 0, withoutValue: NO_BYTES };
+  return request(family, command.DEL_DEST, (writer) => {
+    writer.nested(commandFields.service.number, writeServiceId, service);
+    encodeFields(writer, table, { destination });
+  });
 }
 
 /** Likewise of sync daemons: EINVAL with words about the attribute, else ENODEV: no interface has this name. */
 export function probeDaemonRequest(family: number, number: number): Request {
   const { state, interface: name, id } = daemonFields;
   const type = nested({ state, interface: name, id, ...withoutValue(number) });
+  const table = { daemon: { number: commandFields.daemon.number, type } };
   const daemon = { state: NO_STATE, interface: '/', id: 0, withoutValue: NO_BYTES };
-  return genericRequest(
-    family,
-    command.NEW_DAEMON,
-    { daemon: { number: commandFields.daemon.number, type } },
-    { daemon },
-  );
+  return request(family, command.NEW_DAEMON, (writer) => encodeFields(writer, table, { daemon }));
 }
 
 const NO_BYTES = new Uint8Array(0);
@@ -315,73 +366,73 @@ function withoutValue(number: number): { readonly withoutValue: Field<Uint8Array
   return { withoutValue: { number, type: bytes(0) } };
 }
 
-function request(
-  family: number,
-  number: number,
-  values: Values<typeof commandFields>,
-  options?: { alone?: boolean },
-): Request {
-  return genericRequest(family, number, commandFields, values, options);
-}
-
-function serviceId(text: string): Values<typeof serviceFields> {
-  return serviceIdOf(parseServiceAddress(text));
-}
-
-function serviceIdOf(address: ServiceAddress): Values<typeof serviceFields> {
-  const family = familyNumber(address.family);
-  if ('fwmark' in address) return { family, fwmark: address.fwmark };
+function request(family: number, number: number, attributes?: (writer: Writer) => void): Request {
   return {
-    family,
-    protocol: protocolNumber(address.protocol),
-    address: paddedAddress(address.ip),
-    port: address.port,
+    type: family,
+    write(writer) {
+      writeGenericHeader(writer, number);
+      attributes?.(writer);
+    },
   };
 }
 
-function serviceValues(service: VirtualService): Values<typeof serviceFields> {
-  const address = parseServiceAddress(service.address);
-  const { persistence } = service;
-  return {
-    ...serviceIdOf(address),
-    scheduler: service.scheduler,
-    flags: { flags: flagsOf(service), mask: OUR_FLAGS },
-    timeoutSeconds: persistence?.timeoutSeconds ?? 0,
-    netmask: encodeNetmask(persistence?.netmask, address.family),
-    // Left out of an edit, it is taken from the service.
-    engine: persistence?.engine ?? undefined,
-  };
+// Services and destinations are written field by field, in the order of their tables: thousands go at a time.
+
+function writeServiceId(writer: Writer, text: string): void {
+  const address = knownService(text);
+  writeField(writer, serviceFields.family, familyNumber(address.family));
+  if ('fwmark' in address) {
+    writeField(writer, serviceFields.fwmark, address.fwmark);
+  } else {
+    writeField(writer, serviceFields.protocol, protocolNumber(address.protocol));
+    writeField(writer, serviceFields.address, address.ip);
+    writeField(writer, serviceFields.port, address.port);
+  }
 }
+
+function writeService(writer: Writer, service: VirtualService): void {
+  const { address, scheduler, persistence } = service;
+  writeServiceId(writer, address);
+  writeField(writer, serviceFields.scheduler, scheduler);
+  writeField(writer, serviceFields.flags, { flags: flagsOf(service), mask: OUR_FLAGS });
+  writeField(writer, serviceFields.timeoutSeconds, persistence?.timeoutSeconds ?? 0);
+  writeField(writer, serviceFields.netmask, encodeNetmask(persistence?.netmask, knownService(address).family));
+  // Left out of an edit, it is taken from the service.
+  writeField(writer, serviceFields.engine, persistence?.engine ?? undefined);
+}
+
+const SINGLE_CLIENTS = netmaskBytes(32);
 
 function encodeNetmask(netmask: number | string | undefined, family: Family): Uint8Array {
-  if (family === 'inet') return netmaskBytes(netmask ?? 32);
+  if (family === 'inet') return netmask === undefined ? SINGLE_CLIENTS : netmaskBytes(netmask);
   return new Uint8Array(new Uint32Array([Number(netmask ?? 128)]).buffer);
 }
 
-function destinationId({ family, ip, port }: DestinationAddress): Values<typeof destinationFields> {
-  return { address: paddedAddress(ip), port, family: familyNumber(family) };
+function writeDestinationId(writer: Writer, text: string): void {
+  const { family, ip, port } = parseDestinationAddress(text);
+  writeField(writer, destinationFields.address, ip);
+  writeField(writer, destinationFields.port, port);
+  writeField(writer, destinationFields.family, familyNumber(family));
 }
 
-function destinationValues(destination: Destination): Values<typeof destinationFields> {
-  const { forward, weight, upperThreshold, lowerThreshold } = destination;
-  const tunnel = typeof forward === 'object' ? forward : undefined;
-  const method = tunnel ? 'tunnel' : forward;
-  return {
-    ...destinationId(parseDestinationAddress(destination.address)),
-    forward: forwardNumber(method as string),
-    weight,
-    upperThreshold,
-    lowerThreshold,
-    // An edit without them makes it plain IP in IP; sent only where needed, for kernels before 5.2.
-    ...(tunnel && {
-      tunnelType: numberOf(tunnel.tunnel, tunnelTypes),
-      tunnelPort: tunnel.port,
-      tunnelFlags: numberOf(tunnel.checksum, tunnelChecksums),
-    }),
-  };
+function writeDestination(writer: Writer, destination: Destination): void {
+  const { family, ip, port } = parseDestinationAddress(destination.address);
+  const { forward } = destination;
+  writeField(writer, destinationFields.address, ip);
+  writeField(writer, destinationFields.port, port);
+  writeField(writer, destinationFields.forward, forwardNumber(typeof forward === 'object' ? 'tunnel' : forward));
+  writeField(writer, destinationFields.weight, destination.weight);
+  writeField(writer, destinationFields.upperThreshold, destination.upperThreshold);
+  writeField(writer, destinationFields.lowerThreshold, destination.lowerThreshold);
+  writeField(writer, destinationFields.family, familyNumber(family));
+  // An edit without them makes it plain IP in IP; sent only where needed, for kernels before 5.2.
+  if (typeof forward !== 'object') return;
+  writeField(writer, destinationFields.tunnelType, numberOf(forward.tunnel, tunnelTypes));
+  writeField(writer, destinationFields.tunnelPort, forward.port);
+  writeField(writer, destinationFields.tunnelFlags, numberOf(forward.checksum, tunnelChecksums));
 }
 
-function daemonValues(daemon: SyncDaemon): Values<typeof daemonFields> {
+function daemonValues(daemon: SyncDaemon): GivenValues<typeof daemonFields> {
   const { state, group, ...settings } = daemon;
   const multicast = group === undefined ? undefined : parseIp(group);
   return {
@@ -394,12 +445,6 @@ function daemonValues(daemon: SyncDaemon): Values<typeof daemonFields> {
 /** IP_VS_STATE_MASTER is 1, IP_VS_STATE_BACKUP 2. */
 function syncStateNumber(state: SyncState): number {
   return syncStates.indexOf(state) + 1;
-}
-
-function paddedAddress(ip: string): Uint8Array {
-  const padded = new Uint8Array(16);
-  padded.set(parseIp(ip).bytes);
-  return padded;
 }
 
 function familyNumber(family: Family): number {
@@ -454,15 +499,14 @@ export function serviceReader(statistics: boolean): (message: Message) => Virtua
     const { scheduler, flags } = required(values, ['scheduler', 'flags']);
     const family = familyOf(values.family);
     const { schedulerFlags, persistent, onePacket } = settingsOfFlags(scheduler, flags.flags);
-    return {
+    const service = {
       address: formatServiceAddress(serviceAddressOf(family, values)),
       scheduler,
       schedulerFlags,
       persistence: persistent ? persistenceOf(family, values) : null,
       onePacket,
-      ...(unknown.length > 0 && { unknownAttributes: unknown }),
-      ...statisticsIn(values),
     };
+    return withMore(service, unknown, statisticsIn(values));
   };
 }
 
@@ -488,7 +532,7 @@ function persistenceOf(family: Family, values: Values<typeof serviceFields>): Vi
 
 export function destinationReader(statistics: boolean, service: string): (message: Message) => DestinationState {
   const skip = statistics ? NOTHING : STATISTICS;
-  const serviceFamily = parseServiceAddress(service).family;
+  const serviceFamily = knownService(service).family;
   return (message) => {
     const unknown: UnknownAttribute[] = [];
     const values = required(
@@ -496,7 +540,7 @@ export function destinationReader(statistics: boolean, service: string): (messag
       ['address', 'port', 'forward', 'weight', 'upperThreshold', 'lowerThreshold'],
     );
     const family = values.family === undefined ? serviceFamily : familyOf(values.family);
-    return {
+    const destination = {
       address: formatDestinationAddress({ family, ip: ipText(family, values.address), port: values.port }),
       forward: forwardOf(values.forward, values),
       weight: values.weight,
@@ -505,9 +549,22 @@ export function destinationReader(statistics: boolean, service: string): (messag
       activeConnections: values.activeConnections ?? 0,
       inactiveConnections: values.inactiveConnections ?? 0,
       persistentConnections: values.persistentConnections ?? 0,
-      ...(unknown.length > 0 && { unknownAttributes: unknown }),
-      ...statisticsIn(values),
     };
+    return withMore(destination, unknown, statisticsIn(values));
+  };
+}
+
+/** With what only some messages have. */
+function withMore<State extends object>(
+  state: State,
+  unknown: readonly UnknownAttribute[],
+  statistics: Statistics | undefined,
+): State & { unknownAttributes?: readonly UnknownAttribute[]; statistics?: Statistics } {
+  if (unknown.length === 0 && statistics === undefined) return state;
+  return {
+    ...state,
+    ...(unknown.length > 0 && { unknownAttributes: unknown }),
+    ...(statistics && { statistics }),
   };
 }
 
@@ -522,9 +579,9 @@ function forwardOf(method: number, values: Values<typeof destinationFields>): Fo
   return tunnel.tunnel === 'ipip' && tunnel.port === 0 && tunnel.checksum === 'nocsum' ? 'tunnel' : tunnel;
 }
 
-function statisticsIn({ statistics, statistics32 }: StatisticsForms): { statistics?: Statistics } {
+function statisticsIn({ statistics, statistics32 }: StatisticsForms): Statistics | undefined {
   const values = statistics ?? (statistics32 && decodeFields(statistics32, statistics32Fields));
-  return values === undefined ? {} : { statistics: statisticsOf(values) };
+  return values && statisticsOf(values);
 }
 
 type StatisticsForms = Pick<Values<typeof serviceFields>, 'statistics' | 'statistics32'>;
@@ -559,7 +616,9 @@ function statisticsOf(values: Values<typeof statisticsFields>): Statistics {
 }
 
 function ipText(family: Family, address: Uint8Array): string {
-  return ipOf(family === 'inet' ? address.subarray(0, 4) : address).text;
+  if (family === 'inet6') return ipOf(address).text;
+  const [a, b, c, d] = address;
+  return `${a}.${b}.${c}.${d}`;
 }
 
 /** The attributes inside attribute `number` of the message. */

@@ -52,6 +52,18 @@ export interface Request {
 
 export type Outcome = Acknowledgement | 'unknown';
 
+export interface Dump<T> {
+  /** 0, or why the kernel broke it off. */
+  errno: number;
+  readonly items: T[];
+  /** Datagrams that held objects. */
+  pieces: number;
+  /** One of them may have been full. */
+  full: boolean;
+  /** The kernel says that the table changed meanwhile. */
+  interrupted: boolean;
+}
+
 export interface ConnectionOptions {
   readonly native: Native;
   readonly protocol: number;
@@ -107,9 +119,7 @@ export class NetlinkConnection {
    */
   request<T>(request: Request, read: (message: Message) => T): { outcome: Acknowledgement; replies: T[] } {
     const sequence = this.#begin();
-    writeMessage(this.#writer, request.type, messageFlag.REQUEST | messageFlag.ACK, sequence, () =>
-      request.write(this.#writer),
-    );
+    this.#write(request, messageFlag.REQUEST | messageFlag.ACK, sequence);
     this.#send();
     const replies: T[] = [];
     for (;;) {
@@ -133,56 +143,43 @@ export class NetlinkConnection {
    * one piece that is not full is one consistent view, several are not. Throws REPLY_LOST, REPLY_MALFORMED; a refusal is
    * returned as `errno`.
    */
-  async dump<T>(
-    request: Request,
-    read: (message: Message) => T,
-  ): Promise<{ errno: number; items: T[]; pieces: number; full: boolean; interrupted: boolean }> {
+  async dump<T>(request: Request, read: (message: Message) => T): Promise<Dump<T>> {
     for (let attempt = 1; attempt <= DUMP_TRIES; attempt++) {
-      const result = await this.#dumpOnce(request, read);
-      if (result !== 'again') return result;
+      const sequence = this.#begin();
+      this.#write(request, messageFlag.REQUEST | messageFlag.DUMP, sequence);
+      this.#send();
+      const dump = { errno: 0, items: [], pieces: 0, full: false, interrupted: false, lost: false };
+      while (!this.#receivePiece(dump, sequence, read)) if (this.#turns.due()) await this.#turns.give();
+      if (!dump.lost) return dump;
     }
     throw new IpvsError('REPLY_LOST');
   }
 
-  async #dumpOnce<T>(request: Request, read: (message: Message) => T) {
-    const sequence = this.#begin();
-    writeMessage(this.#writer, request.type, messageFlag.REQUEST | messageFlag.DUMP, sequence, () =>
-      request.write(this.#writer),
-    );
-    this.#send();
-    const items: T[] = [];
-    let again = false;
-    let interrupted = false;
-    let pieces = 0;
-    let full = false;
-    for (;;) {
-      await this.#turns.give();
-      const datagram = this.#receive();
-      if (datagram === 'nothing') return 'again';
-      if (datagram === 'overrun' || datagram === 'truncated') {
-        // Objects are missing. The rest is read and dropped: a socket carries one dump at a time.
-        again = true;
-        continue;
-      }
-      let newPiece = true;
-      for (const message of messagesOf(datagram)) {
-        if (message.sequence !== sequence) continue;
-        if (message.flags & messageFlag.DUMP_INTR) interrupted = true;
-        if (message.type === messageType.DONE || message.type === messageType.ERROR) {
-          this.#unfinished = false;
-          if (again) return 'again';
-          const done = message.type === messageType.DONE;
-          const error = done ? readDone(message) : readAcknowledgement(message).errno;
-          return { errno: error, items, pieces, full, interrupted };
-        }
-        if (message.type <= messageType.OVERRUN || again) continue;
-        items.push(read(message));
-        if (!newPiece) continue;
-        newPiece = false;
-        pieces++;
-        full ||= this.#mayBeFull(datagram.length);
-      }
+  /** Adds a datagram to the dump; true when it was the last. */
+  #receivePiece<T>(dump: Dump<T> & { lost: boolean }, sequence: number, read: (message: Message) => T): boolean {
+    const datagram = this.#receive();
+    if (datagram === 'nothing' || datagram === 'overrun' || datagram === 'truncated') {
+      // Objects are missing. The rest is read and dropped: a socket carries one dump at a time.
+      dump.lost = true;
+      return datagram === 'nothing';
     }
+    let newPiece = true;
+    for (const message of messagesOf(datagram)) {
+      if (message.sequence !== sequence) continue;
+      if (message.flags & messageFlag.DUMP_INTR) dump.interrupted = true;
+      if (message.type === messageType.DONE || message.type === messageType.ERROR) {
+        this.#unfinished = false;
+        dump.errno = message.type === messageType.DONE ? readDone(message) : readAcknowledgement(message).errno;
+        return true;
+      }
+      if (message.type <= messageType.OVERRUN || dump.lost) continue;
+      dump.items.push(read(message));
+      if (!newPiece) continue;
+      newPiece = false;
+      dump.pieces++;
+      dump.full ||= this.#mayBeFull(datagram.length);
+    }
+    return false;
   }
 
   /**
@@ -190,33 +187,44 @@ export class NetlinkConnection {
    * acknowledgement, and its arrival says that all before it were carried out. One refusal does not
    * stop the others.
    */
-  async pipeline(requests: readonly Request[]): Promise<Outcome[]> {
+  async pipeline(requests: Iterable<Request>): Promise<Outcome[]> {
     const outcomes: Outcome[] = [];
     let limit = Math.min(this.#requestsPerSend, 64);
-    for (let first = 0; first < requests.length; ) {
-      const last = endOfBatch(requests, first, limit);
-      const started = performance.now();
-      this.#sendBatch(requests, first, last, outcomes);
-      // Some requests are dear (an add while many deleted destinations linger, a new scheduler):
-      // the batch follows the time that they take.
-      const tookMs = performance.now() - started;
-      if (tookMs > BUSY_MS) limit = Math.max(1, limit >> 1);
-      else if (tookMs < BUSY_MS / 2) limit = Math.min(this.#requestsPerSend, limit << 1);
-      first = last;
-      await this.#turns.give();
+    let batch: Request[] = [];
+    for (const request of requests) {
+      if (batch.length >= limit || (batch.length > 0 && (request.alone || batch[0]?.alone))) {
+        limit = this.#timedBatch(batch, limit, outcomes);
+        batch = [];
+        if (this.#turns.due()) await this.#turns.give();
+      }
+      batch.push(request);
     }
+    if (batch.length > 0) this.#sendBatch(batch, outcomes);
     return outcomes;
   }
 
-  #sendBatch(requests: readonly Request[], first: number, last: number, outcomes: Outcome[]): void {
+  /**
+   * Some requests are dear (an add while many deleted destinations linger, a new scheduler): how many go into the
+   * next batch follows the time that they take.
+   */
+  #timedBatch(batch: readonly Request[], limit: number, outcomes: Outcome[]): number {
+    const started = performance.now();
+    this.#sendBatch(batch, outcomes);
+    const tookMs = performance.now() - started;
+    if (tookMs > BUSY_MS) return Math.max(1, limit >> 1);
+    return tookMs < BUSY_MS / 2 ? Math.min(this.#requestsPerSend, limit << 1) : limit;
+  }
+
+  #sendBatch(batch: readonly Request[], outcomes: Outcome[]): void {
     const base = this.#begin();
-    for (let i = first; i < last; i++) {
-      const request = requests[i] as Request;
-      const flags = i === last - 1 ? messageFlag.REQUEST | messageFlag.ACK : messageFlag.REQUEST;
-      writeMessage(this.#writer, request.type, flags, (base + i - first) >>> 0, () => request.write(this.#writer));
+    const barrier = (base + batch.length - 1) >>> 0;
+    let sequence = base;
+    for (const request of batch) {
+      const last = sequence === barrier;
+      this.#write(request, last ? messageFlag.REQUEST | messageFlag.ACK : messageFlag.REQUEST, sequence);
+      sequence = (sequence + 1) >>> 0;
     }
-    this.#sequence = (base + last - first - 1) >>> 0;
-    const barrier = this.#sequence;
+    this.#sequence = barrier;
 
     let complete = true;
     const answers = new Map<number, Acknowledgement>();
@@ -238,13 +246,12 @@ export class NetlinkConnection {
     }
     this.#unfinished = !complete;
     const silent: Outcome = complete ? { errno: 0, text: undefined } : 'unknown';
-    for (let i = first; i < last; i++) outcomes.push(answers.get((base + i - first) >>> 0) ?? silent);
+    for (let i = 0; i < batch.length; i++) outcomes.push(answers.get((base + i) >>> 0) ?? silent);
   }
 
   #mayBeFull(pieceBytes: number): boolean {
-    return [...FULL_PIECE_BYTES, this.#buffer.length].some(
-      (size) => pieceBytes <= size && pieceBytes > size - LARGEST_OBJECT_BYTES,
-    );
+    const nearly = (size: number) => pieceBytes <= size && pieceBytes > size - LARGEST_OBJECT_BYTES;
+    return nearly(this.#buffer.length) || FULL_PIECE_BYTES.some(nearly);
   }
 
   /** Clears the writer and what an earlier conversation left unread; returns the next sequence number. */
@@ -255,6 +262,10 @@ export class NetlinkConnection {
     this.#writer.reset();
     this.#sequence = this.#sequence >= 0xffff_0000 ? 1 : this.#sequence + 1;
     return this.#sequence;
+  }
+
+  #write(request: Request, flags: number, sequence: number): void {
+    writeMessage(this.#writer, request.type, flags, sequence, () => request.write(this.#writer));
   }
 
   #send(): void {
@@ -273,14 +284,6 @@ export class NetlinkConnection {
     }
     return this.#buffer.subarray(0, length);
   }
-}
-
-/** The requests [first, result) go into one send: at most `limit`, and one that is `alone` by itself. */
-function endOfBatch(requests: readonly Request[], first: number, limit: number): number {
-  let end = first + 1;
-  if (requests[first]?.alone) return end;
-  while (end < requests.length && end - first < limit && !requests[end]?.alone) end++;
-  return end;
 }
 
 function openingError(code: number, namespacePath: string): IpvsError {

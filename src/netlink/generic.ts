@@ -8,7 +8,7 @@
  */
 import { errno, IpvsError } from '../errors.ts';
 import type { NetlinkConnection, Request } from './connection.ts';
-import { decodeFields, encodeFields, type FieldTable, string, u16, type Values } from './fields.ts';
+import { decodeFields, encodeFields, type FieldTable, type GivenValues, string, u16 } from './fields.ts';
 import type { Message } from './message.ts';
 import { malformed, Reader } from './reader.ts';
 import type { Writer } from './writer.ts';
@@ -18,6 +18,8 @@ export const NETLINK_GENERIC = 16;
 const GENL_HEADER_BYTES = 4;
 const GENL_ID_CTRL = 0x10;
 const CTRL_CMD_GETFAMILY = 3;
+/** Of every family we speak to. */
+const VERSION = 1;
 
 const controlFields = {
   familyId: { number: 1, type: u16 },
@@ -29,19 +31,22 @@ export function genericRequest<Table extends FieldTable>(
   family: number,
   command: number,
   table: Table,
-  values: Values<Table>,
-  { alone = false }: { alone?: boolean } = {},
+  values: GivenValues<Table>,
 ): Request {
   return {
     type: family,
-    alone,
-    write(writer: Writer) {
-      const start = writer.reserve(GENL_HEADER_BYTES);
-      writer.setU8(start, command);
-      writer.setU8(start + 1, 1);
+    write(writer) {
+      writeGenericHeader(writer, command);
       encodeFields(writer, table, values);
     },
   };
+}
+
+/** What follows the message header, before the attributes. */
+export function writeGenericHeader(writer: Writer, command: number): void {
+  const start = writer.reserve(GENL_HEADER_BYTES);
+  writer.bytes[start] = command;
+  writer.bytes[start + 1] = VERSION;
 }
 
 /** The attributes of a generic netlink message. */

@@ -30,8 +30,7 @@ export const messageFlag = {
 /** Writes one message; `payload` writes what follows the header. */
 export function writeMessage(writer: Writer, type: number, flags: number, sequence: number, payload: () => void): void {
   const start = writer.reserve(HEADER_BYTES);
-  writer.setU16(start + 4, type);
-  writer.setU16(start + 6, flags);
+  writer.setU16Pair(start + 4, type, flags);
   writer.setU32(start + 8, sequence);
   payload();
   writer.setU32(start, writer.length - start);

@@ -12,9 +12,9 @@
  */
 import { IpvsError } from '../errors.ts';
 import { align, hostIsLittleEndian } from './align.ts';
+import { textIn } from './text.ts';
 
 const NLA_TYPE_MASK = 0x3fff;
-const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
 export class Reader {
   /** Of the current attribute: type without flags, where its payload begins, and how long it is. */
@@ -52,29 +52,42 @@ export class Reader {
     return this.start;
   }
 
+  /** Of 1, 2 or 4 bytes, in host or in network order. */
+  integer(bytes: number, network: boolean): number {
+    const start = this.#exactly(bytes);
+    const littleEndian = hostIsLittleEndian && !network;
+    if (bytes === 4) return this.#view.getUint32(start, littleEndian);
+    return bytes === 2 ? this.#view.getUint16(start, littleEndian) : this.#view.getUint8(start);
+  }
+
   u8(): number {
-    return this.#view.getUint8(this.#exactly(1));
+    return this.integer(1, false);
   }
 
   u16(): number {
-    return this.#view.getUint16(this.#exactly(2), hostIsLittleEndian);
+    return this.integer(2, false);
   }
 
   u16be(): number {
-    return this.#view.getUint16(this.#exactly(2), false);
+    return this.integer(2, true);
   }
 
   u32(): number {
-    return this.#view.getUint32(this.#exactly(4), hostIsLittleEndian);
+    return this.integer(4, false);
   }
 
   u32be(): number {
-    return this.#view.getUint32(this.#exactly(4), false);
+    return this.integer(4, true);
   }
 
   /** The payload is aligned to 4 only; a DataView does not mind. */
   u64(): bigint {
     return this.#view.getBigUint64(this.#exactly(8), hostIsLittleEndian);
+  }
+
+  /** What `read` makes of exactly `length` bytes, which begin at an offset of the view. */
+  fixed<T>(length: number, read: (view: DataView, at: number) => T): T {
+    return read(this.#view, this.#exactly(length));
   }
 
   /** A copy of exactly `length` bytes; of all there are if no length is given. */
@@ -89,7 +102,7 @@ export class Reader {
     if (this.length === 0 || bytes.indexOf(0) !== this.length - 1)
       throw malformed(this.start, `attribute ${this.type} is not a string`);
     try {
-      return utf8.decode(bytes.subarray(0, -1));
+      return textIn(bytes, 0, bytes.length - 1);
     } catch (cause) {
       throw malformed(this.start, `attribute ${this.type} is not UTF-8`, cause);
     }

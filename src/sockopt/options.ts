@@ -1,8 +1,21 @@
 /**
  * The options and structs of include/uapi/linux/ip_vs.h. Names are ours; each field's name in the
- * header is in the test that asks the C compiler.
+ * header is in the test that asks the C compiler. An address, always of IPv4, is the number that it is.
  */
-import { be32, deferred, type Struct, type StructField, s32, struct, text, u16, u16be, u32, u64 } from './struct.ts';
+import {
+  be32,
+  deferred,
+  type Struct,
+  type StructField,
+  s32,
+  struct,
+  text,
+  u16,
+  u16be,
+  u32,
+  u32be,
+  u64,
+} from './struct.ts';
 
 /** IP_VS_SO_SET_*. A length that is not exactly that of the struct is EINVAL (ip_vs_ctl.c, set_arglen). */
 export const setOption = {
@@ -36,7 +49,7 @@ export const versionField: StructField<string> = text(64);
 /** struct ip_vs_service_user */
 export interface ServiceValues {
   readonly protocol: number;
-  readonly address: Uint8Array;
+  readonly address: number;
   readonly port: number;
   readonly fwmark: number;
   readonly scheduler: string;
@@ -46,7 +59,7 @@ export interface ServiceValues {
 }
 export const serviceStruct: Struct<ServiceValues> = struct({
   protocol: u16,
-  address: be32,
+  address: u32be,
   port: u16be,
   fwmark: u32,
   scheduler: text(16),
@@ -57,7 +70,7 @@ export const serviceStruct: Struct<ServiceValues> = struct({
 
 /** struct ip_vs_dest_user */
 export interface DestinationValues {
-  readonly address: Uint8Array;
+  readonly address: number;
   readonly port: number;
   readonly connectionFlags: number;
   readonly weight: number;
@@ -65,7 +78,7 @@ export interface DestinationValues {
   readonly lowerThreshold: number;
 }
 export const destinationStruct: Struct<DestinationValues> = struct({
-  address: be32,
+  address: u32be,
   port: u16be,
   connectionFlags: u32,
   weight: s32,
@@ -120,7 +133,7 @@ export const infoStruct: Struct<InfoValues> = struct({ version: u32, connectionT
 /** struct ip_vs_service_entry */
 export interface ServiceEntryValues {
   readonly protocol: number;
-  readonly address: Uint8Array;
+  readonly address: number;
   readonly port: number;
   readonly fwmark: number;
   readonly scheduler: string;
@@ -132,7 +145,7 @@ export interface ServiceEntryValues {
 }
 export const serviceEntryStruct: Struct<ServiceEntryValues> = struct({
   protocol: u16,
-  address: be32,
+  address: u32be,
   port: u16be,
   fwmark: u32,
   scheduler: text(16),
@@ -145,7 +158,7 @@ export const serviceEntryStruct: Struct<ServiceEntryValues> = struct({
 
 /** struct ip_vs_dest_entry */
 export interface DestinationEntryValues {
-  readonly address: Uint8Array;
+  readonly address: number;
   readonly port: number;
   readonly connectionFlags: number;
   readonly weight: number;
@@ -157,7 +170,7 @@ export interface DestinationEntryValues {
   readonly statistics: () => StatisticsValues;
 }
 export const destinationEntryStruct: Struct<DestinationEntryValues> = struct({
-  address: be32,
+  address: u32be,
   port: u16be,
   connectionFlags: u32,
   weight: s32,
@@ -179,14 +192,14 @@ export const SERVICES_HEADER_BYTES = 8;
 /** struct ip_vs_get_dests; the entries follow likewise. */
 export interface DestinationsHeaderValues {
   readonly protocol: number;
-  readonly address: Uint8Array;
+  readonly address: number;
   readonly port: number;
   readonly fwmark: number;
   readonly count: number;
 }
 export const destinationsHeaderStruct: Struct<DestinationsHeaderValues> = struct({
   protocol: u16,
-  address: be32,
+  address: u32be,
   port: u16be,
   fwmark: u32,
   count: u32,

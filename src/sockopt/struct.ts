@@ -5,6 +5,7 @@
  */
 import { IpvsError } from '../errors.ts';
 import { hostIsLittleEndian } from '../netlink/align.ts';
+import { textIn } from '../netlink/text.ts';
 
 export interface StructField<T> {
   readonly sizeBytes: number;
@@ -23,14 +24,15 @@ export interface Struct<Values> extends StructField<Values> {
 export type StructFields<Values> = { readonly [Name in keyof Values]: StructField<Values[Name]> };
 
 export function struct<Values>(fields: StructFields<Values>): Struct<Values> {
-  const names = Object.keys(fields) as (keyof Values)[];
   const offsets = {} as Record<keyof Values, number>;
+  const members: { name: keyof Values; field: StructField<Values[keyof Values]>; offset: number }[] = [];
   let end = 0;
   let alignBytes = 1;
-  for (const name of names) {
+  for (const name of Object.keys(fields) as (keyof Values)[]) {
     const field = fields[name];
     end = roundUp(end, field.alignBytes);
     offsets[name] = end;
+    members.push({ name, field, offset: end });
     end += field.sizeBytes;
     alignBytes = Math.max(alignBytes, field.alignBytes);
   }
@@ -39,11 +41,11 @@ export function struct<Values>(fields: StructFields<Values>): Struct<Values> {
     alignBytes,
     offsets,
     write(view, at, values) {
-      for (const name of names) fields[name].write(view, at + offsets[name], values[name]);
+      for (const { name, field, offset } of members) field.write(view, at + offset, values[name]);
     },
     read(view, at) {
       const values: Partial<Values> = {};
-      for (const name of names) values[name] = fields[name].read(view, at + offsets[name]);
+      for (const { name, field, offset } of members) values[name] = field.read(view, at + offset);
       return values as Values;
     },
   };
@@ -103,6 +105,13 @@ export const u32: StructField<number> = {
   write: (view, at, value) => view.setUint32(at, value, LE),
   read: (view, at) => view.getUint32(at, LE),
 };
+/** Network byte order. */
+export const u32be: StructField<number> = {
+  sizeBytes: 4,
+  alignBytes: 4,
+  write: (view, at, value) => view.setUint32(at, value, false),
+  read: (view, at) => view.getUint32(at, false),
+};
 export const s32: StructField<number> = {
   sizeBytes: 4,
   alignBytes: 4,
@@ -116,7 +125,7 @@ export const u64: StructField<bigint> = {
   read: (view, at) => view.getBigUint64(at, LE),
 };
 
-/** Four bytes in network order: __be32, an address or a mask. */
+/** Four bytes in network order: a mask, which may have holes. */
 export const be32: StructField<Uint8Array> = {
   sizeBytes: 4,
   alignBytes: 4,
@@ -126,8 +135,6 @@ export const be32: StructField<Uint8Array> = {
   },
   read: (view, at) => new Uint8Array(view.buffer, view.byteOffset + at, 4).slice(),
 };
-
-const utf8 = new TextDecoder('utf-8', { fatal: true });
 
 /** char[sizeBytes], ended by a NUL, which must be there. */
 export function text(sizeBytes: number): StructField<string> {
@@ -146,7 +153,7 @@ export function text(sizeBytes: number): StructField<string> {
       const end = room.indexOf(0);
       if (end < 0) throw new IpvsError('REPLY_MALFORMED', { detail: 'a text does not end' });
       try {
-        return utf8.decode(room.subarray(0, end));
+        return textIn(room, 0, end);
       } catch (cause) {
         throw new IpvsError('REPLY_MALFORMED', { detail: 'a text is not UTF-8', cause });
       }

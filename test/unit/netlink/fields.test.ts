@@ -7,6 +7,7 @@ import {
   decodeFields,
   encodeFields,
   type FieldTable,
+  type GivenValues,
   nested,
   string,
   type UnknownAttribute,
@@ -40,7 +41,7 @@ const table = {
   total: { number: 21, type: u64 },
 } as const satisfies FieldTable;
 
-function encode<T extends FieldTable>(of: T, values: Values<T>): Uint8Array {
+function encode<T extends FieldTable>(of: T, values: GivenValues<T>): Uint8Array {
   const writer = new Writer(16);
   encodeFields(writer, of, values);
   return writer.take();

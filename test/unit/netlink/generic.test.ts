@@ -34,11 +34,6 @@ describe.runIf(hostIsLittleEndian)('generic netlink, on a little-endian host', (
     expect(toHex(writer.take())).toBe(toHex(hex('0f 01 0000  0800 0200 05000000')));
   });
 
-  it('a request may go together with others, unless it says no', () => {
-    expect(genericRequest(0x1e, 1, {}, {}).alone).toBe(false);
-    expect(genericRequest(0x1e, 1, {}, {}, { alone: true }).alone).toBe(true);
-  });
-
   it('attributes begin behind the header', () => {
     const [reply] = messagesOf(message(0x1e, 0, 1, genericHeader(1), attribute(7, Uint8Array.of(9))));
     const reader = attributesOf(reply as NonNullable<typeof reply>);
