@@ -41,7 +41,12 @@ export function checkDocument(
   if (text.length > MOST_CHARACTERS)
     throw new IpvsError('CONFIG_INVALID', { subject: file, detail: 'it is too large' });
   const lines = new LineCounter();
-  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, uniqueKeys: true, logLevel: 'error' });
+  const document = parseDocument(text, {
+    lineCounter: lines,
+    prettyErrors: false,
+    uniqueKeys: true,
+    logLevel: 'error',
+  });
   const at = (offset: number, path: Path, message: string): ConfigProblem => {
     const { line, col } = lines.linePos(offset);
     return { file, line, column: col, path: pathText(path), message };

@@ -103,7 +103,7 @@ function withoutDots(text: string): string {
  * A link-local address would need a zone, for which its table has no place.
  */
 export function isUnicast({ family, ip }: Pick<DestinationAddress, 'family' | 'ip'>): boolean {
-  if (family === 'inet6') return ip !== '::' && !/^(?:ff|fe[89ab])[0-9a-f]{2}:/.test(ip);
+  if (family === 'inet6') return ip !== '::' && !/^(?:ff[0-9a-f]{2}|fe[89ab][0-9a-f]):/.test(ip);
   const quad = quadOf(ip);
   return quad !== 0 && quad !== 0xffff_ffff && quad >>> 28 !== 0xe;
 }

@@ -246,7 +246,7 @@ describe('mixed address families', () => {
     table.namespace.run('ipvsadm', ['--start-daemon', 'master', '--mcast-interface', 'lo']);
     try {
       expect(await refusal(table.ipvs.addDestination(service, { ...mixed, forward: 'tunnel' }))).toMatchObject({
-        code: 'MIXED_FAMILIES',
+        code: 'SYNC_MIXED',
         operation: 'add destination',
         subject: `[2001:db8::2]:80 of ${service}`,
         errnoName: 'EINVAL',

@@ -190,7 +190,8 @@ describe('reading', () => {
     expect(plain.destinations[0]).not.toHaveProperty('statistics');
 
     const statistics = { ...none, rates: none };
-    const full = await ipvs.service('tcp://192.0.2.1:80', { statistics: true });
+    const { readAtMs, ...full } = await ipvs.service('tcp://192.0.2.1:80', { statistics: true });
+    expect(readAtMs).toBeGreaterThan(0);
     expect(full).toMatchObject({ statistics, destinations: [{ statistics }] });
     expect((await ipvs.snapshot({ statistics: true })).services).toEqual([full]);
   });
