@@ -17,6 +17,8 @@ export type Transport = 'netlink' | 'sockopt';
 export interface ReadOptions {
   /** Also read the counters. Default: false. */
   readonly statistics?: boolean;
+  /** The width that counters must have; 64 is refused by the socket options, whose counters wrap. Default: 32. */
+  readonly counterBits?: 32 | 64;
 }
 
 /** What can only be looked at: no request of either interface asks for it. Needs no privilege. */

@@ -96,7 +96,14 @@ export async function openIpvs(options: OpenOptions = {}): Promise<Ipvs> {
   return inNamespace(netns, ({ path, release }) => new Ipvs(backendOf(transport, path, logger), logger, release));
 }
 
-const readOptions = ['statistics'] as const satisfies readonly (keyof ReadOptions)[];
+const readOptions = ['statistics', 'counterBits'] as const satisfies readonly (keyof ReadOptions)[];
+
+function checkReadOptions(options: ReadOptions): void {
+  refuseUnknownKeys(options, 'read', readOptions);
+  const { counterBits = 32 } = options;
+  if (counterBits !== 32 && counterBits !== 64)
+    throw new IpvsError('INVALID_OPTION', { detail: `counters of ${quote(counterBits)} bits`, path: ['counterBits'] });
+}
 
 export const transports = ['auto', 'netlink', 'sockopt'] as const;
 
@@ -147,7 +154,7 @@ export class Ipvs implements AsyncDisposable {
   /** Throws SERVICE_NOT_FOUND. */
   async service(address: ServiceText, options: ReadOptions = {}): Promise<ServiceReading> {
     const key = serviceKey(address);
-    refuseUnknownKeys(options, 'read', readOptions);
+    checkReadOptions(options);
     return this.#reading(`service ${key}`, async () => {
       const service = await this.#backend.service(key, options);
       if (service === undefined) throw new IpvsError('SERVICE_NOT_FOUND', { operation: 'read service', subject: key });
@@ -163,7 +170,7 @@ export class Ipvs implements AsyncDisposable {
 
   /** Services with their destinations. */
   async snapshot(options: ReadOptions = {}): Promise<Snapshot> {
-    refuseUnknownKeys(options, 'read', readOptions);
+    checkReadOptions(options);
     return this.#reading('snapshot', async () => {
       const services = await this.#backend.snapshot(options);
       return options.statistics ? { services, readAtMs: nowMs() } : { services };

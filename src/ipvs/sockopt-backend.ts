@@ -66,11 +66,13 @@ export class SockoptBackend implements Backend {
     return [daemonOf(master), daemonOf(backup)].filter((daemon) => daemon !== undefined);
   }
 
-  async services({ statistics = false }: ReadOptions): Promise<VirtualServiceState[]> {
+  async services(options: ReadOptions): Promise<VirtualServiceState[]> {
+    const statistics = counted(options);
     return this.#read('all services', () => this.#table.services()).map((entry) => serviceOf(entry, statistics));
   }
 
-  async service(address: string, { statistics = false }: ReadOptions): Promise<VirtualServiceState | undefined> {
+  async service(address: string, options: ReadOptions): Promise<VirtualServiceState | undefined> {
+    const statistics = counted(options);
     const entry = this.#read(address, () => this.#table.service(serviceIdOf(address)));
     return entry && serviceOf(entry, statistics);
   }
@@ -83,12 +85,13 @@ export class SockoptBackend implements Backend {
   }
 
   async snapshot(options: ReadOptions): Promise<VirtualServiceWithDestinations[]> {
+    const statistics = counted(options);
     const services: VirtualServiceWithDestinations[] = [];
     for (const entry of this.#read('all services', () => this.#table.services())) {
       if (this.#turns.due()) await this.#turns.give();
       const destinations = this.#read(addressOfEntry(entry), () => this.#destinationsOf(entry, options));
       if (destinations === undefined) continue; // it is gone
-      services.push({ ...serviceOf(entry, options.statistics === true), destinations });
+      services.push({ ...serviceOf(entry, statistics), destinations });
     }
     return services;
   }
@@ -137,7 +140,8 @@ export class SockoptBackend implements Backend {
   }
 
   /** As the kernel counts destinations of IPv6 and leaves them out, fewer than it says are not all. */
-  #destinationsOf(entry: ServiceEntryValues, { statistics = false }: ReadOptions): DestinationState[] | undefined {
+  #destinationsOf(entry: ServiceEntryValues, options: ReadOptions): DestinationState[] | undefined {
+    const statistics = counted(options);
     let expected = entry.destinations;
     for (let attempt = 1; attempt <= COUNT_TRIES; attempt++) {
       const destinations = this.#table.destinations(entry, expected, (each) => destinationOf(each, statistics));
@@ -167,4 +171,10 @@ export class SockoptBackend implements Backend {
       connection.close();
     }
   }
+}
+
+/** Whether counters are wanted, such as these structs have. */
+function counted({ statistics = false, counterBits = 32 }: ReadOptions): boolean {
+  if (statistics && counterBits > 32) throw new IpvsError('TRANSPORT_LACKS', { detail: 'counters of 64 bits' });
+  return statistics;
 }

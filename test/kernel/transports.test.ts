@@ -238,6 +238,18 @@ describe('by the socket options', () => {
   });
 });
 
+describe('counters of 64 bits', () => {
+  it('are refused by the socket options where they are asked for, and are what netlink has', async () => {
+    await table.ipvs.addService({ address: WEB });
+    const options = { statistics: true, counterBits: 64 } as const;
+    for (const read of [sockopt.snapshot(options), sockopt.service(WEB, options), sockopt.destinations(WEB, options)])
+      expect(await refusal(read)).toMatchObject({ code: 'TRANSPORT_LACKS', detail: 'counters of 64 bits' });
+    expect((await sockopt.snapshot({ counterBits: 64 })).services).toHaveLength(1);
+    expect((await table.ipvs.snapshot(options)).services[0]?.statistics?.connections).toBe(0n);
+    expect(await refusal(table.ipvs.snapshot({ counterBits: 16 as 32 }))).toMatchObject({ code: 'INVALID_OPTION' });
+  });
+});
+
 describe('a snapshot by netlink takes the short cut only where it tells everything', () => {
   it('tunnels, IPv6, engines, mixed families and empty services', async () => {
     const { ipvs } = table;
