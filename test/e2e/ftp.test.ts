@@ -7,9 +7,10 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { clientAddresses, type Lab, realServers, startLab } from '../../scripts/lib/lab.mjs';
+import { type Connection, parseDestinationAddress } from '../../src/index.ts';
 import { type Ipvs, openIpvs } from '../../src/ipvs/ipvs.ts';
 import { command } from '../helpers/cli.ts';
-import { type Connection, connectionTable } from '../helpers/connection-table.ts';
+import { connectionsIn } from '../helpers/connections.ts';
 import { absence } from '../helpers/feature.ts';
 
 const serverProgram = fileURLToPath(new URL('../helpers/ftp-server.py', import.meta.url));
@@ -64,7 +65,7 @@ test.each([
   ['active, EPRT', 'IPv4', ipv4, ['--ftp-port', '-']],
   ['active, EPRT', 'IPv6', ipv6, ['--ftp-port', '-']],
 ])('%s over %s: the file arrives, from the server that was asked for it', async (mode, _, ends, options) => {
-  const before = new Set(connectionTable(lab.director).map(key));
+  const before = new Set((await connectionsIn(lab.director)).map(key));
   const file = join(folder, 'received');
   rmSync(file, { force: true });
 
@@ -73,14 +74,14 @@ test.each([
   expect(await command([...client, `ftp://${ends.host}/file`])).toMatchObject({ status: 0, stderr: '' });
   expect(readFileSync(file).equals(content)).toBe(true);
 
-  const made = connectionTable(lab.director).filter((connection) => !before.has(key(connection)));
+  const made = (await connectionsIn(lab.director)).filter((connection) => !before.has(key(connection))).map(ended);
   const control = made.find(({ virtual }) => virtual.port === 21);
   const data = made.find(({ virtual }) => virtual.port !== 21);
   expect(made).toHaveLength(2);
   expect(data).toMatchObject({
-    client: { address: ends.client },
-    virtual: { address: ends.virtual },
-    destination: { address: control?.destination.address },
+    client: { ip: ends.client },
+    virtual: { ip: ends.virtual },
+    destination: { ip: control?.destination.ip },
     // Packets came by: an entry that only waits for them has none of these.
     state: expect.stringMatching(/^(ESTABLISHED|FIN_WAIT|TIME_WAIT|CLOSE|CLOSE_WAIT|LAST_ACK)$/),
   });
@@ -89,6 +90,11 @@ test.each([
   else expect(ports[0]).toBe(ports[1]);
 });
 
-function key({ client, virtual }: Connection): string {
-  return JSON.stringify([client, virtual]);
+function key({ client, service }: Connection): string {
+  return `${client} ${service}`;
+}
+
+function ended({ client, service, destination, state }: Connection) {
+  const virtual = parseDestinationAddress(service.slice(service.indexOf('//') + 2));
+  return { client: parseDestinationAddress(client), virtual, destination: parseDestinationAddress(destination), state };
 }

@@ -8,7 +8,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from 'vi
 import { clientAddresses, type Lab, realServers, startLab } from '../../scripts/lib/lab.mjs';
 import { type Ipvs, openIpvs } from '../../src/ipvs/ipvs.ts';
 import { command } from '../helpers/cli.ts';
-import { connectionTable } from '../helpers/connection-table.ts';
+import { connectionsIn } from '../helpers/connections.ts';
 import { absence } from '../helpers/feature.ts';
 
 const scenario = fileURLToPath(new URL('../helpers/sip-server.xml', import.meta.url));
@@ -83,8 +83,8 @@ function callsOf(beginning: string): string[][] {
 }
 
 /** What the kernel remembers of those Call-IDs. */
-function templates(beginning: string): string[] {
-  const kept = connectionTable(lab.director).map(({ engineData }) => engineData ?? '');
+async function templates(beginning: string): Promise<string[]> {
+  const kept = (await connectionsIn(lab.director)).map(({ engineData }) => engineData ?? '');
   return kept.filter((id) => id.startsWith(beginning));
 }
 
@@ -92,7 +92,7 @@ test('different Call-IDs are spread, though they come from one port', async () =
   await balance(32);
   await call(first, 6000, 'spread-%u', 6);
   expect(callsOf('spread-').map((ids) => ids.length)).toEqual([2, 2, 2]);
-  expect(templates('spread-').sort()).toEqual([1, 2, 3, 4, 5, 6].map((n) => `spread-${n}`));
+  expect((await templates('spread-')).sort()).toEqual([1, 2, 3, 4, 5, 6].map((n) => `spread-${n}`));
 });
 
 test('the same Call-ID from other ports, and other addresses of the netmask, goes to the same server', async () => {
@@ -101,7 +101,7 @@ test('the same Call-ID from other ports, and other addresses of the netmask, goe
   await call(first, 6200, 'same');
   await call(second, 6300, 'same');
   expect(callsOf('same')).toEqual([['same']]);
-  expect(templates('same')).toEqual(['same']);
+  expect(await templates('same')).toEqual(['same']);
 });
 
 test('the same Call-ID from an address outside the netmask is another call', async () => {
@@ -109,5 +109,5 @@ test('the same Call-ID from an address outside the netmask is another call', asy
   await call(first, 6400, 'other');
   await call(second, 6500, 'other');
   expect(callsOf('other')).toEqual([['other'], ['other']]);
-  expect(templates('other')).toEqual(['other', 'other']);
+  expect(await templates('other')).toEqual(['other', 'other']);
 });
