@@ -17,8 +17,8 @@ interface Entry {
   readonly since?: string;
   /** The kernel's option that it also needs: "CONFIG_IP_VS_MH". */
   readonly configuration?: string;
-  /** Debian's kernels, by version, that are built without it. */
-  readonly lackedBy?: readonly string[];
+  /** Debian's kernels, by version, that are built without it; `any` of them may lack it. */
+  readonly lackedBy?: readonly string[] | 'any';
   /** What it is for. */
   readonly purpose: string;
   /** What happens where it is missing. */
@@ -204,15 +204,18 @@ export const features: readonly Feature[] = [
   }),
   sysctl('debug_level', 'how much the kernel logs about IPVS', 'it logs little (Debian does not build it)', {
     configuration: 'CONFIG_IP_VS_DEBUG',
+    lackedBy: 'any',
   }),
   sysctl('est_cpulist', 'the CPUs that compute rates', oneTimer, { since: 'about 6.2' }),
   sysctl('est_nice', 'the priority of computing rates', oneTimer, { since: 'about 6.2' }),
   sysctl('ignore_tunneled', 'packets that came by tunnel are not balanced again', 'they are', { since: 'about 4.3' }),
   sysctl('lblc_expiration', 'how long lblc keeps an address; there while it is loaded', 'ip_vs_lblc is not loaded', {
     configuration: 'CONFIG_IP_VS_LBLC',
+    lackedBy: 'any',
   }),
   sysctl('lblcr_expiration', 'how long lblcr keeps an address; there while it is loaded', 'ip_vs_lblcr is not loaded', {
     configuration: 'CONFIG_IP_VS_LBLCR',
+    lackedBy: 'any',
   }),
   sysctl('pmtu_disc', 'whether tunnels forbid fragments', 'they do', { since: 'about 3.7' }),
   sysctl('run_estimation', 'switches counters and rates off, which saves CPU', 'they are always on', {

@@ -98,8 +98,8 @@ export function destinations(service: string): fc.Arbitrary<DestinationInput[]> 
   const weight = fc.oneof(fc.nat(100), fc.nat(0x7fff_ffff));
   const thresholds = fc.tuple(fc.nat(0x7fff_ffff), fc.nat(0x7fff_ffff));
   const way = fc.oneof(
-    fc.tuple(hosts(of.family), fc.nat(0xffff), fc.constantFrom('masquerade', 'local', 'bypass')),
-    fc.tuple(hosts(of.family), samePort, fc.oneof(fc.constant('direct'), tunnels)),
+    fc.tuple(hosts(of.family), fc.nat(0xffff), fc.constant('masquerade')),
+    fc.tuple(hosts(of.family), samePort, fc.oneof(fc.constantFrom('direct', 'local', 'bypass'), tunnels)),
     fc.tuple(hosts(other), samePort, tunnels),
   );
   const one = fc.tuple(way, weight, thresholds).map(([[host, port, forward], weight, [a, b]]) => ({
