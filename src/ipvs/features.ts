@@ -91,7 +91,7 @@ function sysctl(
   name: string,
   purpose: string,
   without: string,
-  more: Pick<Entry, 'since'> | Pick<Entry, 'configuration'>,
+  more: Pick<Entry, 'since' | 'configuration' | 'lackedBy'>,
 ): Feature {
   return { kind: 'sysctl', name, kernelName: `net.ipv4.vs.${name}`, purpose, without, ...more };
 }
