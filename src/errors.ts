@@ -242,6 +242,7 @@ export const errno = {
   EPERM: 1,
   ENOENT: 2,
   ESRCH: 3,
+  EINTR: 4,
   EAGAIN: 11,
   ENOMEM: 12,
   EACCES: 13,
@@ -254,6 +255,7 @@ export const errno = {
   ENOPROTOOPT: 92,
   EOPNOTSUPP: 95,
   EAFNOSUPPORT: 97,
+  ENETUNREACH: 101,
   ENOBUFS: 105,
 } as const;
 

@@ -1,7 +1,7 @@
 /** The backend that takes netlink where that is permitted, and the socket options elsewhere. */
 import { IpvsError } from '../errors.ts';
 import type { Native } from '../native.ts';
-import type { Backend, KernelView, ReadOptions, Transport } from './backend.ts';
+import type { Backend, KernelTransport, KernelView, ReadOptions } from './backend.ts';
 import type { DestinationState } from './destination.ts';
 import { NetlinkBackend } from './netlink-backend.ts';
 import type { Operation, OperationResult } from './operation.ts';
@@ -22,15 +22,19 @@ export interface AutoBackendOptions {
 export class AutoBackend implements Backend {
   readonly #options: AutoBackendOptions;
   readonly #netlink: NetlinkBackend;
-  #chosen: Backend | undefined;
+  #chosen: NetlinkBackend | SockoptBackend | undefined;
 
   constructor(options: AutoBackendOptions) {
     this.#options = options;
     this.#netlink = new NetlinkBackend(options);
   }
 
-  get transport(): Transport | undefined {
+  get transport(): KernelTransport | undefined {
     return this.#chosen?.transport;
+  }
+
+  get showsAll(): boolean {
+    return this.#chosen?.showsAll ?? false;
   }
 
   /** Whichever it will be: looking asks neither. */
@@ -42,13 +46,13 @@ export class AutoBackend implements Backend {
     (this.#chosen ?? this.#netlink).close();
   }
 
-  async #choose(): Promise<Backend> {
+  async #choose(): Promise<NetlinkBackend | SockoptBackend> {
     this.#chosen ??= await this.#permitted();
     return this.#chosen;
   }
 
   /** Where neither is permitted it is netlink, whose refusal then names what was asked. */
-  async #permitted(): Promise<Backend> {
+  async #permitted(): Promise<NetlinkBackend | SockoptBackend> {
     try {
       await this.#netlink.info();
       return this.#netlink;
@@ -63,7 +67,7 @@ export class AutoBackend implements Backend {
   }
 
   /** Undefined where it is not permitted either. */
-  async #sockopt(): Promise<Backend | undefined> {
+  async #sockopt(): Promise<SockoptBackend | undefined> {
     const sockopt = new SockoptBackend(this.#options);
     try {
       await sockopt.info();

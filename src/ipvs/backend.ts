@@ -12,7 +12,9 @@ import type { Totals } from './totals.ts';
 import type { Info } from './wire.ts';
 
 /** The ways into the kernel's table. */
-export type Transport = 'netlink' | 'sockopt';
+export type KernelTransport = 'netlink' | 'sockopt';
+/** `memory`: no kernel, a model of its table. */
+export type Transport = KernelTransport | 'memory';
 
 export interface ReadOptions {
   /** Also read the counters. Default: false. */
@@ -23,6 +25,8 @@ export interface ReadOptions {
 
 /** What can only be looked at: no request of either interface asks for it. Needs no privilege. */
 export interface KernelView {
+  /** Whether there is a table: where the module is not loaded, asking for it by name would load it. */
+  isLoaded(): boolean;
   /** One by one, as the kernel walks its table: of what changes meanwhile some may be missed, or come twice. */
   connections(): AsyncGenerator<Connection>;
   totals(): Promise<Totals>;
@@ -38,6 +42,8 @@ export interface KernelView {
 export interface Backend {
   /** Undefined while it is not decided, which the first call does. */
   readonly transport: Transport | undefined;
+  /** Whether what is there is shown whole. Where it is not, an edit would lose what is not shown. */
+  readonly showsAll: boolean;
   readonly view: KernelView;
   info(): Promise<Info>;
   services(options: ReadOptions): Promise<VirtualServiceState[]>;

@@ -260,7 +260,7 @@ export function featureOf(key: string): Feature | undefined {
 }
 
 /** Whether a kernel, by what `uname -r` says, is older than the first that has the feature. */
-export function isOlder(release: string, { since }: Feature): boolean {
+export function isOlder(release: string, { since }: Pick<Feature, 'since'>): boolean {
   if (since === undefined) return false;
   const [major = 0, minor = 0] = numbersOf(release);
   const [sinceMajor = 0, sinceMinor = 0] = numbersOf(since);

@@ -1,12 +1,11 @@
 /** The Node API: one class, one verb for each noun and action; everything else is data. */
-import { existsSync } from 'node:fs';
 import { type ErrorDetails, IpvsError } from '../errors.ts';
 import { native } from '../native.ts';
 import type { DestinationAddress, ServiceAddress } from './address.ts';
 import { serviceKey } from './address.ts';
 import type { Application } from './application.ts';
 import { AutoBackend } from './auto-backend.ts';
-import type { Backend, KernelView, ReadOptions, Transport } from './backend.ts';
+import type { Backend, KernelTransport, KernelView, ReadOptions, Transport } from './backend.ts';
 import { oneOf, refuseUnknownKeys } from './check.ts';
 import type { Connection } from './connection.ts';
 import { type ConnectionFilter, connectionTest, looksAtIdleTime } from './connection-filter.ts';
@@ -62,7 +61,7 @@ export interface OpenOptions {
    * The way into the kernel. `auto`: netlink, which can do everything but needs CAP_NET_ADMIN in the
    * initial user namespace; where that is missing `sockopt`, and the logger is told why. Default: auto.
    */
-  readonly transport?: Transport | 'auto';
+  readonly transport?: KernelTransport | 'auto';
 }
 
 /** One picture of the kernel's table: plain data. */
@@ -198,7 +197,7 @@ export class Ipvs implements AsyncDisposable {
     this.#mustBeOpen();
     const timeouts = looksAtIdleTime(filter) ? await this.timeouts() : undefined;
     const test = connectionTest(filter, timeouts);
-    mustBeLoaded();
+    this.#mustBeLoaded();
     for await (const connection of this.#backend.view.connections()) if (test(connection)) yield connection;
   }
 
@@ -384,7 +383,7 @@ export class Ipvs implements AsyncDisposable {
   }
 
   #refuseBlindEdit(details: ErrorDetails): void {
-    if (this.#backend.transport === 'sockopt') throw new IpvsError('TRANSPORT_LACKS', details);
+    if (!this.#backend.showsAll) throw new IpvsError('TRANSPORT_LACKS', details);
   }
 
   async #existing(key: string, about: ErrorDetails): Promise<VirtualServiceState> {
@@ -396,7 +395,7 @@ export class Ipvs implements AsyncDisposable {
   /** Asking for the netlink family would load the module, which reading must not do. */
   #reading<T>(what: string, action: () => Promise<T>): Promise<T> {
     return this.#exclusive(async () => {
-      mustBeLoaded();
+      this.#mustBeLoaded();
       const started = performance.now();
       const result = await action();
       const tookMs = Math.round((performance.now() - started) * 1000) / 1000;
@@ -408,7 +407,7 @@ export class Ipvs implements AsyncDisposable {
   /** Waits for no other call: what is read goes through no socket. */
   #looking<T>(action: (view: KernelView) => Promise<T>): Promise<T> {
     this.#mustBeOpen();
-    mustBeLoaded();
+    this.#mustBeLoaded();
     return action(this.#backend.view);
   }
 
@@ -416,15 +415,15 @@ export class Ipvs implements AsyncDisposable {
     if (this.#closed) throw new IpvsError('CLOSED');
   }
 
+  #mustBeLoaded(): void {
+    if (!this.#backend.view.isLoaded()) throw new IpvsError('IPVS_NOT_LOADED');
+  }
+
   #exclusive<T>(action: () => Promise<T>): Promise<T> {
     const result = this.#queue.then(action);
     this.#queue = result.catch(() => undefined);
     return result;
   }
-}
-
-function mustBeLoaded(): void {
-  if (!existsSync('/proc/net/ip_vs')) throw new IpvsError('IPVS_NOT_LOADED');
 }
 
 function editedService(

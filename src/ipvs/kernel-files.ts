@@ -1,4 +1,5 @@
 /** What the kernel shows only as files in /proc/net: connections, totals, helpers, how full its tables are. */
+import { existsSync } from 'node:fs';
 import { errno, IpvsError } from '../errors.ts';
 import type { Native } from '../native.ts';
 import { allLinesOf, linesOf } from '../proc/lines.ts';
@@ -15,6 +16,10 @@ export class KernelFiles implements KernelView {
   constructor({ native, namespacePath }: { native: Native; namespacePath: string }) {
     this.#native = native;
     this.#namespacePath = namespacePath;
+  }
+
+  isLoaded(): boolean {
+    return existsSync('/proc/net/ip_vs');
   }
 
   async *connections(): AsyncGenerator<Connection> {

@@ -63,6 +63,7 @@ export interface NetlinkBackendOptions {
 
 export class NetlinkBackend implements Backend {
   readonly transport = 'netlink';
+  readonly showsAll = true;
   readonly view: KernelView;
   readonly #connection: NetlinkConnection;
   readonly #destinations: NetlinkConnection;
@@ -187,6 +188,12 @@ export class NetlinkBackend implements Backend {
   }
 
   async execute(operations: readonly Operation[]): Promise<OperationResult[]> {
+    const results: OperationResult[] = [];
+    for (const part of partsOf(operations)) results.push(...(await this.#execute(part)));
+    return results;
+  }
+
+  async #execute(operations: readonly Operation[]): Promise<OperationResult[]> {
     if (operations.length === 0) return []; // asking for the family would load the module
     let outcomes = await this.#connection.pipeline(requestsOf(this.#familyId(), operations));
     const suspect = outcomes.every((outcome) => outcome !== 'unknown' && outcome.errno === errno.ENOENT);
@@ -328,6 +335,19 @@ function* requestsOf(family: number, operations: readonly Operation[]): Generato
 }
 
 const MODULE_MISSING = 'this kernel cannot load it: install the kernel\'s modules, or "modprobe ip_vs" says why';
+
+/**
+ * A daemon whose thread is stopped before it ever ran ends with EINTR (kthread_stop), to which netlink sends no answer.
+ * So a stop is sent by itself, and what it did is read before the next is sent.
+ */
+function partsOf(operations: readonly Operation[]): (readonly Operation[])[] {
+  const parts: Operation[][] = [[]];
+  for (const operation of operations) {
+    if (operation.type === 'sync.stop') parts.push([operation], []);
+    else parts.at(-1)?.push(operation);
+  }
+  return parts;
+}
 
 function unread(): void {}
 

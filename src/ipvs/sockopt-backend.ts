@@ -22,6 +22,7 @@ import {
   daemonOf,
   destinationOf,
   idOfEntry,
+  lacks,
   optionCall,
   serviceIdOf,
   serviceOf,
@@ -35,6 +36,7 @@ const COUNT_TRIES = 4;
 
 export class SockoptBackend implements Backend {
   readonly transport = 'sockopt';
+  readonly showsAll = false;
   readonly view: KernelView;
   readonly #native: Native;
   readonly #table: OptionTable;
@@ -117,6 +119,8 @@ export class SockoptBackend implements Backend {
       const { option, bytes } = optionCall(operation, this.#markProtocol(operation));
       let code = this.#table.set(option, bytes);
       if (code === errno.ENOPROTOOPT && this.#loadModule()) code = this.#table.set(option, bytes);
+      // Its thread was stopped before it ever ran (kthread_stop): it is stopped.
+      if (code === errno.EINTR && operation.type === 'sync.stop') return undefined;
       if (code === 0) return undefined;
       return this.#explain(operation, code).with({ operation: verb, subject });
     } catch (error) {
@@ -151,7 +155,7 @@ export class SockoptBackend implements Backend {
       if (now === undefined) return undefined;
       expected = now.destinations;
     }
-    throw new IpvsError('TRANSPORT_LACKS', { detail: 'the service has destinations of IPv6' });
+    throw lacks('the service has destinations of IPv6');
   }
 
   #read<T>(subject: string, action: () => T): T {

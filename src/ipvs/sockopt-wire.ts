@@ -221,6 +221,6 @@ function statisticsOf(values: StatisticsValues): Statistics {
   };
 }
 
-function lacks(what: string): IpvsError {
+export function lacks(what: string): IpvsError {
   return new IpvsError('TRANSPORT_LACKS', { detail: what });
 }

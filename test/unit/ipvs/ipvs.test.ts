@@ -355,6 +355,7 @@ describe('calls', () => {
     };
     const backend: Backend = {
       transport: 'netlink',
+      showsAll: true,
       view: new KernelFiles({ native: kernel, namespacePath: '' }),
       info: () => call('info', { version: '1.2.1', connectionTableSize: 1 }),
       services: () => call('services', []),
