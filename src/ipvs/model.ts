@@ -7,7 +7,7 @@ import { type Family, parseDestinationAddress, parseIp, parseServiceAddress } fr
 import { type Destination, type Forward, isTunnel, tunnelChecksums, tunnelTypes } from './destination.ts';
 import { flagsOf, forwardName, forwardNumber, nameOf, numberOf, settingsOfFlags } from './numbers.ts';
 import type { Operation } from './operation.ts';
-import { kernelDifferences, type Profile } from './profile.ts';
+import type { Profile } from './profile.ts';
 import { netmaskBytes, netmaskOf, type VirtualService } from './service.ts';
 import type { SyncDaemon } from './sync-daemon.ts';
 import type { Table, TableDaemon, TableDestination, TableService, TrashedDestination } from './table.ts';
@@ -256,7 +256,7 @@ function destinationRefusal(
   if ((weight | 0) < 0) return errno.ERANGE;
   const [upper, lower] = [upperThreshold >>> 0, lowerThreshold >>> 0];
   if (lower > upper) return errno.ERANGE;
-  if (upper > INT_MAX && kernelDifferences[profile.kernel].boundedThresholds) return errno.EINVAL;
+  if (upper > INT_MAX && profile.differences.boundedThresholds) return errno.EINVAL;
   if (typeof forward === 'string') return undefined;
   return tunnelNumber(forward.tunnel) === tunnelTypes.indexOf('gue') && forward.port === 0 ? errno.EINVAL : undefined;
 }

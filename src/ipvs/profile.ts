@@ -10,6 +10,8 @@ export interface Profile {
   /** Whose checks are made, and what can be said and seen. */
   readonly transport: KernelTransport;
   readonly kernel: ModelKernel;
+  /** Default: those of that kernel's first release; stable releases carry some back. */
+  readonly differences: KernelDifferences;
   /** CONFIG_HZ: timeouts are kept in ticks, in 32 bits. */
   readonly hz: number;
   /** Those that the kernel has or can load; "none" always works. */
@@ -31,8 +33,22 @@ export interface NetworkInterface {
   readonly multicast6: boolean;
 }
 
+/** Where the kernels differ, as far as a table shows it. */
+export interface KernelDifferences {
+  /** Whether the connection table is made with the first service, and grows. */
+  readonly growingTables: boolean;
+  /** Whether thresholds above 2147483647 are refused. */
+  readonly boundedThresholds: boolean;
+}
+
+const kernelDifferences: Readonly<Record<ModelKernel, KernelDifferences>> = {
+  '6.1': { growingTables: false, boundedThresholds: false },
+  '6.12': { growingTables: false, boundedThresholds: true },
+  '7.2': { growingTables: true, boundedThresholds: true },
+};
+
 /** A host with everything. */
-const everything: Profile = {
+const everything: Omit<Profile, 'differences'> = {
   transport: 'netlink',
   kernel: '7.2',
   hz: 250,
@@ -46,22 +62,9 @@ const everything: Profile = {
 
 /** What is not said is as on a host with everything: netlink on the newest kernel, `lo` and `eth0`. */
 export function profileOf(given: Partial<Profile> = {}): Profile {
-  return { ...everything, ...given };
+  const { kernel = everything.kernel } = given;
+  return { ...everything, differences: kernelDifferences[kernel], ...given };
 }
-
-/** Where the kernels differ, as far as a table shows it. */
-export interface KernelDifferences {
-  /** Whether the connection table is made with the first service, and grows. */
-  readonly growingTables: boolean;
-  /** Whether thresholds above 2147483647 are refused. */
-  readonly boundedThresholds: boolean;
-}
-
-export const kernelDifferences: Readonly<Record<ModelKernel, KernelDifferences>> = {
-  '6.1': { growingTables: false, boundedThresholds: false },
-  '6.12': { growingTables: false, boundedThresholds: false },
-  '7.2': { growingTables: true, boundedThresholds: true },
-};
 
 function namesOf(kind: 'scheduler' | 'engine'): string[] {
   return features.filter((feature) => feature.kind === kind).map(({ name }) => name);

@@ -2,7 +2,7 @@
 import { parseDestinationAddress, parseServiceAddress } from './address.ts';
 import type { KernelTransport, ReadOptions } from './backend.ts';
 import type { DestinationState } from './destination.ts';
-import { kernelDifferences, type Profile } from './profile.ts';
+import type { Profile } from './profile.ts';
 import type { VirtualServiceState } from './service.ts';
 import { lacks } from './sockopt-wire.ts';
 import type { Counters, Statistics } from './statistics.ts';
@@ -98,9 +98,8 @@ const VERSION = '1.2.1';
 const FIXED_BUCKETS = 4096;
 const LEAST_BUCKETS = 256;
 
-export function shownInfo({ used }: Table, { kernel, transport }: Profile): Info {
-  const { growingTables } = kernelDifferences[kernel];
-  const buckets = growingTables ? (used ? LEAST_BUCKETS : 0) : FIXED_BUCKETS;
+export function shownInfo({ used }: Table, { differences, transport }: Profile): Info {
+  const buckets = differences.growingTables ? (used ? LEAST_BUCKETS : 0) : FIXED_BUCKETS;
   const info = { version: VERSION, connectionTableSize: buckets };
   if (transport === 'netlink') return info;
   return { ...info, text: `IP Virtual Server version ${VERSION} (size=${buckets})` };

@@ -10,7 +10,7 @@ const floors = [
   ['src/ipvs/'],
   ['src/config/', 'src/plan/'],
   ['src/director/'],
-  ['src/index.ts', 'src/cli/'],
+  ['src/index.ts', 'src/testing/', 'src/cli/'],
 ];
 
 function floorOf(file: string): number {
