@@ -53,6 +53,7 @@ export const errorTable = {
     hint: 'only forwarding by tunnel can cross them',
   },
   FILE_UNREADABLE: { kind: 'config', message: 'cannot read the file' },
+  FILE_UNWRITABLE: { kind: 'config', message: 'cannot write the file' },
   CONFIG_INVALID: { kind: 'config', message: 'the file is not valid' },
   PERMISSION_DENIED: {
     kind: 'kernel',

@@ -1,8 +1,10 @@
 /** Options that every command has, and what they open. */
 import { statSync } from 'node:fs';
 import type { Argv } from 'yargs';
+import type { KernelTransport } from '../ipvs/backend.ts';
 import type { Ipvs, Logger } from '../ipvs/ipvs.ts';
 import { type OptionSpec, yargsOption } from './command.ts';
+import { UsageError } from './exit.ts';
 import { oneValue } from './options.ts';
 
 export interface GlobalOptions {
@@ -10,7 +12,8 @@ export interface GlobalOptions {
   readonly netns?: string;
   readonly color?: boolean;
   readonly logLevel?: string;
-  readonly transport?: 'auto' | 'netlink' | 'sockopt';
+  readonly transport?: 'auto' | KernelTransport | 'memory';
+  readonly state?: string;
 }
 
 const logLevels = ['trace', 'debug', 'info', 'warn', 'error'];
@@ -22,8 +25,13 @@ export const globalOptions: Readonly<Record<string, OptionSpec>> = {
   'log-level': { value: 'LEVEL', choices: logLevels, describe: 'Log to stderr as JSON lines' },
   transport: {
     value: 'NAME',
-    choices: ['auto', 'netlink', 'sockopt'],
-    describe: 'The way into the kernel. Default: auto, netlink where that is permitted',
+    choices: ['auto', 'netlink', 'sockopt', 'memory'],
+    describe:
+      'The way into the kernel; memory: none, a model of its table. Default: auto, netlink where that is permitted',
+  },
+  state: {
+    value: 'FILE',
+    describe: 'With --transport memory: the table, as JSON; it need not be there, and is written after a change',
   },
 };
 
@@ -34,9 +42,15 @@ export function addGlobalOptions(yargs: Argv): Argv {
 
 /** Opens the kernel's table for `work`, and closes it whatever happens. */
 export async function withIpvs<T>(options: GlobalOptions, work: (ipvs: Ipvs) => Promise<T>): Promise<T> {
+  const { transport = 'auto' } = options;
+  const file = oneValue(options.state, 'state');
+  if (transport === 'memory') {
+    const { withMemory } = await import('./memory.ts');
+    return withMemory(file, await loggerOf(options), work);
+  }
+  if (file !== undefined) throw new UsageError('--state is the table of --transport memory: say that too');
   const { openIpvs } = await import('../ipvs/ipvs.ts');
   const logger = await loggerOf(options);
-  const { transport = 'auto' } = options;
   const ipvs = await openIpvs({ transport, ...(logger && { logger }) });
   try {
     return await work(ipvs);
@@ -56,9 +70,10 @@ async function loggerOf({ logLevel }: GlobalOptions): Promise<Logger | undefined
  * Runs this program anew inside the namespace. Changing only one thread would not do: Node has others
  * already, and they would go on reading the old namespace's /proc/sys/net.
  */
-export async function enterNamespace(netns: unknown): Promise<void> {
+export async function enterNamespace({ netns, transport }: GlobalOptions): Promise<void> {
   const name = oneValue(netns, 'netns');
   if (name === undefined) return;
+  if (transport === 'memory') throw new UsageError('a table in memory is of no network namespace: leave out --netns');
   const [{ namespacePath }, { namespaceError }] = await Promise.all([
     import('../ipvs/namespace.ts'),
     import('../netlink/connection.ts'),

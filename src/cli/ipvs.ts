@@ -24,7 +24,7 @@ const program = addGlobalOptions(yargs(process.argv.slice(2)))
   .example('$0 apply web.yaml', 'make the kernel balance what the file describes')
   .example('$0 list', 'show services and destinations')
   .version(VERSION)
-  .middleware((options) => enterNamespace((options as unknown as GlobalOptions).netns))
+  .middleware((options) => enterNamespace(options as unknown as GlobalOptions))
   .exitProcess(false)
   .fail((message, error) => {
     throw error ?? usageError(message ?? 'wrong usage', process.argv.slice(2));

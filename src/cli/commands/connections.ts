@@ -32,7 +32,11 @@ const spec = command<ConnectionOptions>({
     client: { value: 'WHO', describe: `From this client: ${ENDPOINT}` },
     service: { value: 'WHAT', describe: 'To this service: tcp://192.0.2.1:80, fwmark:5 (its templates); or as above' },
     destination: { value: 'WHERE', describe: 'Balanced to this destination: as above' },
-    state: { value: 'STATES', describe: 'In one of these states: established,syn_recv,udp' },
+    state: {
+      value: 'STATES',
+      describe:
+        'In one of these states: established,syn_recv,udp. (With --transport memory, which has no connections: the file)',
+    },
     kind: { value: 'KIND', choices: ['connection', 'template'], describe: 'Only connections, or only templates' },
     'idle-over': { value: 'DURATION', describe: 'No packet for at least this long (tcp and udp)' },
     'idle-under': { value: 'DURATION', describe: 'A packet within this time (tcp and udp)' },
@@ -52,8 +56,11 @@ const spec = command<ConnectionOptions>({
   async run(options) {
     const limit = number(options.limit, 'limit');
     if (limit !== undefined && limit < 1) throw new UsageError('--limit is at least 1');
-    const filter = filterOf(options);
-    await withIpvs(options, (ipvs) =>
+    // With a table in memory --state is its file, as everywhere.
+    const { state, ...others } = options;
+    const memory = options.transport === 'memory';
+    const filter = filterOf(memory ? others : options);
+    await withIpvs(memory ? options : others, (ipvs) =>
       options.top === undefined
         ? list(ipvs, filter, limit ?? Number.POSITIVE_INFINITY, options)
         : top(ipvs, filter, options.top as (typeof sides)[number], limit ?? 10, options),

@@ -10,7 +10,7 @@ import { optionsOf } from '../setting-options.ts';
 import { print } from '../stdout.ts';
 
 interface SyncOptions extends GlobalOptions {
-  readonly state: string;
+  readonly role: string;
   readonly interface?: string;
   readonly id?: string;
   readonly maxLength?: string;
@@ -19,7 +19,7 @@ interface SyncOptions extends GlobalOptions {
   readonly ttl?: string;
 }
 
-const STATE = `${syncStates.join(' or ')}: sends the connections of this director, or takes in those of others`;
+const ROLE = `${syncStates.join(' or ')}: sends the connections of this director, or takes in those of others`;
 
 export const command: Group = {
   description:
@@ -38,9 +38,9 @@ export const command: Group = {
       },
     }),
     action<SyncOptions>({
-      usage: 'start <state>',
+      usage: 'start <role>',
       summary: 'Start a daemon',
-      arguments: { state: STATE },
+      arguments: { role: ROLE },
       options: optionsOf(settingsOfSync),
       examples: [
         { line: 'ipvs sync start master --interface lo --id 7' },
@@ -51,7 +51,7 @@ export const command: Group = {
         if (interfaceName === undefined) throw new UsageError('say which network interface: --interface eth1');
         await withIpvs(options, (ipvs) =>
           ipvs.startSyncDaemon({
-            state: options.state,
+            state: options.role,
             interface: interfaceName,
             id: number(options.id, 'id'),
             maxLengthBytes: number(options.maxLength, 'max-length'),
@@ -60,17 +60,17 @@ export const command: Group = {
             ttl: number(options.ttl, 'ttl'),
           }),
         );
-        return { done: 'started', subject: `${options.state} on ${interfaceName}` };
+        return { done: 'started', subject: `${options.role} on ${interfaceName}` };
       },
     }),
     action<SyncOptions>({
-      usage: 'stop <state>',
+      usage: 'stop <role>',
       summary: 'Stop a daemon',
-      arguments: { state: STATE },
+      arguments: { role: ROLE },
       examples: [{ line: 'ipvs sync stop master' }],
       async run(options) {
-        await withIpvs(options, (ipvs) => ipvs.stopSyncDaemon(options.state as SyncDaemon['state']));
-        return { done: 'stopped', subject: options.state };
+        await withIpvs(options, (ipvs) => ipvs.stopSyncDaemon(options.role as SyncDaemon['state']));
+        return { done: 'stopped', subject: options.role };
       },
     }),
   ],

@@ -1,0 +1,80 @@
+/** `--transport memory`: commands work on a table of their own, without a kernel, root or addon. */
+import {
+  closeSync,
+  fsyncSync,
+  openSync,
+  readFileSync,
+  realpathSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { formatTable, parseTable } from '../config/table-file.ts';
+import { type ErrorCode, IpvsError } from '../errors.ts';
+import { Ipvs, type Logger } from '../ipvs/ipvs.ts';
+import { MemoryBackend } from '../ipvs/memory-backend.ts';
+import { emptyTable, type Table } from '../ipvs/table.ts';
+
+/** The table of `file`, empty where there is none yet; what `work` makes of it is written back. */
+export async function withMemory<T>(
+  file: string | undefined,
+  logger: Logger | undefined,
+  work: (ipvs: Ipvs) => Promise<T>,
+): Promise<T> {
+  const table = file === undefined ? emptyTable : readTable(file);
+  const backend = new MemoryBackend({ table });
+  const ipvs = new Ipvs(backend, logger);
+  try {
+    return await work(ipvs);
+  } finally {
+    await ipvs.close();
+    if (file !== undefined && backend.table !== table) writeTable(file, backend.table);
+  }
+}
+
+function readTable(file: string): Table {
+  let text: string;
+  try {
+    text = readFileSync(file, 'utf8');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return emptyTable;
+    throw fileError('FILE_UNREADABLE', file, error);
+  }
+  return parseTable(text, file);
+}
+
+/** Whoever reads it meanwhile finds the old table or the new one, whole. */
+function writeTable(file: string, table: Table): void {
+  let temporary: string | undefined;
+  try {
+    const target = realPath(file);
+    temporary = `${target}.${process.pid}.tmp`;
+    const fd = openSync(temporary, 'wx', statSync(target, { throwIfNoEntry: false })?.mode);
+    try {
+      writeFileSync(fd, formatTable(table));
+      fsyncSync(fd);
+    } finally {
+      closeSync(fd);
+    }
+    renameSync(temporary, target);
+  } catch (error) {
+    if (temporary !== undefined) rmSync(temporary, { force: true });
+    throw fileError('FILE_UNWRITABLE', file, error);
+  }
+}
+
+/** Of a link, where it leads: the link stays one. */
+function realPath(file: string): string {
+  try {
+    return realpathSync(file);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return file;
+    throw error;
+  }
+}
+
+function fileError(code: ErrorCode, file: string, cause: unknown): IpvsError {
+  const { errno } = cause as NodeJS.ErrnoException;
+  return new IpvsError(code, { subject: file, ...(errno !== undefined && { errno: Math.abs(errno) }), cause });
+}
