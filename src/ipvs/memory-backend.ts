@@ -11,7 +11,7 @@ import { optionError } from './option-table.ts';
 import { type Profile, profileOf } from './profile.ts';
 import { refusal, refusalOf } from './refusal.ts';
 import type { VirtualService, VirtualServiceState, VirtualServiceWithDestinations } from './service.ts';
-import { optionCall, serviceIdOf } from './sockopt-wire.ts';
+import { counted, optionCall, serviceIdOf } from './sockopt-wire.ts';
 import type { SyncDaemon } from './sync-daemon.ts';
 import { emptyTable, type Table, type TableService } from './table.ts';
 import {
@@ -72,11 +72,13 @@ export class MemoryBackend implements Backend {
   async services(options: ReadOptions): Promise<VirtualServiceState[]> {
     this.#permit({ operation: 'read', subject: 'all services' });
     const { transport } = this.profile;
+    this.#countable(options);
     return visibleServices(this.#table, transport).map((service) => shownService(service, transport, options));
   }
 
   async service(address: string, options: ReadOptions): Promise<VirtualServiceState | undefined> {
     const about = { operation: this.#bySockopt ? 'read' : 'read service', subject: address };
+    this.#countable(options);
     const service = this.#find(address, about);
     if (service === errno.EAFNOSUPPORT) throw refusal({ errno: service, text: undefined }).with(about);
     return typeof service === 'object' ? shownService(service, this.profile.transport, options) : undefined;
@@ -84,6 +86,7 @@ export class MemoryBackend implements Backend {
 
   async destinations(service: string, options: ReadOptions): Promise<DestinationState[]> {
     const about = { operation: 'read', subject: service };
+    this.#countable(options);
     const found = this.#find(service, about);
     return typeof found === 'object' ? this.#destinations(found, options) : [];
   }
@@ -91,6 +94,7 @@ export class MemoryBackend implements Backend {
   async snapshot(options: ReadOptions): Promise<VirtualServiceWithDestinations[]> {
     this.#permit({ operation: 'read', subject: 'all services' });
     const { transport } = this.profile;
+    this.#countable(options);
     return visibleServices(this.#table, transport).map((service) => ({
       ...shownService(service, transport, options),
       destinations: this.#destinations(service, options),
@@ -146,6 +150,10 @@ export class MemoryBackend implements Backend {
     if (this.#bySockopt) return undefined;
     const code = askForModules(scheduler, undefined, this.profile);
     return code === errno.ENOENT ? true : code === errno.EINVAL ? false : undefined;
+  }
+
+  #countable(options: ReadOptions): void {
+    if (this.#bySockopt) counted(options);
   }
 
   get #bySockopt(): boolean {

@@ -188,8 +188,9 @@ export class NetlinkBackend implements Backend {
   }
 
   async execute(operations: readonly Operation[]): Promise<OperationResult[]> {
+    if (!operations.some(({ type }) => type === 'sync.stop')) return this.#execute(operations);
     const results: OperationResult[] = [];
-    for (const part of partsOf(operations)) results.push(...(await this.#execute(part)));
+    for (const part of partsOf(operations)) for (const result of await this.#execute(part)) results.push(result);
     return results;
   }
 

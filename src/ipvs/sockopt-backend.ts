@@ -19,6 +19,7 @@ import { refusalOf } from './refusal.ts';
 import type { VirtualServiceState, VirtualServiceWithDestinations } from './service.ts';
 import {
   addressOfEntry,
+  counted,
   daemonOf,
   destinationOf,
   idOfEntry,
@@ -175,10 +176,4 @@ export class SockoptBackend implements Backend {
       connection.close();
     }
   }
-}
-
-/** Whether counters are wanted, such as these structs have. */
-function counted({ statistics = false, counterBits = 32 }: ReadOptions): boolean {
-  if (statistics && counterBits > 32) throw new IpvsError('TRANSPORT_LACKS', { detail: 'counters of 64 bits' });
-  return statistics;
 }

@@ -25,6 +25,7 @@ import {
   quadText,
   type ServiceAddress,
 } from './address.ts';
+import type { ReadOptions } from './backend.ts';
 import type { Destination, DestinationState } from './destination.ts';
 import { flagsOf, forwardName, forwardNumber, settingsOfFlags } from './numbers.ts';
 import type { Operation } from './operation.ts';
@@ -219,6 +220,12 @@ function statisticsOf(values: StatisticsValues): Statistics {
       bytesOut: BigInt(values.byteOutRate),
     },
   };
+}
+
+/** Whether counters are wanted, such as these structs have. Throws TRANSPORT_LACKS. */
+export function counted({ statistics = false, counterBits = 32 }: ReadOptions): boolean {
+  if (statistics && counterBits > 32) throw lacks('counters of 64 bits');
+  return statistics;
 }
 
 export function lacks(what: string): IpvsError {

@@ -334,11 +334,11 @@ const cases: readonly Case[] = [
     async run(backend) {
       const [mixed, start] = [rawTo(WEB, '[2001:db8::b]:80', 'tunnel'), startOn('lo')];
       await done(backend, add({ address: WEB }));
-      await refused(backend, rawTo(WEB, '[2001:db8::b]:80', 'masquerade'), 'MIXED_FAMILIES', 'EINVAL');
+      await refused(backend, rawTo(WEB, '[2001:db8::b]:80', 'masquerade'), 'SYNC_MIXED', 'EINVAL');
       await done(backend, mixed);
-      await refused(backend, start, 'MIXED_FAMILIES', 'EINVAL');
+      await refused(backend, start, 'SYNC_MIXED', 'EINVAL');
       await done(backend, { type: 'destination.delete', service: WEB, destination: '[2001:db8::b]:80' }, start);
-      await refused(backend, mixed, 'MIXED_FAMILIES', 'EINVAL');
+      await refused(backend, mixed, 'SYNC_MIXED', 'EINVAL');
       await done(backend, { type: 'sync.stop', state: 'master' }, mixed);
       strictEqual((await backend.destinations(WEB, {})).length, 1);
     },
@@ -361,6 +361,7 @@ const cases: readonly Case[] = [
       for (const operation of operations) await refused(backend, operation, 'TRANSPORT_LACKS');
       await rejected(backend.service(WEB6, {}), 'TRANSPORT_LACKS');
       deepStrictEqual(await backend.snapshot({}), [{ ...normalizeService({ address: WEB }), destinations: [] }]);
+      await rejected(backend.services({ statistics: true, counterBits: 64 }), 'TRANSPORT_LACKS');
       strictEqual(await backend.moduleRefusal(normalizeService({ address: WEB, scheduler: UNKNOWN })), undefined);
     },
   },
