@@ -471,6 +471,20 @@ const cases: readonly Case[] = [
     },
   },
   {
+    name: 'mh takes no service of more than 4093 destinations, which stays as it was',
+    needs: (profile) => usable(profile) && profile.schedulers.includes('mh'),
+    async run(backend) {
+      const addresses = Array.from({ length: 4094 }, (_, i) => `10.9.${i >> 8}.${i & 0xff}:80`);
+      await done(backend, add({ address: DNS, scheduler: 'rr' }), ...addresses.map((address) => rawTo(DNS, address)));
+      const edit = editService({ address: DNS, scheduler: 'mh', onePacket: true });
+      await refused(backend, edit, 'KERNEL_REFUSED', 'EINVAL');
+      deepStrictEqual(await backend.service(DNS, {}), normalizeService({ address: DNS, scheduler: 'rr' }));
+      const first = addresses[0] as string;
+      await done(backend, { type: 'destination.delete', service: DNS, destination: first }, edit);
+      strictEqual((await backend.service(DNS, {}))?.scheduler, 'mh');
+    },
+  },
+  {
     name: 'the version is told',
     async run(backend, { transport }) {
       const { version, text } = await backend.info();

@@ -19,7 +19,7 @@ import { makeNamespace, type TestNamespace } from '../helpers/namespace.ts';
 import { operations, type Step } from '../helpers/operation-arbitraries.ts';
 import { regressions } from './model-regressions.ts';
 
-const OPERATIONS = Number(process.env['IPVS_MODEL_OPERATIONS'] ?? 1000);
+const OPERATIONS = Number(process.env['IPVS_MODEL_OPERATIONS'] ?? 4000);
 /** Of one sequence: after it the tables are compared. */
 const MOST_STEPS = 40;
 const RUNS = 25;
