@@ -17,6 +17,7 @@ import {
   type VirtualService,
   type VirtualServiceState,
   type VirtualServiceWithDestinations,
+  withDestinations,
 } from './service.ts';
 import { addressOfEntry, destinationOf } from './sockopt-wire.ts';
 import type { SyncDaemon } from './sync-daemon.ts';
@@ -140,7 +141,7 @@ export class NetlinkBackend implements Backend {
         (known && this.#destinationsByOption(known)) ?? (await this.destinations(service.address, options));
       // The kernel answers alike for "no destinations" and "no such service (any more)".
       if (destinations.length === 0 && !(await this.service(service.address, {}))) continue;
-      services.push({ ...service, destinations });
+      services.push(withDestinations(service, destinations));
     }
     return services;
   }

@@ -3,7 +3,8 @@ import { schedulerFlagNames, type VirtualService } from './service.ts';
 
 /** IP_VS_SVC_F_*; HASHED (2) is the kernel's own. */
 const flag = { PERSISTENT: 0x1, ONEPACKET: 0x4, SCHED1: 0x8 } as const;
-export const OUR_FLAGS: number = 0x1 | 0x4 | 0x38;
+const SCHEDULER_FLAGS = 0x38;
+export const OUR_FLAGS: number = flag.PERSISTENT | flag.ONEPACKET | SCHEDULER_FLAGS;
 
 export function flagsOf({ scheduler, schedulerFlags, persistence, onePacket }: VirtualService): number {
   const names = schedulerFlagNames(scheduler);
@@ -21,8 +22,9 @@ interface FlagSettings {
 }
 
 export function settingsOfFlags(scheduler: string, flags: number): FlagSettings {
+  const schedulerFlags = flags & SCHEDULER_FLAGS ? schedulerFlagNames(scheduler) : [];
   return {
-    schedulerFlags: schedulerFlagNames(scheduler).filter((_, bit) => flags & (flag.SCHED1 << bit)),
+    schedulerFlags: schedulerFlags.filter((_, bit) => flags & (flag.SCHED1 << bit)),
     persistent: (flags & flag.PERSISTENT) !== 0,
     onePacket: (flags & flag.ONEPACKET) !== 0,
   };

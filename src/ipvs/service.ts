@@ -64,6 +64,14 @@ export interface VirtualServiceWithDestinations extends VirtualServiceState {
   readonly destinations: readonly DestinationState[];
 }
 
+/** Completes a service that was just read. It becomes the same object, as a copy would cost more than reading it did. */
+export function withDestinations(
+  service: VirtualServiceState,
+  destinations: readonly DestinationState[],
+): VirtualServiceWithDestinations {
+  return Object.assign(service, { destinations });
+}
+
 /** What an edit can change. */
 export const serviceSettings: readonly string[] = ['scheduler', 'schedulerFlags', 'persistence', 'onePacket'];
 

@@ -16,7 +16,7 @@ import { versionText } from './numbers.ts';
 import { describe, type Operation, type OperationResult } from './operation.ts';
 import { OptionTable, optionError } from './option-table.ts';
 import { refusalOf } from './refusal.ts';
-import type { VirtualServiceState, VirtualServiceWithDestinations } from './service.ts';
+import { type VirtualServiceState, type VirtualServiceWithDestinations, withDestinations } from './service.ts';
 import {
   addressOfEntry,
   counted,
@@ -94,7 +94,7 @@ export class SockoptBackend implements Backend {
       if (this.#turns.due()) await this.#turns.give();
       const destinations = this.#read(addressOfEntry(entry), () => this.#destinationsOf(entry, options));
       if (destinations === undefined) continue; // it is gone
-      services.push({ ...serviceOf(entry, statistics), destinations });
+      services.push(withDestinations(serviceOf(entry, statistics), destinations));
     }
     return services;
   }

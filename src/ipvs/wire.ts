@@ -8,6 +8,7 @@ import { hostIsLittleEndian } from '../netlink/align.ts';
 import type { Request } from '../netlink/connection.ts';
 import {
   bytes,
+  Decoder,
   decodeFields,
   encodeFields,
   type Field,
@@ -22,7 +23,6 @@ import {
   u16be,
   u32,
   u64,
-  type Values,
   writeField,
 } from '../netlink/fields.ts';
 import { attributesOf, writeGenericHeader } from '../netlink/generic.ts';
@@ -40,6 +40,7 @@ import {
   protocolNumber,
   protocolOf,
   quadOf,
+  quadText,
   type ServiceAddress,
 } from './address.ts';
 import {
@@ -94,28 +95,40 @@ const AF_INET6 = 10;
  * The kernel reads up to 16 bytes and always writes 16, whatever the family: which address they are is known with
  * the family alone. What is read stands in the message, which does not stay.
  */
-const address16: FieldType<Uint8Array, string> = {
+const address16: FieldType<Octets, string> = {
   write(writer, number, ip) {
     const at = writer.attribute(number, 16);
     const quad = quadOf(ip);
     if (quad >= 0) writer.setU32be(at, quad);
     else writer.bytes.set(parseIp(ip).bytes, at);
   },
-  read: (reader) => reader.fixed(16, (view, at) => new Uint8Array(view.buffer, view.byteOffset + at, 16)),
+  read: (reader) => reader.fixed(16, (view, at) => ({ view, at })),
 };
 
-/** struct ip_vs_flags: the new flags, and which of them to change. */
-const flagsAndMask: FieldType<{ flags: number; mask: number }> = {
+/** Where an address or a mask stands in a message. */
+interface Octets {
+  readonly view: DataView;
+  readonly at: number;
+}
+
+function octets({ view, at }: Octets, length: number): Uint8Array {
+  return new Uint8Array(view.buffer, view.byteOffset + at, length);
+}
+
+/** struct ip_vs_flags: the new flags, and which of them to change. In a reply the mask means nothing. */
+const flagsAndMask: FieldType<number, { flags: number; mask: number }> = {
   write(writer, number, { flags, mask }) {
     const at = writer.attribute(number, 8);
     writer.setU32(at, flags);
     writer.setU32(at + 4, mask);
   },
-  read: (reader) =>
-    reader.fixed(8, (view, at) => ({
-      flags: view.getUint32(at, hostIsLittleEndian),
-      mask: view.getUint32(at + 4, hostIsLittleEndian),
-    })),
+  read: (reader) => reader.fixed(8, (view, at) => view.getUint32(at, hostIsLittleEndian)),
+};
+
+/** IPv4: the mask in network order. IPv6: the prefix length in host order. */
+const netmask: FieldType<Octets, Uint8Array> = {
+  write: bytes(4).write,
+  read: (reader) => reader.fixed(4, (view, at) => ({ view, at })),
 };
 
 /** IPVS_STATS_ATTR_*, the 64-bit form (STATS64). */
@@ -151,6 +164,43 @@ const statistics32Fields = {
 /** Every kernel since 4.1 sends both forms, so the older one is decoded only where it is alone. */
 const undecoded: FieldType<Reader> = { write: () => undefined, read: (reader) => reader.nested() };
 
+function statisticsOf(counters: Decoder<typeof statisticsFields>): Statistics {
+  const f = statisticsFields;
+  return {
+    connections: counters.get(f.connections) ?? 0n,
+    packetsIn: counters.get(f.packetsIn) ?? 0n,
+    packetsOut: counters.get(f.packetsOut) ?? 0n,
+    bytesIn: counters.get(f.bytesIn) ?? 0n,
+    bytesOut: counters.get(f.bytesOut) ?? 0n,
+    rates: {
+      connections: counters.get(f.connectionRate) ?? 0n,
+      packetsIn: counters.get(f.packetInRate) ?? 0n,
+      packetsOut: counters.get(f.packetOutRate) ?? 0n,
+      bytesIn: counters.get(f.byteInRate) ?? 0n,
+      bytesOut: counters.get(f.byteOutRate) ?? 0n,
+    },
+  };
+}
+
+const counters = new Decoder(statisticsFields);
+/** Its fields have the same numbers. */
+const counters32: Decoder<typeof statisticsFields> = new Decoder(statistics32Fields);
+
+const statistics: FieldType<Statistics, GivenValues<typeof statisticsFields>> = {
+  ...nested(statisticsFields),
+  read(reader) {
+    counters.read(reader.nested());
+    return statisticsOf(counters);
+  },
+};
+
+/** The counters of a message, in the form that it has them. */
+function statisticsIn(values: Statistics | undefined, older: Reader | undefined): Statistics | undefined {
+  if (values !== undefined || older === undefined) return values;
+  counters32.read(older);
+  return statisticsOf(counters32);
+}
+
 /** IPVS_SVC_ATTR_*. */
 const serviceFields = {
   family: { number: 1, type: u16 },
@@ -161,11 +211,10 @@ const serviceFields = {
   scheduler: { number: 6, type: string },
   flags: { number: 7, type: flagsAndMask },
   timeoutSeconds: { number: 8, type: u32 },
-  /** IPv4: the mask in network order. IPv6: the prefix length in host order. */
-  netmask: { number: 9, type: bytes(4) },
+  netmask: { number: 9, type: netmask },
   statistics32: { number: 10, type: undecoded },
   engine: { number: 11, type: string },
-  statistics: { number: 12, type: nested(statisticsFields) },
+  statistics: { number: 12, type: statistics },
 } as const satisfies FieldTable;
 
 /** IPVS_DEST_ATTR_*. */
@@ -181,7 +230,7 @@ const destinationFields = {
   persistentConnections: { number: 9, type: u32 },
   statistics32: { number: 10, type: undecoded },
   family: { number: 11, type: u16 },
-  statistics: { number: 12, type: nested(statisticsFields) },
+  statistics: { number: 12, type: statistics },
   tunnelType: { number: 13, type: u8, since: '5.2' },
   tunnelPort: { number: 14, type: u16be, since: '5.2' },
   tunnelFlags: { number: 15, type: u16, since: '5.3' },
@@ -487,18 +536,22 @@ export function readDaemon(message: Message): SyncDaemon {
   return { state: name, ...settings, ...(multicast && { group: ipOf(multicast).text }) };
 }
 
-const STATISTICS = new Set([10, 12]);
-const NOTHING = new Set<number>();
+const serviceDecoders = decoders(serviceFields);
+const destinationDecoders = decoders(destinationFields);
 
 /** With or without the statistics, which are half of a dump. */
+function decoders<Table extends FieldTable>(table: Table): { all: Decoder<Table>; plain: Decoder<Table> } {
+  return { all: new Decoder(table), plain: new Decoder(table, [10, 12]) };
+}
+
 export function serviceReader(statistics: boolean): (message: Message) => VirtualServiceState {
-  const skip = statistics ? NOTHING : STATISTICS;
+  const values = statistics ? serviceDecoders.all : serviceDecoders.plain;
+  const f = serviceFields;
   return (message) => {
-    const unknown: UnknownAttribute[] = [];
-    const values = decodeFields(contentOf(message, commandFields.service.number), serviceFields, { skip, unknown });
-    const { scheduler, flags } = required(values, ['scheduler', 'flags']);
-    const family = familyOf(values.family);
-    const { schedulerFlags, persistent, onePacket } = settingsOfFlags(scheduler, flags.flags);
+    const unknown = values.read(contentOf(message, commandFields.service.number));
+    const scheduler = values.need(f.scheduler);
+    const family = familyOf(values.need(f.family));
+    const { schedulerFlags, persistent, onePacket } = settingsOfFlags(scheduler, values.need(f.flags));
     const service = {
       address: formatServiceAddress(serviceAddressOf(family, values)),
       scheduler,
@@ -506,51 +559,50 @@ export function serviceReader(statistics: boolean): (message: Message) => Virtua
       persistence: persistent ? persistenceOf(family, values) : null,
       onePacket,
     };
-    return withMore(service, unknown, statisticsIn(values));
+    return withMore(service, unknown, statisticsIn(values.get(f.statistics), values.get(f.statistics32)));
   };
 }
 
-function serviceAddressOf(family: Family, values: Values<typeof serviceFields>): ServiceAddress {
-  if (values.fwmark !== undefined) return { family, fwmark: values.fwmark };
-  const { protocol, address, port } = required(values, ['protocol', 'address', 'port']);
+function serviceAddressOf(family: Family, values: Decoder<typeof serviceFields>): ServiceAddress {
+  const fwmark = values.get(serviceFields.fwmark);
+  if (fwmark !== undefined) return { family, fwmark };
   return {
     family,
-    protocol: protocolOf(protocol),
-    ip: ipText(family, address),
-    port,
+    protocol: protocolOf(values.need(serviceFields.protocol)),
+    ip: ipText(family, values.need(serviceFields.address)),
+    port: values.need(serviceFields.port),
   };
 }
 
-function persistenceOf(family: Family, values: Values<typeof serviceFields>): VirtualService['persistence'] {
-  const { timeoutSeconds, netmask } = required(values, ['timeoutSeconds', 'netmask']);
+function persistenceOf(family: Family, values: Decoder<typeof serviceFields>): VirtualService['persistence'] {
+  const { view, at } = values.need(serviceFields.netmask);
   return {
-    timeoutSeconds,
-    netmask: family === 'inet' ? netmaskOf(netmask) : (new Uint32Array(netmask.buffer)[0] as number),
-    engine: values.engine ?? null,
+    timeoutSeconds: values.need(serviceFields.timeoutSeconds),
+    netmask: family === 'inet' ? netmaskOf(octets({ view, at }, 4)) : view.getUint32(at, hostIsLittleEndian),
+    engine: values.get(serviceFields.engine) ?? null,
   };
 }
 
 export function destinationReader(statistics: boolean, service: string): (message: Message) => DestinationState {
-  const skip = statistics ? NOTHING : STATISTICS;
+  const values = statistics ? destinationDecoders.all : destinationDecoders.plain;
+  const f = destinationFields;
   const serviceFamily = knownService(service).family;
   return (message) => {
-    const unknown: UnknownAttribute[] = [];
-    const values = required(
-      decodeFields(contentOf(message, commandFields.destination.number), destinationFields, { skip, unknown }),
-      ['address', 'port', 'forward', 'weight', 'upperThreshold', 'lowerThreshold'],
-    );
-    const family = values.family === undefined ? serviceFamily : familyOf(values.family);
+    const unknown = values.read(contentOf(message, commandFields.destination.number));
+    const ownFamily = values.get(f.family);
+    const family = ownFamily === undefined ? serviceFamily : familyOf(ownFamily);
+    const ip = ipText(family, values.need(f.address));
     const destination = {
-      address: formatDestinationAddress({ family, ip: ipText(family, values.address), port: values.port }),
-      forward: forwardOf(values.forward, values),
-      weight: values.weight,
-      upperThreshold: values.upperThreshold,
-      lowerThreshold: values.lowerThreshold,
-      activeConnections: values.activeConnections ?? 0,
-      inactiveConnections: values.inactiveConnections ?? 0,
-      persistentConnections: values.persistentConnections ?? 0,
+      address: formatDestinationAddress({ family, ip, port: values.need(f.port) }),
+      forward: forwardOf(values),
+      weight: values.need(f.weight),
+      upperThreshold: values.need(f.upperThreshold),
+      lowerThreshold: values.need(f.lowerThreshold),
+      activeConnections: values.get(f.activeConnections) ?? 0,
+      inactiveConnections: values.get(f.inactiveConnections) ?? 0,
+      persistentConnections: values.get(f.persistentConnections) ?? 0,
     };
-    return withMore(destination, unknown, statisticsIn(values));
+    return withMore(destination, unknown, statisticsIn(values.get(f.statistics), values.get(f.statistics32)));
   };
 }
 
@@ -568,57 +620,20 @@ function withMore<State extends object>(
   };
 }
 
-function forwardOf(method: number, values: Values<typeof destinationFields>): Forward {
-  const name = forwardName(method);
+function forwardOf(values: Decoder<typeof destinationFields>): Forward {
+  const name = forwardName(values.need(destinationFields.forward));
   if (name !== 'tunnel') return name;
   const tunnel: Tunnel = {
-    tunnel: nameOf(values.tunnelType ?? 0, tunnelTypes),
-    port: values.tunnelPort ?? 0,
-    checksum: nameOf(values.tunnelFlags ?? 0, tunnelChecksums),
+    tunnel: nameOf(values.get(destinationFields.tunnelType) ?? 0, tunnelTypes),
+    port: values.get(destinationFields.tunnelPort) ?? 0,
+    checksum: nameOf(values.get(destinationFields.tunnelFlags) ?? 0, tunnelChecksums),
   };
   return tunnel.tunnel === 'ipip' && tunnel.port === 0 && tunnel.checksum === 'nocsum' ? 'tunnel' : tunnel;
 }
 
-function statisticsIn({ statistics, statistics32 }: StatisticsForms): Statistics | undefined {
-  const values = statistics ?? (statistics32 && decodeFields(statistics32, statistics32Fields));
-  return values && statisticsOf(values);
-}
-
-type StatisticsForms = Pick<Values<typeof serviceFields>, 'statistics' | 'statistics32'>;
-
-function statisticsOf(values: Values<typeof statisticsFields>): Statistics {
-  const {
-    connections = 0n,
-    packetsIn = 0n,
-    packetsOut = 0n,
-    bytesIn = 0n,
-    bytesOut = 0n,
-    connectionRate = 0n,
-    packetInRate = 0n,
-    packetOutRate = 0n,
-    byteInRate = 0n,
-    byteOutRate = 0n,
-  } = values;
-  return {
-    connections,
-    packetsIn,
-    packetsOut,
-    bytesIn,
-    bytesOut,
-    rates: {
-      connections: connectionRate,
-      packetsIn: packetInRate,
-      packetsOut: packetOutRate,
-      bytesIn: byteInRate,
-      bytesOut: byteOutRate,
-    },
-  };
-}
-
-function ipText(family: Family, address: Uint8Array): string {
-  if (family === 'inet6') return ipOf(address).text;
-  const [a, b, c, d] = address;
-  return `${a}.${b}.${c}.${d}`;
+function ipText(family: Family, { view, at }: Octets): string {
+  if (family === 'inet') return quadText(view.getUint32(at, false));
+  return ipOf(octets({ view, at }, 16)).text;
 }
 
 /** The attributes inside attribute `number` of the message. */

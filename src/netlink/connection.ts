@@ -15,8 +15,8 @@ import { hostIsLittleEndian } from './align.ts';
 import {
   type Acknowledgement,
   type Message,
+  Messages,
   messageFlag,
-  messagesOf,
   messageType,
   readAcknowledgement,
   readDone,
@@ -80,6 +80,7 @@ export class NetlinkConnection {
   readonly #native: Native;
   readonly #writer = new Writer(64 * 1024);
   #buffer: Uint8Array;
+  #view: DataView;
   #fd: number;
   #sequence = 0;
   /** Refusals of all requests of one send must fit into the receive buffer. */
@@ -92,6 +93,7 @@ export class NetlinkConnection {
     this.#native = native;
     this.#fd = fd;
     this.#buffer = new Uint8Array(readBytes);
+    this.#view = new DataView(this.#buffer.buffer);
     const size = new Uint8Array(4);
     native.getOption(fd, SOL_SOCKET, SO_RCVBUF, size);
     const answers = Math.floor(new DataView(size.buffer).getUint32(0, hostIsLittleEndian) / BYTES_PER_ANSWER);
@@ -127,7 +129,7 @@ export class NetlinkConnection {
       if (datagram === 'nothing') throw new IpvsError('REPLY_LOST');
       if (datagram === 'overrun') continue; // what is queued is still good
       if (datagram === 'truncated') throw new IpvsError('REPLY_MALFORMED', { detail: 'a reply was cut off' });
-      for (const message of messagesOf(datagram)) {
+      for (const message of datagram) {
         if (message.sequence !== sequence) continue;
         if (message.type === messageType.ERROR) {
           this.#unfinished = false;
@@ -164,7 +166,7 @@ export class NetlinkConnection {
       return datagram === 'nothing';
     }
     let newPiece = true;
-    for (const message of messagesOf(datagram)) {
+    for (const message of datagram) {
       if (message.sequence !== sequence) continue;
       if (message.flags & messageFlag.DUMP_INTR) dump.interrupted = true;
       if (message.type === messageType.DONE || message.type === messageType.ERROR) {
@@ -177,7 +179,7 @@ export class NetlinkConnection {
       if (!newPiece) continue;
       newPiece = false;
       dump.pieces++;
-      dump.full ||= this.#mayBeFull(datagram.length);
+      dump.full ||= this.#mayBeFull(datagram.bytes);
     }
     return false;
   }
@@ -240,7 +242,7 @@ export class NetlinkConnection {
         continue;
       }
       if (datagram === 'truncated') continue; // an answer is shorter than any buffer of ours: not an answer
-      for (const message of messagesOf(datagram)) {
+      for (const message of datagram) {
         if (message.type === messageType.ERROR) answers.set(message.sequence, readAcknowledgement(message));
       }
     }
@@ -273,16 +275,18 @@ export class NetlinkConnection {
     if (sent < 0) throw new IpvsError('SOCKET_FAILED', { operation: 'send', errno: -sent });
   }
 
-  #receive(): Uint8Array | 'nothing' | 'overrun' | 'truncated' {
+  /** The messages of the next datagram, which stand in the buffer until the one after it. */
+  #receive(): Messages | 'nothing' | 'overrun' | 'truncated' {
     const length = this.#native.receive(this.#fd, this.#buffer);
     if (length === -errno.EAGAIN) return 'nothing';
     if (length === -errno.ENOBUFS) return 'overrun';
     if (length < 0) throw new IpvsError('SOCKET_FAILED', { operation: 'receive', errno: -length });
     if (length > this.#buffer.length) {
       this.#buffer = new Uint8Array(length);
+      this.#view = new DataView(this.#buffer.buffer);
       return 'truncated';
     }
-    return this.#buffer.subarray(0, length);
+    return new Messages(this.#view, length);
   }
 }
 

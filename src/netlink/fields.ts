@@ -2,7 +2,7 @@
  * Declarative field tables: one per nested attribute set of a protocol. A table says for every field
  * its number, its type and since which kernel it exists; encoding and decoding follow from it.
  */
-import type { Reader } from './reader.ts';
+import { malformed, type Reader } from './reader.ts';
 import type { Writer } from './writer.ts';
 
 /** What is read may be less than what is given: some payloads mean something only together with other fields. */
@@ -31,10 +31,10 @@ export interface Field<T, Given = T> {
 export type FieldTable = Readonly<Record<string, Field<any, any>>>;
 
 /** The values that a table describes. Any may be absent on the wire. */
-export type Values<Table extends FieldTable> = {
-  // biome-ignore lint/suspicious/noExplicitAny: what is given does not matter here.
-  [Name in keyof Table]?: (Table[Name] extends Field<infer T, any> ? T : never) | undefined;
-};
+export type Values<Table extends FieldTable> = { [Name in keyof Table]?: Value<Table[Name]> | undefined };
+
+// biome-ignore lint/suspicious/noExplicitAny: what is given does not matter here.
+type Value<F> = F extends Field<infer T, any> ? T : never;
 
 /** The values that a table writes. */
 export type GivenValues<Table extends FieldTable> = {
@@ -88,7 +88,7 @@ export function nested<Table extends FieldTable>(table: Table): FieldType<Values
 
 /** Writes the fields that have a value, in the table's order. */
 export function encodeFields<Table extends FieldTable>(writer: Writer, table: Table, values: GivenValues<Table>): void {
-  for (const { name, field } of layoutOf(table).fields) writeField(writer, field, values[name]);
+  for (const { name, field } of fieldsOf(table)) writeField(writer, field, values[name]);
 }
 
 /** Writes one field, if it has a value. Field by field is the faster way where thousands of objects are written. */
@@ -107,27 +107,68 @@ export function writeField<Given>(writer: Writer, field: Field<unknown, Given>, 
 export function decodeFields<Table extends FieldTable>(
   reader: Reader,
   table: Table,
-  { unknown, skip }: { unknown?: UnknownAttribute[]; skip?: ReadonlySet<number> } = {},
+  { unknown, skip }: { unknown?: UnknownAttribute[]; skip?: readonly number[] } = {},
 ): Values<Table> {
-  const { byNumber } = layoutOf(table);
+  const decoder = new Decoder(table, skip);
+  const others = decoder.read(reader);
+  unknown?.push(...others);
   const values: Record<string, unknown> = {};
-  while (reader.next()) {
-    if (skip?.has(reader.type)) continue;
-    const named = byNumber[reader.type];
-    if (named !== undefined) {
-      const { name, field } = named;
-      const { type } = field;
-      const { integer } = type;
-      values[name] = integer === undefined ? type.read(reader) : reader.integer(integer.bytes, integer.network);
-    } else unknown?.push({ number: reader.type, bytes: reader.binary() });
+  for (const { name, field } of fieldsOf(table)) {
+    const value: unknown = decoder.get(field as Table[keyof Table]);
+    if (value !== undefined) values[name] = value;
   }
   return values as Values<Table>;
 }
 
-/** A table made ready for the loops that encode and decode. */
-interface Layout {
-  readonly fields: readonly NamedField[];
-  readonly byNumber: readonly (NamedField | undefined)[];
+const NOTHING: readonly UnknownAttribute[] = [];
+
+/**
+ * The same for the thousands of messages of a dump: it holds the values of the message read last, which saves each of
+ * them an object of its own.
+ */
+export class Decoder<Table extends FieldTable> {
+  readonly #fields: readonly (Field<unknown> | 'skipped' | undefined)[];
+  /** By the numbers of the attributes. */
+  readonly #values: unknown[];
+
+  constructor(table: Table, skip: readonly number[] = []) {
+    const fields: (Field<unknown> | 'skipped' | undefined)[] = [];
+    for (const { field } of fieldsOf(table)) fields[field.number] = field;
+    for (const number of skip) fields[number] = 'skipped';
+    this.#fields = Array.from(fields);
+    this.#values = this.#fields.map(() => undefined);
+  }
+
+  /** Returns what the table does not know. */
+  read(reader: Reader): readonly UnknownAttribute[] {
+    const values = this.#values;
+    for (let number = 0; number < values.length; number++) values[number] = undefined;
+    let unknown: UnknownAttribute[] | undefined;
+    while (reader.next()) {
+      const field = this.#fields[reader.type];
+      if (field === 'skipped') continue;
+      if (field === undefined) {
+        unknown ??= [];
+        unknown.push({ number: reader.type, bytes: reader.binary() });
+      } else {
+        const { integer } = field.type;
+        values[field.number] =
+          integer === undefined ? field.type.read(reader) : reader.integer(integer.bytes, integer.network);
+      }
+    }
+    return unknown ?? NOTHING;
+  }
+
+  get<F extends Table[keyof Table]>(field: F): Value<F> | undefined {
+    return this.#values[field.number] as Value<F> | undefined;
+  }
+
+  /** Refuses a message that lacks what every kernel sends. */
+  need<F extends Table[keyof Table]>(field: F): Value<F> {
+    const value = this.get(field);
+    if (value === undefined) throw malformed(0, `attribute ${field.number} is missing`);
+    return value;
+  }
 }
 
 interface NamedField {
@@ -135,16 +176,13 @@ interface NamedField {
   readonly field: Field<unknown>;
 }
 
-const layouts = new WeakMap<FieldTable, Layout>();
+const lists = new WeakMap<FieldTable, readonly NamedField[]>();
 
-function layoutOf(table: FieldTable): Layout {
-  let layout = layouts.get(table);
-  if (layout === undefined) {
-    const fields = Object.entries(table).map(([name, field]) => ({ name, field }));
-    const byNumber: NamedField[] = [];
-    for (const named of fields) byNumber[named.field.number] = named;
-    layout = { fields, byNumber };
-    layouts.set(table, layout);
+function fieldsOf(table: FieldTable): readonly NamedField[] {
+  let list = lists.get(table);
+  if (list === undefined) {
+    list = Object.entries(table).map(([name, field]) => ({ name, field }));
+    lists.set(table, list);
   }
-  return layout;
+  return list;
 }

@@ -46,16 +46,37 @@ export interface Message {
   readonly end: number;
 }
 
-/** The messages of one datagram. Throws REPLY_MALFORMED where the lengths do not add up. */
-export function* messagesOf(bytes: Uint8Array): Generator<Message> {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  for (let at = 0; at < bytes.length; ) {
-    if (bytes.length - at < HEADER_BYTES) throw malformed(at, 'the message header is cut off');
+/**
+ * The messages of one datagram, one after the other. Not a generator: most datagrams hold one or two, and it would cost
+ * more than they do. Throws REPLY_MALFORMED where the lengths do not add up.
+ */
+export class Messages implements IterableIterator<Message> {
+  /** The length of the datagram. */
+  readonly bytes: number;
+  readonly #view: DataView;
+  #at = 0;
+
+  /** The datagram is the first `bytes` of the view. */
+  constructor(view: DataView, bytes: number) {
+    this.#view = view;
+    this.bytes = bytes;
+  }
+
+  [Symbol.iterator](): this {
+    return this;
+  }
+
+  next(): IteratorResult<Message, undefined> {
+    const at = this.#at;
+    if (at >= this.bytes) return { done: true, value: undefined };
+    if (this.bytes - at < HEADER_BYTES) throw malformed(at, 'the message header is cut off');
+    const view = this.#view;
     const length = view.getUint32(at, hostIsLittleEndian);
-    if (length < HEADER_BYTES || at + length > bytes.length) {
+    if (length < HEADER_BYTES || at + length > this.bytes) {
       throw malformed(at, `the message length ${length} does not fit`);
     }
-    yield {
+    this.#at = at + align(length);
+    const value = {
       type: view.getUint16(at + 4, hostIsLittleEndian),
       flags: view.getUint16(at + 6, hostIsLittleEndian),
       sequence: view.getUint32(at + 8, hostIsLittleEndian),
@@ -63,8 +84,13 @@ export function* messagesOf(bytes: Uint8Array): Generator<Message> {
       start: at + HEADER_BYTES,
       end: at + length,
     };
-    at += align(length);
+    return { done: false, value };
   }
+}
+
+/** The messages of one datagram. Throws REPLY_MALFORMED where the lengths do not add up. */
+export function messagesOf(bytes: Uint8Array): Messages {
+  return new Messages(new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength), bytes.length);
 }
 
 export interface Acknowledgement {

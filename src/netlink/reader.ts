@@ -12,7 +12,7 @@
  */
 import { IpvsError } from '../errors.ts';
 import { align, hostIsLittleEndian } from './align.ts';
-import { textIn } from './text.ts';
+import { nulIn, textIn } from './text.ts';
 
 const NLA_TYPE_MASK = 0x3fff;
 
@@ -36,9 +36,10 @@ export class Reader {
     const at = this.#next;
     if (at >= this.#end) return false;
     if (this.#end - at < 4) throw malformed(at, 'the attribute header is cut off');
-    const length = this.#view.getUint16(at, hostIsLittleEndian);
+    const header = this.#view.getUint32(at, hostIsLittleEndian);
+    const length = hostIsLittleEndian ? header & 0xffff : header >>> 16;
     if (length < 4 || at + length > this.#end) throw malformed(at, `the attribute length ${length} does not fit`);
-    this.type = this.#view.getUint16(at + 2, hostIsLittleEndian) & NLA_TYPE_MASK;
+    this.type = (hostIsLittleEndian ? header >>> 16 : header) & NLA_TYPE_MASK;
     this.start = at + 4;
     this.length = length - 4;
     this.#next = at + align(length);
@@ -98,11 +99,11 @@ export class Reader {
 
   /** A string with its terminating NUL, which must be there and be the only one. */
   string(): string {
-    const bytes = new Uint8Array(this.#view.buffer, this.#view.byteOffset + this.start, this.length);
-    if (this.length === 0 || bytes.indexOf(0) !== this.length - 1)
+    const end = this.start + this.length - 1;
+    if (this.length === 0 || nulIn(this.#view, this.start, end + 1) !== end)
       throw malformed(this.start, `attribute ${this.type} is not a string`);
     try {
-      return textIn(bytes, 0, bytes.length - 1);
+      return textIn(this.#view, this.start, end);
     } catch (cause) {
       throw malformed(this.start, `attribute ${this.type} is not UTF-8`, cause);
     }

@@ -5,7 +5,7 @@
  */
 import { IpvsError } from '../errors.ts';
 import { hostIsLittleEndian } from '../netlink/align.ts';
-import { textIn } from '../netlink/text.ts';
+import { nulIn, textIn } from '../netlink/text.ts';
 
 export interface StructField<T> {
   readonly sizeBytes: number;
@@ -149,11 +149,10 @@ export function text(sizeBytes: number): StructField<string> {
       room.set(bytes);
     },
     read(view, at) {
-      const room = new Uint8Array(view.buffer, view.byteOffset + at, sizeBytes);
-      const end = room.indexOf(0);
+      const end = nulIn(view, at, at + sizeBytes);
       if (end < 0) throw new IpvsError('REPLY_MALFORMED', { detail: 'a text does not end' });
       try {
-        return textIn(room, 0, end);
+        return textIn(view, at, end);
       } catch (cause) {
         throw new IpvsError('REPLY_MALFORMED', { detail: 'a text is not UTF-8', cause });
       }
