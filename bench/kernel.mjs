@@ -49,7 +49,7 @@ function wholeNumber(text, most) {
 /** @param {Size} size */
 const numbersOf = ({ services, destinations }) => [String(services), String(destinations)];
 /** @param {Size} size */
-const warmUps = ({ services }) => Math.max(2, Math.ceil(10_000 / services));
+const warmUps = ({ services }) => Math.max(3, Math.ceil(30_000 / services));
 
 /** @param {Size} size */
 async function program(size) {
