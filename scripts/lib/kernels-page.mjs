@@ -28,6 +28,12 @@ const differences = [
   ['changes during a dump', 'wait for each of its pieces', '', 'go on beside it'],
   ['rates', 'a timer for each network namespace', 'kernel threads `ipvs-e:*`', ''],
   ['more services than the threads can count', '', 'are refused: `KERNEL_REFUSED` (EINVAL, ENOMEM)', ''],
+  [
+    'thresholds above 2147483647, of other programs',
+    'are taken',
+    'are refused (EINVAL); stable releases of 6.1 may too',
+    '',
+  ],
   ['sysctls, in a user namespace', 'none are shown', 'all are shown, some are read-only', ''],
 ];
 
