@@ -100,10 +100,10 @@ function withoutDots(text: string): string {
 
 /**
  * Whether the kernel can take it for a destination, as far as the address itself says (inet_addr_type(), ipv6_addr_type()).
- * A link-local address would need a zone, for which its table has no place.
+ * A link-local address would need a zone, for which its table has no place; an IPv4 address in an IPv6 one is none of a host.
  */
 export function isUnicast({ family, ip }: Pick<DestinationAddress, 'family' | 'ip'>): boolean {
-  if (family === 'inet6') return ip !== '::' && !/^(?:ff[0-9a-f]{2}|fe[89ab][0-9a-f]):/.test(ip);
+  if (family === 'inet6') return ip !== '::' && !/^(?:ff[0-9a-f]{2}:|fe[89ab][0-9a-f]:|::ffff:)/.test(ip);
   const quad = quadOf(ip);
   return quad !== 0 && quad !== 0xffff_ffff && quad >>> 28 !== 0xe;
 }

@@ -189,6 +189,7 @@ describe('addresses that cannot be destinations', () => {
     ['multicast', '[ff02::1]'],
     ['link-local', '[fe80::1]'],
     ['no address', '[::]'],
+    ['IPv4 in IPv6', '[::ffff:10.0.0.1]'],
   ])('%s: %s, refused at the door as the kernel would', async (_, ip) => {
     const door = await refusal(table.ipvs.addDestination(service, { address: `${ip}:80`, forward: 'tunnel' }));
     expect(door).toMatchObject({ code: 'NOT_A_HOST', kind: 'input', path: ['address'] });
