@@ -361,5 +361,7 @@ function sameAddresses(
   a: readonly { readonly address: string }[],
   b: readonly { readonly address: string }[],
 ): boolean {
-  return a.length === b.length && a.every(({ address }, i) => address === b[i]?.address);
+  if (a.length !== b.length) return false;
+  for (let i = 0; i < a.length; i++) if (a[i]?.address !== b[i]?.address) return false;
+  return true;
 }

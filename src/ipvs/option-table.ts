@@ -39,7 +39,7 @@ const NO_SERVICE = valueAt(serviceEntryStruct, new Uint8Array(serviceEntryStruct
 export class OptionTable {
   readonly #socket: OptionSocket;
   /** Destinations are read service by service, most of them into as much room as those before. */
-  #destinations = new Uint8Array(0);
+  #destinations = zeroed(0);
 
   /** Throws SOCKET_FAILED, NAMESPACE_NOT_FOUND, NAMESPACE_REFUSED. */
   constructor(native: Native, namespacePath: string) {
@@ -85,11 +85,11 @@ export class OptionTable {
   services(): ServiceEntryValues[] {
     let room = this.info().services + SLACK;
     for (let attempt = 1; attempt <= TRIES; attempt++) {
-      const bytes = new Uint8Array(SERVICES_HEADER_BYTES + room * serviceEntryStruct.sizeBytes);
-      servicesHeaderStruct.write(new DataView(bytes.buffer), 0, { count: room });
+      const { bytes, view } = zeroed(SERVICES_HEADER_BYTES + room * serviceEntryStruct.sizeBytes);
+      servicesHeaderStruct.write(view, 0, { count: room });
       this.#check(this.#socket.get(getOption.SERVICES, bytes));
       // Every service has a protocol, one by firewall mark too.
-      const entries = entriesOf(serviceEntryStruct, bytes, SERVICES_HEADER_BYTES, (entry) =>
+      const entries = entriesOf(serviceEntryStruct, view, SERVICES_HEADER_BYTES, (entry) =>
         entry.protocol === 0 ? undefined : entry,
       );
       if (entries.length < room) return entries;
@@ -107,13 +107,13 @@ export class OptionTable {
     const { protocol, address, port, fwmark } = id;
     let room = count + SLACK - (count % SLACK);
     for (let attempt = 1; attempt <= TRIES; attempt++) {
-      const bytes = this.#roomFor(DESTINATIONS_HEADER_BYTES + room * destinationEntryStruct.sizeBytes);
-      destinationsHeaderStruct.write(new DataView(bytes.buffer), 0, { protocol, address, port, fwmark, count: room });
+      const { bytes, view } = this.#roomFor(DESTINATIONS_HEADER_BYTES + room * destinationEntryStruct.sizeBytes);
+      destinationsHeaderStruct.write(view, 0, { protocol, address, port, fwmark, count: room });
       const length = this.#socket.get(getOption.DESTS, bytes);
       if (length === -errno.ESRCH) return undefined;
       this.#check(length);
       // The kernel takes no destination 0.0.0.0.
-      const items = entriesOf(destinationEntryStruct, bytes, DESTINATIONS_HEADER_BYTES, (entry) =>
+      const items = entriesOf(destinationEntryStruct, view, DESTINATIONS_HEADER_BYTES, (entry) =>
         entry.address === 0 ? undefined : read(entry),
       );
       if (items.length < room) return items;
@@ -122,9 +122,9 @@ export class OptionTable {
     throw new IpvsError('TABLE_CHANGING');
   }
 
-  #roomFor(sizeBytes: number): Uint8Array {
-    if (this.#destinations.length === sizeBytes) this.#destinations.fill(0);
-    else this.#destinations = new Uint8Array(sizeBytes);
+  #roomFor(sizeBytes: number): { bytes: Uint8Array; view: DataView } {
+    if (this.#destinations.bytes.length === sizeBytes) this.#destinations.bytes.fill(0);
+    else this.#destinations = zeroed(sizeBytes);
     return this.#destinations;
   }
 
@@ -140,16 +140,20 @@ export class OptionTable {
   }
 }
 
+function zeroed(sizeBytes: number): { bytes: Uint8Array; view: DataView } {
+  const bytes = new Uint8Array(sizeBytes);
+  return { bytes, view: new DataView(bytes.buffer) };
+}
+
 /** What `read` makes of the entries up to the first for which it returns undefined. */
 function entriesOf<Entry, T>(
   type: StructField<Entry>,
-  bytes: Uint8Array,
+  view: DataView,
   start: number,
   read: (entry: Entry) => T | undefined,
 ): T[] {
   const items: T[] = [];
-  const view = new DataView(bytes.buffer);
-  for (let at = start; at + type.sizeBytes <= bytes.length; at += type.sizeBytes) {
+  for (let at = start; at + type.sizeBytes <= view.byteLength; at += type.sizeBytes) {
     const item = read(type.read(view, at));
     if (item === undefined) break;
     items.push(item);

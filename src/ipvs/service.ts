@@ -69,7 +69,9 @@ export function withDestinations(
   service: VirtualServiceState,
   destinations: readonly DestinationState[],
 ): VirtualServiceWithDestinations {
-  return Object.assign(service, { destinations });
+  const complete: VirtualServiceState & { destinations?: readonly DestinationState[] } = service;
+  complete.destinations = destinations;
+  return complete as VirtualServiceWithDestinations;
 }
 
 /** What an edit can change. */

@@ -181,14 +181,14 @@ export function addressOfEntry({ protocol, address, port, fwmark }: ServiceEntry
 export function serviceOf(entry: ServiceEntryValues, statistics: boolean): VirtualServiceState {
   const { scheduler, flags, timeoutSeconds, netmask } = entry;
   const { schedulerFlags, persistent, onePacket } = settingsOfFlags(scheduler, flags);
-  const service = {
+  const service: VirtualServiceState = {
     address: addressOfEntry(entry),
     scheduler,
     schedulerFlags,
-    persistence: persistent ? { timeoutSeconds, netmask: netmaskOf(netmask), engine: null } : null,
+    persistence: persistent ? { timeoutSeconds, netmask: netmaskOf(netmask()), engine: null } : null,
     onePacket,
   };
-  return statistics ? { ...service, statistics: statisticsOf(entry.statistics()) } : service;
+  return statistics ? Object.assign(service, { statistics: statisticsOf(entry.statistics()) }) : service;
 }
 
 export function destinationOf(entry: DestinationEntryValues, statistics: boolean): DestinationState {
@@ -202,7 +202,7 @@ export function destinationOf(entry: DestinationEntryValues, statistics: boolean
     inactiveConnections: entry.inactiveConnections,
     persistentConnections: entry.persistentConnections,
   };
-  return statistics ? { ...destination, statistics: statisticsOf(entry.statistics()) } : destination;
+  return statistics ? Object.assign(destination, { statistics: statisticsOf(entry.statistics()) }) : destination;
 }
 
 function statisticsOf(values: StatisticsValues): Statistics {

@@ -606,18 +606,21 @@ export function destinationReader(statistics: boolean, service: string): (messag
   };
 }
 
-/** With what only some messages have. */
+/** What only some messages have. */
+interface More {
+  unknownAttributes?: readonly UnknownAttribute[];
+  statistics?: Statistics;
+}
+
+/** Added to the object that was just made: to copy it would cost more than it did. */
 function withMore<State extends object>(
-  state: State,
+  state: State & More,
   unknown: readonly UnknownAttribute[],
   statistics: Statistics | undefined,
-): State & { unknownAttributes?: readonly UnknownAttribute[]; statistics?: Statistics } {
-  if (unknown.length === 0 && statistics === undefined) return state;
-  return {
-    ...state,
-    ...(unknown.length > 0 && { unknownAttributes: unknown }),
-    ...(statistics && { statistics }),
-  };
+): State & More {
+  if (unknown.length > 0) state.unknownAttributes = unknown;
+  if (statistics !== undefined) state.statistics = statistics;
+  return state;
 }
 
 function forwardOf(values: Decoder<typeof destinationFields>): Forward {
@@ -639,7 +642,11 @@ function ipText(family: Family, { view, at }: Octets): string {
 /** The attributes inside attribute `number` of the message. */
 function contentOf(message: Message, number: number): Reader {
   const reader = attributesOf(message);
-  while (reader.next()) if (reader.type === number) return reader.nested();
+  while (reader.next()) {
+    if (reader.type !== number) continue;
+    reader.enter();
+    return reader;
+  }
   throw malformed(message.start, `attribute ${number} is missing`);
 }
 

@@ -252,8 +252,9 @@ export class NetlinkConnection {
   }
 
   #mayBeFull(pieceBytes: number): boolean {
-    const nearly = (size: number) => pieceBytes <= size && pieceBytes > size - LARGEST_OBJECT_BYTES;
-    return nearly(this.#buffer.length) || FULL_PIECE_BYTES.some(nearly);
+    if (isNearly(pieceBytes, this.#buffer.length)) return true;
+    for (const size of FULL_PIECE_BYTES) if (isNearly(pieceBytes, size)) return true;
+    return false;
   }
 
   /** Clears the writer and what an earlier conversation left unread; returns the next sequence number. */
@@ -288,6 +289,10 @@ export class NetlinkConnection {
     }
     return new Messages(this.#view, length);
   }
+}
+
+function isNearly(pieceBytes: number, size: number): boolean {
+  return pieceBytes <= size && pieceBytes > size - LARGEST_OBJECT_BYTES;
 }
 
 function openingError(code: number, namespacePath: string): IpvsError {

@@ -22,7 +22,7 @@ export class Reader {
   start = 0;
   length = 0;
   readonly #view: DataView;
-  readonly #end: number;
+  #end: number;
   #next: number;
 
   constructor(view: DataView, start: number, end: number) {
@@ -107,6 +107,12 @@ export class Reader {
     } catch (cause) {
       throw malformed(this.start, `attribute ${this.type} is not UTF-8`, cause);
     }
+  }
+
+  /** Goes on inside the current attribute. */
+  enter(): void {
+    this.#next = this.start;
+    this.#end = this.start + this.length;
   }
 
   nested(): Reader {

@@ -139,7 +139,7 @@ export interface ServiceEntryValues {
   readonly scheduler: string;
   readonly flags: number;
   readonly timeoutSeconds: number;
-  readonly netmask: Uint8Array;
+  readonly netmask: () => Uint8Array;
   readonly destinations: number;
   readonly statistics: () => StatisticsValues;
 }
@@ -151,7 +151,7 @@ export const serviceEntryStruct: Struct<ServiceEntryValues> = struct({
   scheduler: text(16),
   flags: u32,
   timeoutSeconds: u32,
-  netmask: be32,
+  netmask: deferred(be32),
   destinations: u32,
   statistics: deferred(statisticsStruct),
 });
