@@ -209,15 +209,6 @@ export class IpvsError extends Error {
     const details = Object.fromEntries(Object.entries(known).filter(([, value]) => value !== undefined));
     return new IpvsError(this.code, { path: this.path, ...more, ...details, cause: this.cause });
   }
-
-  /** The same error, of another operation on another subject. */
-  about(what: Required<Pick<ErrorDetails, 'operation' | 'subject'>>): IpvsError {
-    const { code, detail, hint, errno, path, problems, cause } = this;
-    const details = Object.fromEntries(
-      Object.entries({ detail, hint, errno }).filter(([, value]) => value !== undefined),
-    );
-    return new IpvsError(code, { ...details, ...what, path, problems, cause });
-  }
 }
 
 function messageOf(code: ErrorCode, { operation, subject, detail, errno, problems = [] }: ErrorDetails): string {

@@ -84,7 +84,7 @@ What is not in every kernel, or not in every configuration of one, and what happ
 ${kernels.join(', ')} (Debian bookworm, trixie and sid). Versions are those of Linux; "about" stands before those that are
 known from its history and were not compared with the release before. Distributions carry some features back.
 
-This page is made by \`node scripts/generate-kernels.mjs\` from the table that the library exports as \`features\`.
+This page is made by \`npm run docs\` from the table that the library exports as \`features\`.
 \`probeFeatures()\` asks the running kernel for each. It changes nothing; the kernel loads the schedulers and engines that
 it is asked for.
 

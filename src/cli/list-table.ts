@@ -76,16 +76,16 @@ export type ViewName = keyof typeof views;
 export const viewNames = Object.keys(views) as ViewName[];
 
 /**
- * By address, largest first by a column, or as the kernel has them. `address-of-services` leaves destinations in the
- * kernel's order, which schedulers go through. Throws UsageError for a column that the view has not.
+ * By address, largest first by a column, or as the kernel has them. Undefined: services by address, their destinations in
+ * the kernel's order, which schedulers go through. Throws UsageError for a column that the view has not.
  */
 export function sortServices(
   services: readonly VirtualServiceWithDestinations[],
   view: ViewName,
-  by: string,
+  by: string | undefined,
 ): VirtualServiceWithDestinations[] {
   if (by === 'kernel') return [...services];
-  if (by === 'address-of-services') return inServiceOrder(services);
+  if (by === undefined) return inServiceOrder(services);
   if (by === 'address') {
     return inServiceOrder(services).map((service) => ({
       ...service,
@@ -117,7 +117,7 @@ function descending(first: Value, second: Value): number {
 
 export interface TableOptions {
   readonly view: ViewName;
-  readonly sort: string;
+  readonly sort: string | undefined;
   readonly exact: boolean;
   readonly paint: Paint;
 }

@@ -1,5 +1,5 @@
 /** Settings of a noun as options of a command. */
-import type { Setting } from '../ipvs/settings.ts';
+import { type Setting, sinceOf } from '../ipvs/settings.ts';
 import type { OptionSpec } from './command.ts';
 
 /** For an edit `defaults` is false: what is not named stays. */
@@ -22,11 +22,12 @@ export function optionsOf(
 }
 
 function wordsOf(setting: Setting, defaults: boolean): string {
-  const { about, value, values, choices, default: fallback, since, sockopt } = setting;
+  const { about, value, values, choices, default: fallback, sockopt } = setting;
+  const since = sinceOf(setting);
   const sentences = [
     value === undefined || choices !== undefined ? about : `${about}: ${values}`,
     ...(defaults && fallback !== undefined && value !== undefined ? [`Default: ${fallback}`] : []),
-    ...(since === undefined ? [] : [`Since Linux ${since}`]),
+    ...(since === undefined ? [] : [`Since ${since.replace(/(?=\d)/, 'Linux ')}`]),
     ...(sockopt ? [] : ['By netlink only']),
   ];
   return sentences.join('. ');

@@ -56,7 +56,7 @@ export interface Backend {
   timeouts(): Promise<Timeouts>;
   /** Those that run: none, a master, a backup, or both. */
   syncDaemons(): Promise<SyncDaemon[]>;
-  /** The refusal that adding it would be because the kernel lacks a module, as far as that can be asked; changes nothing. */
+  /** The refusal, of nothing in particular, that adding it would be because the kernel lacks a module, as far as that can be asked; changes nothing. */
   moduleRefusal(service: VirtualService): Promise<IpvsError | undefined>;
   /** Carries out all of them in order; a refusal does not stop the rest. */
   execute(operations: readonly Operation[]): Promise<OperationResult[]>;

@@ -10,19 +10,16 @@ import { oneOf, refuseUnknownKeys } from './check.ts';
 import type { Connection } from './connection.ts';
 import { type ConnectionFilter, connectionTest, looksAtIdleTime } from './connection-filter.ts';
 import {
-  type Destination,
   type DestinationInput,
   type DestinationState,
   destinationKey,
   destinationSettings,
-  type Forward,
-  isTunnel,
   normalizeDestination,
-  normalizeLimits,
-  type TunnelInput,
 } from './destination.ts';
+import { editedDestination, editedService } from './edit.ts';
 import { inNamespace } from './namespace.ts';
 import { NetlinkBackend } from './netlink-backend.ts';
+import { normalizeOperation } from './normalize-operation.ts';
 import { describe, type Operation, type OperationResult } from './operation.ts';
 import { quote } from './quote.ts';
 import {
@@ -336,7 +333,7 @@ export class Ipvs implements AsyncDisposable {
         const error = modules.get(key);
         if (error === undefined) continue;
         const { verb, subject } = describe(operation);
-        refused.push({ operation, error: error.about({ operation: verb, subject }) });
+        refused.push({ operation, error: error.with({ operation: verb, subject }) });
       }
       return refused;
     });
@@ -423,84 +420,5 @@ export class Ipvs implements AsyncDisposable {
     const result = this.#queue.then(action);
     this.#queue = result.catch(() => undefined);
     return result;
-  }
-}
-
-function editedService(
-  service: VirtualServiceState,
-  changes: Omit<VirtualServiceInput, 'address'>,
-): VirtualServiceInput {
-  const { address, scheduler, schedulerFlags, persistence, onePacket } = service;
-  // Another scheduler gives the flags another meaning.
-  const keptFlags = changes.scheduler === undefined || changes.scheduler === scheduler ? schedulerFlags : [];
-  const current = { scheduler, schedulerFlags: keptFlags, persistence, onePacket };
-  const merged = { ...current, ...given(changes), address };
-  const wanted = changes.persistence;
-  if (persistence && typeof wanted === 'object' && wanted !== null) {
-    return { ...merged, persistence: { ...persistence, ...given(wanted) } };
-  }
-  return merged;
-}
-
-function editedDestination(
-  { address, forward, weight, upperThreshold, lowerThreshold }: DestinationState,
-  changes: Omit<DestinationInput, 'address'>,
-  service: string,
-): Destination {
-  const limits = { weight, upperThreshold, lowerThreshold, ...given(changes) };
-  const wanted = changes.forward;
-  if (wanted !== undefined) {
-    const merged = typeof wanted === 'object' && wanted !== null ? editedTunnel(forward, given(wanted)) : wanted;
-    return normalizeDestination({ ...limits, forward: merged, address }, service);
-  }
-  // What another program made stays as it is, even what could not be made here.
-  return { address, forward, ...normalizeLimits(limits) };
-}
-
-/** Another type of tunnel begins anew; of the same, what is not named stays. */
-function editedTunnel(before: Forward, wanted: TunnelInput): TunnelInput {
-  const { tunnel, port, checksum } =
-    typeof before === 'object' ? before : { tunnel: 'ipip', port: 0, checksum: 'nocsum' };
-  if (!isTunnel(before) || (wanted.tunnel !== undefined && wanted.tunnel !== tunnel)) return wanted;
-  return { tunnel, port, checksum, ...wanted };
-}
-
-/** Without the keys that are undefined. */
-function given<T extends object>(changes: T): T {
-  return Object.fromEntries(Object.entries(changes).filter(([, value]) => value !== undefined)) as T;
-}
-
-function normalizeOperation(operation: Operation): Operation {
-  if (typeof operation !== 'object' || operation === null) {
-    throw new IpvsError('INVALID_OPTION', { detail: `${quote(operation)} is no operation` });
-  }
-  const { type } = operation;
-  switch (type) {
-    case 'flush':
-      return { type };
-    case 'service.add':
-    case 'service.edit':
-      return { type, service: normalizeService(operation.service) };
-    case 'service.delete':
-      return { type, service: serviceKey(operation.service) };
-    case 'destination.add':
-    case 'destination.edit': {
-      const service = serviceKey(operation.service);
-      return { type, service, destination: normalizeDestination(operation.destination, service) };
-    }
-    case 'destination.delete': {
-      const service = serviceKey(operation.service);
-      return { type, service, destination: destinationKey(operation.destination, service) };
-    }
-    case 'zero':
-      return operation.service === undefined ? { type } : { type, service: serviceKey(operation.service) };
-    case 'timeouts.set':
-      return { type, timeouts: normalizeTimeouts(operation.timeouts) };
-    case 'sync.start':
-      return { type, daemon: normalizeSyncDaemon(operation.daemon) };
-    case 'sync.stop':
-      return { type, state: normalizeSyncState(operation.state) };
-    default:
-      throw new IpvsError('INVALID_OPTION', { detail: `there is no operation ${quote(type satisfies never)}` });
   }
 }

@@ -115,7 +115,7 @@ export class MemoryBackend implements Backend {
     if (this.#bySockopt) return undefined;
     const code = askForModules(service.scheduler, service.persistence?.engine, this.profile);
     if (code !== errno.ENOENT) return undefined;
-    return this.#errorOf({ type: 'service.add', service }, code);
+    return refusalOf({ type: 'service.add', service }, { errno: code, text: undefined }, (name) => this.#lacks(name));
   }
 
   async execute(operations: readonly Operation[]): Promise<OperationResult[]> {

@@ -183,9 +183,7 @@ export class NetlinkBackend implements Backend {
     const engine = persistence?.engine ?? undefined;
     const { outcome } = this.#ask((family) => probeSchedulerRequest(family, scheduler, engine), unread);
     if (outcome.errno !== errno.ENOENT) return undefined;
-    const operation = { type: 'service.add', service } as const;
-    const { verb, subject } = describe(operation);
-    return refusalOf(operation, outcome, (name) => this.#lacks(name)).with({ operation: verb, subject });
+    return refusalOf({ type: 'service.add', service }, outcome, (name) => this.#lacks(name));
   }
 
   async execute(operations: readonly Operation[]): Promise<OperationResult[]> {

@@ -3,6 +3,8 @@
  * accepted is decided where the noun is checked (service.ts, destination.ts, timeouts.ts, sync-daemon.ts).
  */
 import type { ErrorCode } from '../errors.ts';
+import { forwardMethods, tunnelChecksums, tunnelTypes } from './destination.ts';
+import { featureOf } from './features.ts';
 
 export interface Setting {
   /** Of the Node API. */
@@ -19,14 +21,12 @@ export interface Setting {
   readonly values: string;
   /** What holds where it is not said. */
   readonly default?: string;
-  /** The first kernel that has it, where it is not as old as the rest. */
-  readonly since?: string;
+  /** Its key in features.ts, where not every kernel has it. */
+  readonly feature?: string;
   /** Whether the socket options can express it too. */
   readonly sockopt: boolean;
   readonly errors: readonly ErrorCode[];
 }
-
-const forwardMethods = ['masquerade', 'direct', 'tunnel', 'local', 'bypass'];
 
 export const settingsOfService: readonly Setting[] = [
   {
@@ -128,12 +128,12 @@ export const settingsOfDestination: readonly Setting[] = [
     property: 'forward.tunnel',
     option: 'tunnel',
     value: 'TYPE',
-    choices: ['ipip', 'gue', 'gre'],
+    choices: tunnelTypes,
     key: 'forward.tunnel',
     about: 'Forward by this tunnel',
     values: 'ipip (also by sockopt), gue, gre',
     default: 'ipip',
-    since: '5.2; gre 5.3',
+    feature: 'attribute tunnel-gue',
     sockopt: false,
     errors: ['INVALID_FORWARD'],
   },
@@ -144,7 +144,7 @@ export const settingsOfDestination: readonly Setting[] = [
     key: 'forward.port',
     about: 'UDP port of a gue tunnel, which needs one',
     values: '1 to 65535',
-    since: '5.2',
+    feature: 'attribute tunnel-gue',
     sockopt: false,
     errors: ['INVALID_PORT', 'INVALID_FORWARD'],
   },
@@ -152,12 +152,12 @@ export const settingsOfDestination: readonly Setting[] = [
     property: 'forward.checksum',
     option: 'tunnel-checksum',
     value: 'KIND',
-    choices: ['nocsum', 'csum', 'remcsum'],
+    choices: tunnelChecksums,
     key: 'forward.checksum',
     about: 'Checksums of a gue or gre tunnel: nocsum, csum, or remcsum (gue only: the far end computes it)',
-    values: 'nocsum, csum, remcsum',
+    values: tunnelChecksums.join(', '),
     default: 'nocsum',
-    since: '5.3',
+    feature: 'attribute tunnel-checksum',
     sockopt: false,
     errors: ['INVALID_FORWARD'],
   },
@@ -246,7 +246,7 @@ export const settingsOfSync: readonly Setting[] = [
     about: 'Longest message',
     values: '1 to 65535; the kernel raises that of a backup to at least 1024',
     default: "what the interface's MTU leaves",
-    since: '4.3',
+    feature: 'attribute sync-maxlen',
     sockopt: false,
     errors: ['INVALID_SYNC'],
   },
@@ -257,7 +257,7 @@ export const settingsOfSync: readonly Setting[] = [
     about: 'Multicast group',
     values: 'an IPv4 or IPv6 multicast address',
     default: '224.0.0.81',
-    since: '4.3',
+    feature: 'attribute sync-group',
     sockopt: false,
     errors: ['INVALID_ADDRESS', 'INVALID_SYNC'],
   },
@@ -268,7 +268,7 @@ export const settingsOfSync: readonly Setting[] = [
     about: 'UDP port of its first thread',
     values: '1 to 65535',
     default: '8848',
-    since: '4.3',
+    feature: 'attribute sync-port',
     sockopt: false,
     errors: ['INVALID_SYNC'],
   },
@@ -279,8 +279,13 @@ export const settingsOfSync: readonly Setting[] = [
     about: 'How many routers a message may pass',
     values: '1 to 255',
     default: '1',
-    since: '4.3',
+    feature: 'attribute sync-ttl',
     sockopt: false,
     errors: ['INVALID_SYNC'],
   },
 ];
+
+/** The first kernel that has it ("5.2", "about 4.3"), where not every one has. */
+export function sinceOf({ feature }: Setting): string | undefined {
+  return feature === undefined ? undefined : featureOf(feature)?.since;
+}

@@ -1,7 +1,7 @@
 /**
  * The generic netlink family IPVS: numbers, field tables, and their translation to our nouns.
  * Source: include/uapi/linux/ip_vs.h; types and byte orders as net/netfilter/ipvs/ip_vs_ctl.c reads
- * them. The header is the same from 6.1 to 7.2; `since` is given for what is younger than 4.4.
+ * them. The header is the same from 6.1 to 7.2; features.ts says what is younger than others.
  */
 
 import { hostIsLittleEndian } from '../netlink/align.ts';
@@ -131,35 +131,26 @@ const netmask: FieldType<Octets, Uint8Array> = {
   read: (reader) => reader.fixed(4, (view, at) => ({ view, at })),
 };
 
-/** IPVS_STATS_ATTR_*, the 64-bit form (STATS64). */
-const statisticsFields = {
-  connections: { number: 1, type: u64 },
-  packetsIn: { number: 2, type: u64 },
-  packetsOut: { number: 3, type: u64 },
-  bytesIn: { number: 4, type: u64 },
-  bytesOut: { number: 5, type: u64 },
-  connectionRate: { number: 6, type: u64 },
-  packetInRate: { number: 7, type: u64 },
-  packetOutRate: { number: 8, type: u64 },
-  byteInRate: { number: 9, type: u64 },
-  byteOutRate: { number: 10, type: u64 },
-} as const satisfies FieldTable;
+/** IPVS_STATS_ATTR_*, with all but the bytes of one type. */
+function statisticsTable(type: FieldType<bigint>) {
+  return {
+    connections: { number: 1, type },
+    packetsIn: { number: 2, type },
+    packetsOut: { number: 3, type },
+    bytesIn: { number: 4, type: u64 },
+    bytesOut: { number: 5, type: u64 },
+    connectionRate: { number: 6, type },
+    packetInRate: { number: 7, type },
+    packetOutRate: { number: 8, type },
+    byteInRate: { number: 9, type },
+    byteOutRate: { number: 10, type },
+  } as const satisfies FieldTable;
+}
 
-const widened: FieldType<bigint> = { write: (w, n, v) => w.u32(n, Number(v)), read: (r) => BigInt(r.u32()) };
-
-/** The older form (STATS): all but the bytes are 32 bits wide and wrap. */
-const statistics32Fields = {
-  connections: { number: 1, type: widened },
-  packetsIn: { number: 2, type: widened },
-  packetsOut: { number: 3, type: widened },
-  bytesIn: { number: 4, type: u64 },
-  bytesOut: { number: 5, type: u64 },
-  connectionRate: { number: 6, type: widened },
-  packetInRate: { number: 7, type: widened },
-  packetOutRate: { number: 8, type: widened },
-  byteInRate: { number: 9, type: widened },
-  byteOutRate: { number: 10, type: widened },
-} as const satisfies FieldTable;
+/** The 64-bit form (STATS64). */
+const statisticsFields = statisticsTable(u64);
+/** The older form (STATS), of 32 bits that wrap. */
+const statistics32Fields = statisticsTable({ write: (w, n, v) => w.u32(n, Number(v)), read: (r) => BigInt(r.u32()) });
 
 /** Every kernel since 4.1 sends both forms, so the older one is decoded only where it is alone. */
 const undecoded: FieldType<Reader> = { write: () => undefined, read: (reader) => reader.nested() };
@@ -183,8 +174,7 @@ function statisticsOf(counters: Decoder<typeof statisticsFields>): Statistics {
 }
 
 const counters = new Decoder(statisticsFields);
-/** Its fields have the same numbers. */
-const counters32: Decoder<typeof statisticsFields> = new Decoder(statistics32Fields);
+const counters32 = new Decoder(statistics32Fields);
 
 const statistics: FieldType<Statistics, GivenValues<typeof statisticsFields>> = {
   ...nested(statisticsFields),
@@ -231,9 +221,9 @@ const destinationFields = {
   statistics32: { number: 10, type: undecoded },
   family: { number: 11, type: u16 },
   statistics: { number: 12, type: statistics },
-  tunnelType: { number: 13, type: u8, since: '5.2' },
-  tunnelPort: { number: 14, type: u16be, since: '5.2' },
-  tunnelFlags: { number: 15, type: u16, since: '5.3' },
+  tunnelType: { number: 13, type: u8 },
+  tunnelPort: { number: 14, type: u16be },
+  tunnelFlags: { number: 15, type: u16 },
 } as const satisfies FieldTable;
 
 /** IPVS_DAEMON_ATTR_*. The port is in host byte order (ip_vs_ctl.c), whatever one would expect. */

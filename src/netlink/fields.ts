@@ -1,6 +1,6 @@
 /**
  * Declarative field tables: one per nested attribute set of a protocol. A table says for every field
- * its number, its type and since which kernel it exists; encoding and decoding follow from it.
+ * its number and its type; encoding and decoding follow from it.
  */
 import { malformed, type Reader } from './reader.ts';
 import type { Writer } from './writer.ts';
@@ -23,8 +23,6 @@ export interface Field<T, Given = T> {
   /** The attribute's number. */
   readonly number: number;
   readonly type: FieldType<T, Given>;
-  /** First kernel that knows it, where that is not every kernel we support. */
-  readonly since?: string;
 }
 
 // biome-ignore lint/suspicious/noExplicitAny: a table holds fields of many types.

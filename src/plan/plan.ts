@@ -32,8 +32,8 @@ export interface Applier {
 }
 
 /**
- * Makes the changes, phase by phase; none if it is known beforehand that one will be refused. After a phase in which something failed no further one begins:
- * what serves traffic is not taken away when its replacement did not come.
+ * Makes the changes, phase by phase; none if it is known beforehand that one will be refused. After a phase in which
+ * something failed no further one begins: what serves traffic is not taken away when its replacement did not come.
  */
 export async function applyPlan(plan: Plan, { check, apply }: Applier): Promise<ApplyResult> {
   const done: Change[] = [];

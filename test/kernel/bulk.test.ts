@@ -226,7 +226,7 @@ describe('while another program writes', () => {
     ];
     const program = `
       const { workerData, parentPort } = require('node:worker_threads');
-      import(workerData.library).then(async ({ openIpvs }) => {
+      import(workerData.entry).then(async ({ openIpvs }) => {
         const ipvs = await openIpvs({ netns: workerData.netns });
         const present = workerData.choices.map(() => false);
         for (let round = 0; ; round++) {
@@ -241,7 +241,7 @@ describe('while another program writes', () => {
       });`;
     const worker = new Worker(program, {
       eval: true,
-      workerData: { library: built('index.js'), netns: table.namespace.name, choices },
+      workerData: { entry: built('index.js'), netns: table.namespace.name, choices },
     });
     writer = worker;
     await new Promise((resolve, reject) => {

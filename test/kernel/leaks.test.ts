@@ -88,7 +88,7 @@ it('reads that fail in the middle leave none', async () => {
 it('a worker that is terminated leaves none', async () => {
   const program = `
     const { workerData, parentPort } = require('node:worker_threads');
-    import(workerData.library).then(async ({ openIpvs }) => {
+    import(workerData.entry).then(async ({ openIpvs }) => {
       globalThis.handles = [];
       for (let i = 0; i < 10; i++) {
         const handle = await openIpvs({ netns: workerData.netns });
@@ -102,7 +102,7 @@ it('a worker that is terminated leaves none', async () => {
   for (let i = 0; i < 3; i++) {
     const worker = new Worker(program, {
       eval: true,
-      workerData: { library: built('index.js'), netns: table.namespace.name },
+      workerData: { entry: built('index.js'), netns: table.namespace.name },
     });
     await new Promise((resolve, reject) => {
       worker.once('message', resolve).once('error', reject);

@@ -14,7 +14,7 @@ interface ConnectionOptions extends GlobalOptions {
   readonly client?: string;
   readonly service?: string;
   readonly destination?: string;
-  readonly state?: string;
+  readonly inState?: string;
   readonly kind?: string;
   readonly idleOver?: string;
   readonly idleUnder?: string;
@@ -32,11 +32,7 @@ const spec = command<ConnectionOptions>({
     client: { value: 'WHO', describe: `From this client: ${ENDPOINT}` },
     service: { value: 'WHAT', describe: 'To this service: tcp://192.0.2.1:80, fwmark:5 (its templates); or as above' },
     destination: { value: 'WHERE', describe: 'Balanced to this destination: as above' },
-    state: {
-      value: 'STATES',
-      describe:
-        'In one of these states: established,syn_recv,udp. (With --transport memory, which has no connections: the file)',
-    },
+    'in-state': { value: 'STATES', describe: 'In one of these states: established,syn_recv,udp' },
     kind: { value: 'KIND', choices: ['connection', 'template'], describe: 'Only connections, or only templates' },
     'idle-over': { value: 'DURATION', describe: 'No packet for at least this long (tcp and udp)' },
     'idle-under': { value: 'DURATION', describe: 'A packet within this time (tcp and udp)' },
@@ -48,7 +44,7 @@ const spec = command<ConnectionOptions>({
     limit: { value: 'NUMBER', describe: 'At most so many lines. Default: all; with --top 10' },
   },
   examples: [
-    { line: 'ipvs connections --service tcp://192.0.2.10:80 --state established' },
+    { line: 'ipvs connections --service tcp://192.0.2.10:80 --in-state established' },
     { line: 'ipvs connections --client 198.51.100.0/24 --json' },
     { line: 'ipvs connections --destination 10.0.0.11 --idle-over 5m', meaning: 'what a drain waits for' },
     { line: 'ipvs connections --top client', meaning: 'who has the most' },
@@ -56,11 +52,8 @@ const spec = command<ConnectionOptions>({
   async run(options) {
     const limit = number(options.limit, 'limit');
     if (limit !== undefined && limit < 1) throw new UsageError('--limit is at least 1');
-    // With a table in memory --state is its file, as everywhere.
-    const { state, ...others } = options;
-    const memory = options.transport === 'memory';
-    const filter = filterOf(memory ? others : options);
-    await withIpvs(memory ? options : others, (ipvs) =>
+    const filter = filterOf(options);
+    await withIpvs(options, (ipvs) =>
       options.top === undefined
         ? list(ipvs, filter, limit ?? Number.POSITIVE_INFINITY, options)
         : top(ipvs, filter, options.top as (typeof sides)[number], limit ?? 10, options),
@@ -76,7 +69,7 @@ function filterOf(options: ConnectionOptions): ConnectionFilter {
     client: oneValue(options.client, 'client'),
     service: oneValue(options.service, 'service'),
     destination: oneValue(options.destination, 'destination'),
-    state: words(options.state, 'state'),
+    state: words(options.inState, 'in-state'),
     kind: oneValue(options.kind, 'kind') as Connection['kind'] | undefined,
     idleOverSeconds: seconds(options.idleOver, 'idle-over'),
     idleUnderSeconds: seconds(options.idleUnder, 'idle-under'),

@@ -54,7 +54,7 @@ const spec = command<ListOptions>({
   ],
   async run(options) {
     const view = viewOf(options);
-    const sort = oneValue(options.sort, 'sort') ?? (options.json ? 'address-of-services' : 'address');
+    const sort = oneValue(options.sort, 'sort') ?? (options.json ? undefined : 'address');
     sortServices([], view, sort); // what is wrong is told before anything is read
     const intervalSeconds = intervalOf(options, view);
     return withIpvs(options, async (ipvs) => {
@@ -102,6 +102,6 @@ async function read(ipvs: Ipvs, options: ListOptions, view: ViewName): Promise<S
   return { services: [service], ...(readAtMs !== undefined && { readAtMs }) };
 }
 
-function tableOptions(options: ListOptions, view: ViewName, sort: string): TableOptions {
+function tableOptions(options: ListOptions, view: ViewName, sort: string | undefined): TableOptions {
   return { view, sort, exact: options.exact === true, paint: painter(options) };
 }

@@ -1,5 +1,5 @@
 /** docs/reference/cli.md, and the tables of settings in the pages of the nouns. */
-import type { Setting } from '../../ipvs/settings.ts';
+import { type Setting, sinceOf } from '../../ipvs/settings.ts';
 import { type OptionSpec, shownUsage } from '../command.ts';
 import { globalOptions } from '../globals.ts';
 import type { ManualChapter, ManualEntry } from './entries.ts';
@@ -63,17 +63,20 @@ export function settingTable(settings: readonly Setting[]): string {
       'sockopt',
       'if wrong',
     ],
-    settings.map(({ option, alias, key, property, about, values, default: fallback, since, sockopt, errors }) => [
-      [`--${option}`, ...(alias ? [`-${alias}`] : [])].map((text) => `\`${text}\``).join(', '),
-      ...(inFile ? [key === undefined ? '' : `\`${key}\``] : []),
-      `\`${property}\``,
-      about,
-      values,
-      fallback ?? 'required',
-      since ?? 'always',
-      sockopt ? 'yes' : 'no',
-      errors.map((code) => `\`${code}\``).join(', '),
-    ]),
+    settings.map((setting) => {
+      const { option, alias, key, property, about, values, default: fallback, sockopt, errors } = setting;
+      return [
+        [`--${option}`, ...(alias ? [`-${alias}`] : [])].map((text) => `\`${text}\``).join(', '),
+        ...(inFile ? [key === undefined ? '' : `\`${key}\``] : []),
+        `\`${property}\``,
+        about,
+        values,
+        fallback ?? 'required',
+        sinceOf(setting) ?? 'always',
+        sockopt ? 'yes' : 'no',
+        errors.map((code) => `\`${code}\``).join(', '),
+      ];
+    }),
   );
 }
 

@@ -34,7 +34,10 @@ describe.each(entries.map((entry) => [entry.usage, entry] as const))('ipvs %s', 
   });
 });
 
-test('settings name errors that there are', () => {
-  for (const { errors } of Object.values(settings).flat())
-    for (const code of errors) expect(errorTable).toHaveProperty(code);
+test('settings name features and errors that there are', () => {
+  const { sinceOf, ...tables } = settings;
+  for (const setting of Object.values(tables).flat()) {
+    for (const code of setting.errors) expect(errorTable).toHaveProperty(code);
+    if (setting.feature !== undefined) expect(sinceOf(setting), setting.feature).toMatch(/\d/);
+  }
 });

@@ -30,7 +30,7 @@ describe('the table', () => {
     for (const engine of engines) expect(normalizeService({ address, persistence: { engine } })).toBeDefined();
   });
 
-  it('is what docs/reference/kernels.md shows: "node scripts/generate-kernels.mjs" makes it anew', () => {
+  it('is what docs/reference/kernels.md shows: "npm run docs" makes it anew', () => {
     const page = readFileSync(new URL('../../../docs/reference/kernels.md', import.meta.url), 'utf8');
     expect(page).toBe(kernelsPage(features, isOlder));
   });

@@ -36,7 +36,7 @@ const table = {
   name: { number: 3, type: string },
   mask: { number: 9, type: u32be },
   counters: { number: 12, type: nested(innerTable) },
-  kind: { number: 13, type: u8, since: '5.2' },
+  kind: { number: 13, type: u8 },
   address: { number: 20, type: bytes(4) },
   total: { number: 21, type: u64 },
 } as const satisfies FieldTable;
