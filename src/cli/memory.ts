@@ -1,20 +1,11 @@
 /** `--transport memory`: commands work on a table of their own, without a kernel, root or addon. */
-import {
-  closeSync,
-  fsyncSync,
-  openSync,
-  readFileSync,
-  realpathSync,
-  renameSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from 'node:fs';
+import { closeSync, fsyncSync, openSync, realpathSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { formatTable, parseTable } from '../config/table-file.ts';
-import { type ErrorCode, IpvsError } from '../errors.ts';
+import { errno, IpvsError } from '../errors.ts';
 import { Ipvs, type Logger } from '../ipvs/ipvs.ts';
 import { MemoryBackend } from '../ipvs/memory-backend.ts';
 import { emptyTable, type Table } from '../ipvs/table.ts';
+import { fileError, readText } from './text-file.ts';
 
 /** The table of `file`, empty where there is none yet; what `work` makes of it is written back. */
 export async function withMemory<T>(
@@ -34,14 +25,12 @@ export async function withMemory<T>(
 }
 
 function readTable(file: string): Table {
-  let text: string;
   try {
-    text = readFileSync(file, 'utf8');
+    return parseTable(readText(file), file);
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return emptyTable;
-    throw fileError('FILE_UNREADABLE', file, error);
+    if (error instanceof IpvsError && error.errno === errno.ENOENT) return emptyTable;
+    throw error;
   }
-  return parseTable(text, file);
 }
 
 /** Whoever reads it meanwhile finds the old table or the new one, whole. */
@@ -72,9 +61,4 @@ function realPath(file: string): string {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return file;
     throw error;
   }
-}
-
-function fileError(code: ErrorCode, file: string, cause: unknown): IpvsError {
-  const { errno } = cause as NodeJS.ErrnoException;
-  return new IpvsError(code, { subject: file, ...(errno !== undefined && { errno: Math.abs(errno) }), cause });
 }

@@ -65,7 +65,7 @@ export function checkDocument(
   throw invalid(
     checked.error.issues.flatMap(innermost).flatMap((issue) => {
       const path = issue.path.map((key) => (typeof key === 'symbol' ? String(key) : key));
-      if (issue.code !== 'unrecognized_keys') return [problem(path, issue.message)];
+      if (issue.code !== 'unrecognized_keys') return [problem(path, issue.message.replace(/^Invalid input: /, ''))];
       return issue.keys.map((key) => at(keyOffset(document, [...path, key]), [...path, key], 'there is no such key'));
     }),
   );

@@ -1,4 +1,5 @@
 /** What an edit comes to: what it names is new, the rest stays as the kernel holds it. */
+import { IpvsError } from '../errors.ts';
 import {
   type Destination,
   type DestinationInput,
@@ -46,6 +47,14 @@ export function editedDestination(
 function editedTunnel(before: Forward, wanted: TunnelInput): TunnelInput {
   const { tunnel, port, checksum } =
     typeof before === 'object' ? before : { tunnel: 'ipip', port: 0, checksum: 'nocsum' };
+  if (!isTunnel(before) && wanted.tunnel === undefined) {
+    const hint = 'say by which: ipip, gue, gre';
+    throw new IpvsError('INVALID_FORWARD', {
+      detail: 'it is not reached by tunnel',
+      path: ['forward', 'tunnel'],
+      hint,
+    });
+  }
   if (!isTunnel(before) || (wanted.tunnel !== undefined && wanted.tunnel !== tunnel)) return wanted;
   return { tunnel, port, checksum, ...wanted };
 }

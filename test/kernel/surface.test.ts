@@ -8,7 +8,7 @@ import { normalizeService } from '../../src/ipvs/service.ts';
 import { native } from '../../src/native.ts';
 import { ipvsadm } from '../helpers/ipvsadm.ts';
 import { schedulers } from '../helpers/kernel-arbitraries.ts';
-import { codes, done, kernelTable } from '../helpers/kernel-table.ts';
+import { codes, done, kernelTable, refusal } from '../helpers/kernel-table.ts';
 
 const table = kernelTable('surface');
 const WEB = 'tcp://192.0.2.1:80';
@@ -96,6 +96,12 @@ describe('an edit keeps what it does not name', () => {
       await ipvs.editDestination(WEB, '10.0.0.1', { forward });
       return (await ipvs.destinations(WEB))[0]?.forward;
     };
+    await ipvs.addDestination(WEB, { address: '10.0.0.2' });
+    expect(await refusal(ipvs.editDestination(WEB, '10.0.0.2', { forward: { port: 6081 } }))).toMatchObject({
+      code: 'INVALID_FORWARD',
+      detail: 'it is not reached by tunnel',
+    });
+    await ipvs.removeDestination(WEB, '10.0.0.2');
     expect(await forwardAfter({ port: 6081 })).toEqual({ tunnel: 'gue', port: 6081, checksum: 'remcsum' });
     expect(await forwardAfter({ tunnel: 'gue', checksum: 'csum' })).toEqual({
       tunnel: 'gue',

@@ -1,5 +1,4 @@
 /** `ipvs apply`: from a file to the kernel. */
-import { readFileSync } from 'node:fs';
 import { apply, type CurrentState, parseState, plan, readState } from '../../director/director.ts';
 import { IpvsError } from '../../errors.ts';
 import type { Ipvs } from '../../ipvs/ipvs.ts';
@@ -10,6 +9,7 @@ import { EXIT, printError, UsageError } from '../exit.ts';
 import { type GlobalOptions, withIpvs } from '../globals.ts';
 import { canAsk, confirm, type Paint, painter, printJson } from '../output.ts';
 import { print } from '../stdout.ts';
+import { readText } from '../text-file.ts';
 
 interface ApplyOptions extends GlobalOptions {
   readonly file: string;
@@ -37,7 +37,9 @@ export { spec as command };
 async function run(options: ApplyOptions): Promise<number> {
   // yargs makes an empty text of the positional "-".
   const standardInput = options.file === '' && process.argv.includes('-');
-  const desired = standardInput ? parseState(read(0, 'stdin'), 'stdin') : parseState(read(options.file), options.file);
+  const desired = standardInput
+    ? parseState(readText(0, 'stdin'), 'stdin')
+    : parseState(readText(options.file), options.file);
   return withIpvs(options, async (ipvs) => {
     const planned = plan(desired, await currentState(ipvs));
     if (planned.changes.length === 0) {
@@ -56,19 +58,6 @@ async function run(options: ApplyOptions): Promise<number> {
     if (!options.yes && !(await confirm(`Make ${count(planned.changes.length, 'change')}?`))) return EXIT.error;
     return report(await apply(ipvs, planned), planned, options);
   });
-}
-
-function read(source: string | 0, name: string = String(source)): string {
-  try {
-    return readFileSync(source, 'utf8');
-  } catch (cause) {
-    const { errno } = cause as NodeJS.ErrnoException;
-    throw new IpvsError('FILE_UNREADABLE', {
-      subject: name,
-      ...(errno !== undefined && { errno: Math.abs(errno) }),
-      cause,
-    });
-  }
 }
 
 /** Where ip_vs is not loaded, the table is empty: a dry run need not load it, and any other run will. */

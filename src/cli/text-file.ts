@@ -1,0 +1,26 @@
+/** Files of text, read whole. */
+import { readFileSync } from 'node:fs';
+import { type ErrorCode, IpvsError } from '../errors.ts';
+
+const utf8 = new TextDecoder('utf-8', { fatal: true });
+
+/** 0 is standard input. Throws FILE_UNREADABLE. */
+export function readText(source: string | 0, name: string = String(source)): string {
+  let bytes: Buffer;
+  try {
+    bytes = readFileSync(source);
+  } catch (error) {
+    throw fileError('FILE_UNREADABLE', name, error);
+  }
+  try {
+    return utf8.decode(bytes);
+  } catch (cause) {
+    throw new IpvsError('FILE_UNREADABLE', { subject: name, detail: 'it is not UTF-8', cause });
+  }
+}
+
+/** What the system said of a file. */
+export function fileError(code: ErrorCode, name: string, cause: unknown): IpvsError {
+  const { errno } = cause as NodeJS.ErrnoException;
+  return new IpvsError(code, { subject: name, ...(errno !== undefined && { errno: Math.abs(errno) }), cause });
+}
