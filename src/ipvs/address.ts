@@ -61,11 +61,11 @@ export function parseIp(text: string): IpAddress {
  * The number that an IPv4 address is, or -1 if the text is none. As strict as the platform's isIPv4(), which takes
  * canonical text alone; by hand, because every change of the table parses several.
  */
-export function quadOf(text: string): number {
+export function quadOf(text: string, start = 0, end: number = text.length): number {
   let quad = 0;
   let part = -1;
   let dots = 0;
-  for (let i = 0; i < text.length; i++) {
+  for (let i = start; i < end; i++) {
     const code = text.charCodeAt(i);
     if (code === DOT) {
       if (part < 0 || ++dots > 3) return -1;
@@ -87,8 +87,12 @@ const ZERO = 0x30;
 
 /** The inverse of `quadOf`. */
 export function quadText(quad: number): string {
-  return `${quad >>> 24}.${(quad >>> 16) & 255}.${(quad >>> 8) & 255}.${quad & 255}`;
+  return octet(quad >>> 24) + octet((quad >>> 16) & 255) + octet((quad >>> 8) & 255) + (quad & 255);
 }
+
+/** "10." for 10: a large dump says thousands of addresses, and every part of each would be a string of its own. */
+const octets = Array.from({ length: 256 }, (_, number) => `${number}.`);
+const octet = (number: number) => octets[number] as string;
 
 /** ::192.0.2.1 as ::c000:201, because ipaddr.js takes it for ::ffff:192.0.2.1. */
 function withoutDots(text: string): string {
@@ -130,14 +134,14 @@ export function parseServiceAddress(input: string | ServiceAddress): ServiceAddr
     return { fwmark: parseMark(mark), family: family as Family };
   }
   const end = input.indexOf('://');
-  const protocol = end < 0 ? undefined : parseProtocol(input.slice(0, end));
+  const protocol = end < 0 ? undefined : (knownProtocol(input) ?? parseProtocol(input.slice(0, end)));
   if (protocol === undefined) {
     throw new IpvsError('INVALID_ADDRESS', {
       detail: quote(input),
       hint: 'a service is written tcp://192.0.2.1:80, udp://[2001:db8::1]:53 or fwmark:5',
     });
   }
-  const { ip, family, port } = parseEndpoint(input.slice(end + 3));
+  const { ip, family, port } = parseEndpoint(input, end + 3);
   if (port === undefined) {
     const hint = family === 'inet6' ? BRACKETS : 'write it behind a colon, or 0 for every port';
     throw new IpvsError('INVALID_PORT', { detail: `${quote(input)} has none`, hint });
@@ -179,7 +183,7 @@ export function knownService(text: string): ServiceAddress {
 export function parseDestinationAddress(input: string | DestinationAddress, defaultPort?: number): DestinationAddress {
   if (typeof input !== 'string')
     return sameFamily(input, parseDestinationAddress(formatDestinationAddress(asObject(input))));
-  const endpoint = parseEndpoint(input, defaultPort);
+  const endpoint = parseEndpoint(input, 0, defaultPort);
   if (hasPort(endpoint)) return endpoint;
   throw new IpvsError('INVALID_PORT', { detail: `${quote(input)} has none` });
 }
@@ -205,12 +209,15 @@ function hasPort(endpoint: Endpoint): endpoint is DestinationAddress {
   return endpoint.port !== undefined;
 }
 
-function parseEndpoint(text: string, defaultPort?: number): Endpoint {
-  const colon = text.indexOf(':');
-  const start = colon < 0 ? text : text.slice(0, colon);
-  if (quadOf(start) >= 0) {
-    return { family: 'inet', ip: start, port: colon < 0 ? defaultPort : parsePort(text, colon + 1) };
+/** What is written from `start` to the end of the input. */
+function parseEndpoint(input: string, start: number, defaultPort?: number): Endpoint {
+  const colon = input.indexOf(':', start);
+  const end = colon < 0 ? input.length : colon;
+  if (quadOf(input, start, end) >= 0) {
+    const port = colon < 0 ? defaultPort : parsePort(input, colon + 1);
+    return { family: 'inet', ip: input.slice(start, end), port };
   }
+  const text = input.slice(start);
   if (isIP(text) !== 0) return { family: 'inet6', ip: parseIp(text).text, port: defaultPort };
   const parts = /^(?:\[([^\]]*)\]|([^:]*))(?::(.*))?$/s.exec(text);
   const host = parts?.[1] ?? parts?.[2];
@@ -243,6 +250,7 @@ const protocolNumbers: ReadonlyMap<string, number> = new Map([
   ['udp', 17],
   ['sctp', 132],
 ]);
+const protocols: readonly Protocol[] = ['tcp', 'udp', 'sctp'];
 const protocolNames = new Map(Array.from(protocolNumbers, ([name, number]) => [number, name as Protocol]));
 
 export function protocolNumber(protocol: Protocol | OtherProtocol): number {
@@ -251,6 +259,14 @@ export function protocolNumber(protocol: Protocol | OtherProtocol): number {
 
 export function protocolOf(number: number): Protocol | OtherProtocol {
   return protocolNames.get(number) ?? `ip-${number}`;
+}
+
+/** The protocol that the text of a service begins with, if it is one of those. */
+function knownProtocol(text: string): Protocol | undefined {
+  for (const protocol of protocols) {
+    if (text.startsWith(protocol) && text.startsWith('://', protocol.length)) return protocol;
+  }
+  return undefined;
 }
 
 /** Undefined for what is no name at all. */

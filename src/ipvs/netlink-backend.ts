@@ -5,7 +5,6 @@ import { type Dump, NetlinkConnection, type Outcome, type Request } from '../net
 import { NETLINK_GENERIC, resolveFamily } from '../netlink/generic.ts';
 import type { Acknowledgement, Message } from '../netlink/message.ts';
 import { Turns } from '../netlink/turns.ts';
-import type { ServiceEntryValues } from '../sockopt/options.ts';
 import type { Backend, KernelView, ReadOptions } from './backend.ts';
 import { type DestinationState, sameDestination } from './destination.ts';
 import { KernelFiles } from './kernel-files.ts';
@@ -19,7 +18,7 @@ import {
   type VirtualServiceWithDestinations,
   withDestinations,
 } from './service.ts';
-import { addressOfEntry, destinationOf } from './sockopt-wire.ts';
+import { type CountedService, countedServiceAt, destinationAt, serviceText } from './sockopt-wire.ts';
 import type { SyncDaemon } from './sync-daemon.ts';
 import { type Timeouts, timeoutNames } from './timeouts.ts';
 import {
@@ -31,7 +30,7 @@ import {
   type Info,
   IPVS_FAMILY_NAME,
   infoRequest,
-  operationRequest,
+  operationRequests,
   probeSchedulerRequest,
   readDaemon,
   readInfo,
@@ -113,16 +112,30 @@ export class NetlinkBackend implements Backend {
   }
 
   services({ statistics = false }: ReadOptions): Promise<VirtualServiceState[]> {
-    return this.#stableDump(this.#connection, dumpServicesRequest, serviceReader(statistics), 'all services');
+    return this.#stableDump(dumpServicesRequest, serviceReader(statistics), 'all services');
   }
 
   async destinations(service: string, { statistics = false }: ReadOptions): Promise<DestinationState[]> {
-    const request = (family: number) => dumpDestinationsRequest(family, service);
+    return this.#fewDestinations(service, statistics) ?? this.#allDestinations(service, statistics);
+  }
+
+  /** Without waiting, which most can do; undefined where they do not come in one piece. */
+  #fewDestinations(service: string, statistics: boolean): DestinationState[] | undefined {
     const connection = this.#many ? this.#connection : this.#destinations;
     const read = destinationReader(statistics, service);
-    const destinations = await this.#stableDump(connection, request, read, service);
-    this.#many = destinations.length > FEW_DESTINATIONS;
-    return destinations;
+    let dump = connection.dumpPiece(dumpDestinationsRequest(this.#familyId(), service), read);
+    if (dump?.errno === errno.ENOENT && this.#familyMoved()) {
+      dump = connection.dumpPiece(dumpDestinationsRequest(this.#familyId(), service), read);
+    }
+    if (dump === undefined || dump.errno !== 0 || !isConsistent(dump)) return undefined;
+    this.#many = dump.items.length > FEW_DESTINATIONS;
+    return dump.items;
+  }
+
+  #allDestinations(service: string, statistics: boolean): Promise<DestinationState[]> {
+    this.#many = true;
+    const request = (family: number) => dumpDestinationsRequest(family, service);
+    return this.#stableDump(request, destinationReader(statistics, service), service);
   }
 
   /**
@@ -130,36 +143,41 @@ export class NetlinkBackend implements Backend {
    * by getsockopt(2) where that says all there is to say: it takes one system call for each service instead of three,
    * and on older kernels a tenth of the time.
    */
-  async snapshot(options: ReadOptions): Promise<VirtualServiceWithDestinations[]> {
+  async snapshot({ statistics = false }: ReadOptions): Promise<VirtualServiceWithDestinations[]> {
     const services: VirtualServiceWithDestinations[] = [];
-    const dump = await this.services(options);
-    const counted = options.statistics ? undefined : this.#countedServices();
+    const dump = await this.services({ statistics });
+    const counted = statistics ? undefined : this.#countedServices();
     for (const service of dump) {
       if (this.#turns.due()) await this.#turns.give();
-      const known = counted?.get(service.address);
+      const { address } = service;
+      const known = counted?.get(address);
       const destinations =
-        (known && this.#destinationsByOption(known)) ?? (await this.destinations(service.address, options));
+        (known && this.#destinationsByOption(known)) ??
+        this.#fewDestinations(address, statistics) ??
+        (await this.#allDestinations(address, statistics));
       // The kernel answers alike for "no destinations" and "no such service (any more)".
-      if (destinations.length === 0 && !(await this.service(service.address, {}))) continue;
+      if (destinations.length === 0 && !(await this.service(address, {}))) continue;
       services.push(withDestinations(service, destinations));
     }
     return services;
   }
 
-  #countedServices(): ReadonlyMap<string, ServiceEntryValues> | undefined {
+  #countedServices(): ReadonlyMap<string, CountedService> | undefined {
     try {
       this.#options ??= new OptionTable(this.#native, this.#namespacePath);
-      return new Map(this.#options.services().map((entry) => [addressOfEntry(entry), entry]));
+      const services = new Map<string, CountedService>();
+      for (const service of this.#options.services(countedServiceAt)) services.set(serviceText(service), service);
+      return services;
     } catch {
       return undefined; // it is a short cut, no more
     }
   }
 
   /** Undefined where the options may not say all: tunnels have settings of their own, those of IPv6 are left out. */
-  #destinationsByOption(entry: ServiceEntryValues): DestinationState[] | undefined {
+  #destinationsByOption(service: CountedService): DestinationState[] | undefined {
     try {
-      const destinations = this.#options?.destinations(entry, entry.destinations, (each) => destinationOf(each, false));
-      if (destinations?.length !== entry.destinations) return undefined;
+      const destinations = this.#options?.destinations(service, service.destinations, plainDestinationAt);
+      if (destinations?.length !== service.destinations) return undefined;
       return destinations.some(({ forward }) => forward === 'tunnel') ? undefined : destinations;
     } catch {
       return undefined;
@@ -195,18 +213,18 @@ export class NetlinkBackend implements Backend {
 
   async #execute(operations: readonly Operation[]): Promise<OperationResult[]> {
     if (operations.length === 0) return []; // asking for the family would load the module
-    let outcomes = await this.#connection.pipeline(requestsOf(this.#familyId(), operations));
+    let outcomes = await this.#connection.pipeline(operationRequests(this.#familyId(), operations));
     const suspect = outcomes.every((outcome) => outcome !== 'unknown' && outcome.errno === errno.ENOENT);
     if (suspect && this.#familyMoved()) {
-      outcomes = await this.#connection.pipeline(requestsOf(this.#familyId(), operations));
+      outcomes = await this.#connection.pipeline(operationRequests(this.#familyId(), operations));
     }
-    const results: OperationResult[] = [];
+    const results = new Array<OperationResult>(operations.length);
     for (let i = 0; i < operations.length; i++) {
       const operation = operations[i] as Operation;
       const outcome = outcomes[i] ?? 'unknown';
       const done = outcome !== 'unknown' && outcome.errno === 0;
       const error = done ? undefined : await this.#errorOf(operation, outcome);
-      results.push(error === undefined ? { operation } : { operation, error });
+      results[i] = error === undefined ? { operation } : { operation, error };
     }
     return results;
   }
@@ -217,17 +235,15 @@ export class NetlinkBackend implements Backend {
    * NLM_F_DUMP_INTR): only two dumps that agree are believed.
    */
   async #stableDump<T extends { readonly address: string }>(
-    connection: NetlinkConnection,
     request: (family: number) => Request,
     read: (message: Message) => T,
     subject: string,
   ): Promise<T[]> {
     let previous: readonly T[] | undefined;
     for (let attempt = 1; attempt <= STABLE_TRIES; attempt++) {
-      // What did not fit into one small piece may fit into a large one.
-      const dump = await this.#dump(attempt === 1 ? connection : this.#connection, request, read);
+      const dump = await this.#dump(this.#connection, request, read);
       if (dump.errno !== 0) throw refusal({ errno: dump.errno, text: undefined }).with({ operation: 'read', subject });
-      if (dump.pieces <= 1 && !dump.full && !dump.interrupted) return dump.items;
+      if (isConsistent(dump)) return dump.items;
       if (previous !== undefined && sameAddresses(previous, dump.items)) return dump.items;
       previous = dump.items;
     }
@@ -329,9 +345,8 @@ export class NetlinkBackend implements Backend {
   }
 }
 
-/** One after the other as they are sent, because there may be tens of thousands. */
-function* requestsOf(family: number, operations: readonly Operation[]): Generator<Request> {
-  for (const operation of operations) yield operationRequest(family, operation);
+function plainDestinationAt(view: DataView, at: number): DestinationState {
+  return destinationAt(view, at, false);
 }
 
 const MODULE_MISSING = 'this kernel cannot load it: install the kernel\'s modules, or "modprobe ip_vs" says why';
@@ -353,6 +368,10 @@ function unread(): void {}
 
 function unreadable(what: string): never {
   throw new IpvsError('REPLY_MALFORMED', { detail: `no ${what} in it` });
+}
+
+function isConsistent({ pieces, full, interrupted }: Dump<unknown>): boolean {
+  return pieces <= 1 && !full && !interrupted;
 }
 
 function sameAddresses(

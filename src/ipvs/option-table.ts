@@ -9,7 +9,6 @@ import type { Native } from '../native.ts';
 import {
   type DaemonsValues,
   DESTINATIONS_HEADER_BYTES,
-  type DestinationEntryValues,
   daemonsStruct,
   destinationEntryStruct,
   destinationsHeaderStruct,
@@ -17,7 +16,6 @@ import {
   type InfoValues,
   infoStruct,
   SERVICES_HEADER_BYTES,
-  type ServiceEntryValues,
   serviceEntryStruct,
   servicesHeaderStruct,
   type TimeoutsValues,
@@ -33,6 +31,9 @@ const SLACK = 16;
 const TRIES = 8;
 /** Entries of one answer; the kernel's own limit is the caller's memory. */
 const MOST_ENTRIES = 4_000_000;
+
+/** Reads the entry at `at`, and takes what it wants at once: the next answer may be written over this one. */
+type ReadEntry<T> = (view: DataView, at: number) => T;
 
 const NO_SERVICE = valueAt(serviceEntryStruct, new Uint8Array(serviceEntryStruct.sizeBytes));
 
@@ -72,27 +73,27 @@ export class OptionTable {
     return this.#struct(getOption.DAEMON, daemonsStruct);
   }
 
-  /** Undefined if there is none. The kernel ignores the protocol of a marked service here. */
-  service(id: ServiceId): ServiceEntryValues | undefined {
-    const bytes = bytesOf(serviceEntryStruct, { ...NO_SERVICE, ...id });
+  /** What `read` makes of a service; undefined if there is none. The kernel ignores the protocol of a marked one here. */
+  service<T>(id: ServiceId, read: ReadEntry<T>): T | undefined {
+    const { protocol, address, port, fwmark } = id;
+    const bytes = bytesOf(serviceEntryStruct, { ...NO_SERVICE, protocol, address, port, fwmark });
     const length = this.#socket.get(getOption.SERVICE, bytes);
     if (length === -errno.ESRCH) return undefined;
     this.#check(length);
-    return valueAt(serviceEntryStruct, bytes);
+    return read(new DataView(bytes.buffer), 0);
   }
 
-  /** All services of IPv4, as they were at one moment. */
-  services(): ServiceEntryValues[] {
+  /** What `read` makes of all services of IPv4, as they were at one moment. */
+  services<T>(read: ReadEntry<T>): T[] {
     let room = this.info().services + SLACK;
     for (let attempt = 1; attempt <= TRIES; attempt++) {
       const { bytes, view } = zeroed(SERVICES_HEADER_BYTES + room * serviceEntryStruct.sizeBytes);
       servicesHeaderStruct.write(view, 0, { count: room });
       this.#check(this.#socket.get(getOption.SERVICES, bytes));
       // Every service has a protocol, one by firewall mark too.
-      const entries = entriesOf(serviceEntryStruct, view, SERVICES_HEADER_BYTES, (entry) =>
-        entry.protocol === 0 ? undefined : entry,
-      );
-      if (entries.length < room) return entries;
+      const { sizeBytes, readers } = serviceEntryStruct;
+      const services = entriesOf(view, SERVICES_HEADER_BYTES, sizeBytes, readers.protocol, read);
+      if (services.length < room) return services;
       room = moreRoom(room);
     }
     throw new IpvsError('TABLE_CHANGING');
@@ -101,9 +102,8 @@ export class OptionTable {
   /**
    * What `read` makes of the destinations of IPv4 of a service that is believed to have `count`, as they were at one
    * moment; undefined if there is no such service. Those of IPv6 are left out by the kernel, uncounted.
-   * `read` takes what it wants at once: the next answer is written over this one.
    */
-  destinations<T>(id: ServiceId, count: number, read: (entry: DestinationEntryValues) => T): T[] | undefined {
+  destinations<T>(id: ServiceId, count: number, read: ReadEntry<T>): T[] | undefined {
     const { protocol, address, port, fwmark } = id;
     let room = count + SLACK - (count % SLACK);
     for (let attempt = 1; attempt <= TRIES; attempt++) {
@@ -113,10 +113,9 @@ export class OptionTable {
       if (length === -errno.ESRCH) return undefined;
       this.#check(length);
       // The kernel takes no destination 0.0.0.0.
-      const items = entriesOf(destinationEntryStruct, view, DESTINATIONS_HEADER_BYTES, (entry) =>
-        entry.address === 0 ? undefined : read(entry),
-      );
-      if (items.length < room) return items;
+      const { sizeBytes, readers } = destinationEntryStruct;
+      const destinations = entriesOf(view, DESTINATIONS_HEADER_BYTES, sizeBytes, readers.address, read);
+      if (destinations.length < room) return destinations;
       room = moreRoom(room);
     }
     throw new IpvsError('TABLE_CHANGING');
@@ -145,18 +144,17 @@ function zeroed(sizeBytes: number): { bytes: Uint8Array; view: DataView } {
   return { bytes, view: new DataView(bytes.buffer) };
 }
 
-/** What `read` makes of the entries up to the first for which it returns undefined. */
-function entriesOf<Entry, T>(
-  type: StructField<Entry>,
+/** What `read` makes of the entries up to the first whose `key` is zero. */
+function entriesOf<T>(
   view: DataView,
   start: number,
-  read: (entry: Entry) => T | undefined,
+  sizeBytes: number,
+  key: ReadEntry<number>,
+  read: ReadEntry<T>,
 ): T[] {
   const items: T[] = [];
-  for (let at = start; at + type.sizeBytes <= view.byteLength; at += type.sizeBytes) {
-    const item = read(type.read(view, at));
-    if (item === undefined) break;
-    items.push(item);
+  for (let at = start; at + sizeBytes <= view.byteLength && key(view, at) !== 0; at += sizeBytes) {
+    items.push(read(view, at));
   }
   return items;
 }

@@ -149,6 +149,7 @@ function normalizeFlags(flags: readonly string[], scheduler: string): string[] {
   const names = schedulerFlagNames(scheduler);
   if (!Array.isArray(flags))
     throw new IpvsError('INVALID_OPTION', { detail: 'schedulerFlags is a list', path: ['schedulerFlags'] });
+  if (flags.length === 0) return [];
   const bits = flags.map((flag) => {
     const bit = names.includes(flag) ? names.indexOf(flag) : plainFlagNames.indexOf(flag);
     if (bit < 0) {

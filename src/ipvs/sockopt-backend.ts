@@ -8,7 +8,6 @@ import type { Native } from '../native.ts';
 import { NetlinkConnection } from '../netlink/connection.ts';
 import { NETLINK_GENERIC, resolveFamily } from '../netlink/generic.ts';
 import { Turns } from '../netlink/turns.ts';
-import type { ServiceEntryValues } from '../sockopt/options.ts';
 import type { Backend, KernelView, ReadOptions } from './backend.ts';
 import type { DestinationState } from './destination.ts';
 import { KernelFiles } from './kernel-files.ts';
@@ -18,15 +17,15 @@ import { OptionTable, optionError } from './option-table.ts';
 import { refusalOf } from './refusal.ts';
 import { type VirtualServiceState, type VirtualServiceWithDestinations, withDestinations } from './service.ts';
 import {
-  addressOfEntry,
+  type CountedService,
   counted,
+  countedServiceAt,
   daemonOf,
-  destinationOf,
-  idOfEntry,
+  destinationAt,
   lacks,
   optionCall,
+  serviceAt,
   serviceIdOf,
-  serviceOf,
 } from './sockopt-wire.ts';
 import type { SyncDaemon } from './sync-daemon.ts';
 import type { Timeouts } from './timeouts.ts';
@@ -71,30 +70,34 @@ export class SockoptBackend implements Backend {
 
   async services(options: ReadOptions): Promise<VirtualServiceState[]> {
     const statistics = counted(options);
-    return this.#read('all services', () => this.#table.services()).map((entry) => serviceOf(entry, statistics));
+    return this.#read('all services', () => this.#table.services((view, at) => serviceAt(view, at, statistics)));
   }
 
   async service(address: string, options: ReadOptions): Promise<VirtualServiceState | undefined> {
     const statistics = counted(options);
-    const entry = this.#read(address, () => this.#table.service(serviceIdOf(address)));
-    return entry && serviceOf(entry, statistics);
+    const read = (view: DataView, at: number) => serviceAt(view, at, statistics);
+    return this.#read(address, () => this.#table.service(serviceIdOf(address), read));
   }
 
   async destinations(service: string, options: ReadOptions): Promise<DestinationState[]> {
     return this.#read(service, () => {
-      const entry = this.#table.service(serviceIdOf(service));
-      return (entry && this.#destinationsOf(entry, options)) ?? [];
+      const expected = this.#table.service(serviceIdOf(service), countedServiceAt);
+      return (expected && this.#destinationsOf(expected, options)) ?? [];
     });
   }
 
   async snapshot(options: ReadOptions): Promise<VirtualServiceWithDestinations[]> {
     const statistics = counted(options);
+    const read = (view: DataView, at: number) => ({
+      service: serviceAt(view, at, statistics),
+      expected: countedServiceAt(view, at),
+    });
     const services: VirtualServiceWithDestinations[] = [];
-    for (const entry of this.#read('all services', () => this.#table.services())) {
+    for (const { service, expected } of this.#read('all services', () => this.#table.services(read))) {
       if (this.#turns.due()) await this.#turns.give();
-      const destinations = this.#read(addressOfEntry(entry), () => this.#destinationsOf(entry, options));
+      const destinations = this.#read(service.address, () => this.#destinationsOf(expected, options));
       if (destinations === undefined) continue; // it is gone
-      services.push(withDestinations(serviceOf(entry, statistics), destinations));
+      services.push(withDestinations(service, destinations));
     }
     return services;
   }
@@ -141,18 +144,19 @@ export class SockoptBackend implements Backend {
     const service = 'service' in operation ? operation.service : undefined;
     const address = typeof service === 'object' ? service.address : service;
     if (operation.type === 'service.add' || !address?.startsWith('fwmark:')) return undefined;
-    return this.#table.service(serviceIdOf(address))?.protocol;
+    return this.#table.service(serviceIdOf(address), countedServiceAt)?.protocol;
   }
 
   /** As the kernel counts destinations of IPv6 and leaves them out, fewer than it says are not all. */
-  #destinationsOf(entry: ServiceEntryValues, options: ReadOptions): DestinationState[] | undefined {
+  #destinationsOf(service: CountedService, options: ReadOptions): DestinationState[] | undefined {
     const statistics = counted(options);
-    let expected = entry.destinations;
+    const read = (view: DataView, at: number) => destinationAt(view, at, statistics);
+    let expected = service.destinations;
     for (let attempt = 1; attempt <= COUNT_TRIES; attempt++) {
-      const destinations = this.#table.destinations(entry, expected, (each) => destinationOf(each, statistics));
+      const destinations = this.#table.destinations(service, expected, read);
       if (destinations === undefined) return undefined;
       if (destinations.length === expected) return destinations;
-      const now = this.#table.service(idOfEntry(entry));
+      const now = this.#table.service(service, countedServiceAt);
       if (now === undefined) return undefined;
       expected = now.destinations;
     }

@@ -2,13 +2,13 @@
 import { IpvsError } from '../errors.ts';
 import {
   type DaemonValues,
-  type DestinationEntryValues,
   type DestinationValues,
   daemonStruct,
-  type ServiceEntryValues,
+  destinationEntryStruct,
   type ServiceValues,
   type StatisticsValues,
   serviceAndDestinationStruct,
+  serviceEntryStruct,
   serviceStruct,
   setOption,
   timeoutsStruct,
@@ -165,44 +165,68 @@ export function daemonOf({ state, interface: name, id }: DaemonValues): SyncDaem
   return known && { state: known, interface: name, id };
 }
 
-/** The identity of the service that an entry of SERVICES describes. */
-export function idOfEntry({ protocol, address, port, fwmark }: ServiceEntryValues): ServiceId {
-  return { protocol, address, port, fwmark };
+/** A service by its identity, and how many destinations it has; those of IPv6 count. */
+export interface CountedService extends ServiceId {
+  readonly destinations: number;
 }
 
-export function addressOfEntry({ protocol, address, port, fwmark }: ServiceEntryValues): string {
+// What follows reads entries of SERVICES and DESTS, where they stand.
+
+export function countedServiceAt(view: DataView, at: number): CountedService {
+  const { protocol, address, port, fwmark, destinations } = serviceEntryStruct.readers;
+  return {
+    protocol: protocol(view, at),
+    address: address(view, at),
+    port: port(view, at),
+    fwmark: fwmark(view, at),
+    destinations: destinations(view, at),
+  };
+}
+
+export function serviceAt(view: DataView, at: number, statistics: boolean): VirtualServiceState {
+  const entry = serviceEntryStruct.readers;
+  const scheduler = entry.scheduler(view, at);
+  const { schedulerFlags, persistent, onePacket } = settingsOfFlags(scheduler, entry.flags(view, at));
+  const service: VirtualServiceState & { statistics?: Statistics } = {
+    address: serviceText(countedServiceAt(view, at)),
+    scheduler,
+    schedulerFlags,
+    persistence: persistent
+      ? { timeoutSeconds: entry.timeoutSeconds(view, at), netmask: netmaskOf(entry.netmask(view, at)), engine: null }
+      : null,
+    onePacket,
+  };
+  if (statistics) service.statistics = statisticsOf(entry.statistics(view, at));
+  return service;
+}
+
+export function destinationAt(view: DataView, at: number, statistics: boolean): DestinationState {
+  const entry = destinationEntryStruct.readers;
+  const destination: DestinationState & { statistics?: Statistics } = {
+    address: formatDestinationAddress({
+      family: 'inet',
+      ip: quadText(entry.address(view, at)),
+      port: entry.port(view, at),
+    }),
+    forward: forwardName(entry.connectionFlags(view, at)),
+    weight: entry.weight(view, at),
+    upperThreshold: entry.upperThreshold(view, at),
+    lowerThreshold: entry.lowerThreshold(view, at),
+    activeConnections: entry.activeConnections(view, at),
+    inactiveConnections: entry.inactiveConnections(view, at),
+    persistentConnections: entry.persistentConnections(view, at),
+  };
+  if (statistics) destination.statistics = statisticsOf(entry.statistics(view, at));
+  return destination;
+}
+
+/** The canonical text of its address. */
+export function serviceText({ protocol, address, port, fwmark }: ServiceId): string {
   const of: ServiceAddress =
     fwmark !== 0
       ? { family: 'inet', fwmark }
       : { family: 'inet', protocol: protocolOf(protocol), ip: quadText(address), port };
   return formatServiceAddress(of);
-}
-
-export function serviceOf(entry: ServiceEntryValues, statistics: boolean): VirtualServiceState {
-  const { scheduler, flags, timeoutSeconds, netmask } = entry;
-  const { schedulerFlags, persistent, onePacket } = settingsOfFlags(scheduler, flags);
-  const service: VirtualServiceState = {
-    address: addressOfEntry(entry),
-    scheduler,
-    schedulerFlags,
-    persistence: persistent ? { timeoutSeconds, netmask: netmaskOf(netmask()), engine: null } : null,
-    onePacket,
-  };
-  return statistics ? Object.assign(service, { statistics: statisticsOf(entry.statistics()) }) : service;
-}
-
-export function destinationOf(entry: DestinationEntryValues, statistics: boolean): DestinationState {
-  const destination = {
-    address: formatDestinationAddress({ family: 'inet', ip: quadText(entry.address), port: entry.port }),
-    forward: forwardName(entry.connectionFlags),
-    weight: entry.weight,
-    upperThreshold: entry.upperThreshold,
-    lowerThreshold: entry.lowerThreshold,
-    activeConnections: entry.activeConnections,
-    inactiveConnections: entry.inactiveConnections,
-    persistentConnections: entry.persistentConnections,
-  };
-  return statistics ? Object.assign(destination, { statistics: statisticsOf(entry.statistics()) }) : destination;
 }
 
 function statisticsOf(values: StatisticsValues): Statistics {

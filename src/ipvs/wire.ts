@@ -91,29 +91,22 @@ const command = {
 const AF_INET = 2;
 const AF_INET6 = 10;
 
+/** Where a value stands in the message's view. */
+type Place = number;
+
 /**
  * The kernel reads up to 16 bytes and always writes 16, whatever the family: which address they are is known with
- * the family alone. What is read stands in the message, which does not stay.
+ * the family alone.
  */
-const address16: FieldType<Octets, string> = {
+const address16: FieldType<Place, string> = {
   write(writer, number, ip) {
     const at = writer.attribute(number, 16);
     const quad = quadOf(ip);
     if (quad >= 0) writer.setU32be(at, quad);
     else writer.bytes.set(parseIp(ip).bytes, at);
   },
-  read: (reader) => reader.fixed(16, (view, at) => ({ view, at })),
+  read: (reader) => reader.place(16),
 };
-
-/** Where an address or a mask stands in a message. */
-interface Octets {
-  readonly view: DataView;
-  readonly at: number;
-}
-
-function octets({ view, at }: Octets, length: number): Uint8Array {
-  return new Uint8Array(view.buffer, view.byteOffset + at, length);
-}
 
 /** struct ip_vs_flags: the new flags, and which of them to change. In a reply the mask means nothing. */
 const flagsAndMask: FieldType<number, { flags: number; mask: number }> = {
@@ -126,10 +119,7 @@ const flagsAndMask: FieldType<number, { flags: number; mask: number }> = {
 };
 
 /** IPv4: the mask in network order. IPv6: the prefix length in host order. */
-const netmask: FieldType<Octets, Uint8Array> = {
-  write: bytes(4).write,
-  read: (reader) => reader.fixed(4, (view, at) => ({ view, at })),
-};
+const netmask: FieldType<Place, Uint8Array> = { write: bytes(4).write, read: (reader) => reader.place(4) };
 
 /** IPVS_STATS_ATTR_*, with all but the bytes of one type. */
 function statisticsTable(type: FieldType<bigint>) {
@@ -254,9 +244,14 @@ const infoFields = {
   connectionTableSize: { number: 2, type: u32 },
 } as const satisfies FieldTable;
 
-/** The request that carries out an operation. It is translated no sooner than it is sent: thousands may wait. */
+/** The request that carries out an operation. */
 export function operationRequest(family: number, operation: Operation): Request {
   return new OperationRequest(family, operation);
+}
+
+/** Those of many operations, each made when it is asked for: there may be tens of thousands. */
+export function* operationRequests(family: number, operations: readonly Operation[]): Generator<Request> {
+  for (const operation of operations) yield operationRequest(family, operation);
 }
 
 class OperationRequest implements Request {
@@ -543,32 +538,36 @@ export function serviceReader(statistics: boolean): (message: Message) => Virtua
     const family = familyOf(values.need(f.family));
     const { schedulerFlags, persistent, onePacket } = settingsOfFlags(scheduler, values.need(f.flags));
     const service = {
-      address: formatServiceAddress(serviceAddressOf(family, values)),
+      address: formatServiceAddress(serviceAddressOf(message.view, family, values)),
       scheduler,
       schedulerFlags,
-      persistence: persistent ? persistenceOf(family, values) : null,
+      persistence: persistent ? persistenceOf(message.view, family, values) : null,
       onePacket,
     };
     return withMore(service, unknown, statisticsIn(values.get(f.statistics), values.get(f.statistics32)));
   };
 }
 
-function serviceAddressOf(family: Family, values: Decoder<typeof serviceFields>): ServiceAddress {
+function serviceAddressOf(view: DataView, family: Family, values: Decoder<typeof serviceFields>): ServiceAddress {
   const fwmark = values.get(serviceFields.fwmark);
   if (fwmark !== undefined) return { family, fwmark };
   return {
     family,
     protocol: protocolOf(values.need(serviceFields.protocol)),
-    ip: ipText(family, values.need(serviceFields.address)),
+    ip: ipText(view, family, values.need(serviceFields.address)),
     port: values.need(serviceFields.port),
   };
 }
 
-function persistenceOf(family: Family, values: Decoder<typeof serviceFields>): VirtualService['persistence'] {
-  const { view, at } = values.need(serviceFields.netmask);
+function persistenceOf(
+  view: DataView,
+  family: Family,
+  values: Decoder<typeof serviceFields>,
+): VirtualService['persistence'] {
+  const at = values.need(serviceFields.netmask);
   return {
     timeoutSeconds: values.need(serviceFields.timeoutSeconds),
-    netmask: family === 'inet' ? netmaskOf(octets({ view, at }, 4)) : view.getUint32(at, hostIsLittleEndian),
+    netmask: family === 'inet' ? netmaskOf(bytesAt(view, at, 4)) : view.getUint32(at, hostIsLittleEndian),
     engine: values.get(serviceFields.engine) ?? null,
   };
 }
@@ -581,7 +580,7 @@ export function destinationReader(statistics: boolean, service: string): (messag
     const unknown = values.read(contentOf(message, commandFields.destination.number));
     const ownFamily = values.get(f.family);
     const family = ownFamily === undefined ? serviceFamily : familyOf(ownFamily);
-    const ip = ipText(family, values.need(f.address));
+    const ip = ipText(message.view, family, values.need(f.address));
     const destination = {
       address: formatDestinationAddress({ family, ip, port: values.need(f.port) }),
       forward: forwardOf(values),
@@ -624,9 +623,13 @@ function forwardOf(values: Decoder<typeof destinationFields>): Forward {
   return tunnel.tunnel === 'ipip' && tunnel.port === 0 && tunnel.checksum === 'nocsum' ? 'tunnel' : tunnel;
 }
 
-function ipText(family: Family, { view, at }: Octets): string {
+function ipText(view: DataView, family: Family, at: Place): string {
   if (family === 'inet') return quadText(view.getUint32(at, false));
-  return ipOf(octets({ view, at }, 16)).text;
+  return ipOf(bytesAt(view, at, 16)).text;
+}
+
+function bytesAt(view: DataView, at: Place, length: number): Uint8Array {
+  return new Uint8Array(view.buffer, view.byteOffset + at, length);
 }
 
 /** The attributes inside attribute `number` of the message. */

@@ -20,6 +20,7 @@ import {
   messageType,
   readAcknowledgement,
   readDone,
+  setFlags,
   writeMessage,
 } from './message.ts';
 import { BUSY_MS, Turns } from './turns.ts';
@@ -41,6 +42,9 @@ const FULL_PIECE_BYTES = [3776, 7872, 32_448];
 const LARGEST_OBJECT_BYTES = 512;
 /** A reply that was cut off says how long it was, so one more try is enough; a second is courtesy. */
 const DUMP_TRIES = 3;
+
+/** What a pipeline sends together first; then it depends on how long that took. */
+const FIRST_BATCH = 64;
 
 export interface Request {
   readonly type: number;
@@ -64,6 +68,20 @@ export interface Dump<T> {
   interrupted: boolean;
 }
 
+interface Batch {
+  readonly startedAt: number;
+  /** Sequence number of its first request. */
+  readonly first: number;
+  count: number;
+  readonly alone: boolean;
+}
+
+interface OpenDump<T> extends Dump<T> {
+  readonly sequence: number;
+  /** Objects are missing: the answer did not fit into a buffer. */
+  lost: boolean;
+}
+
 export interface ConnectionOptions {
   readonly native: Native;
   readonly protocol: number;
@@ -83,6 +101,8 @@ export class NetlinkConnection {
   #view: DataView;
   #fd: number;
   #sequence = 0;
+  /** Where the message written last begins. */
+  #lastMessage = 0;
   /** Refusals of all requests of one send must fit into the receive buffer. */
   readonly #requestsPerSend: number;
   readonly #turns = new Turns();
@@ -147,27 +167,39 @@ export class NetlinkConnection {
    */
   async dump<T>(request: Request, read: (message: Message) => T): Promise<Dump<T>> {
     for (let attempt = 1; attempt <= DUMP_TRIES; attempt++) {
-      const sequence = this.#begin();
-      this.#write(request, messageFlag.REQUEST | messageFlag.DUMP, sequence);
-      this.#send();
-      const dump = { errno: 0, items: [], pieces: 0, full: false, interrupted: false, lost: false };
-      while (!this.#receivePiece(dump, sequence, read)) if (this.#turns.due()) await this.#turns.give();
+      const dump = this.#beginDump<T>(request);
+      while (!this.#receivePiece(dump, read)) if (this.#turns.due()) await this.#turns.give();
       if (!dump.lost) return dump;
     }
     throw new IpvsError('REPLY_LOST');
   }
 
+  /** The same at once, if the kernel delivers it in one piece; undefined otherwise. */
+  dumpPiece<T>(request: Request, read: (message: Message) => T): Dump<T> | undefined {
+    const dump = this.#beginDump<T>(request);
+    const ended = this.#receivePiece(dump, read) || this.#receivePiece(dump, read);
+    return ended && !dump.lost ? dump : undefined; // the next conversation begins by reading the rest
+  }
+
+  #beginDump<T>(request: Request): OpenDump<T> {
+    const sequence = this.#begin();
+    this.#write(request, messageFlag.REQUEST | messageFlag.DUMP, sequence);
+    this.#send();
+    return { errno: 0, items: [], pieces: 0, full: false, interrupted: false, sequence, lost: false };
+  }
+
   /** Adds a datagram to the dump; true when it was the last. */
-  #receivePiece<T>(dump: Dump<T> & { lost: boolean }, sequence: number, read: (message: Message) => T): boolean {
+  #receivePiece<T>(dump: OpenDump<T>, read: (message: Message) => T): boolean {
     const datagram = this.#receive();
     if (datagram === 'nothing' || datagram === 'overrun' || datagram === 'truncated') {
       // Objects are missing. The rest is read and dropped: a socket carries one dump at a time.
       dump.lost = true;
       return datagram === 'nothing';
     }
+    const message = datagram;
     let newPiece = true;
-    for (const message of datagram) {
-      if (message.sequence !== sequence) continue;
+    while (message.advance()) {
+      if (message.sequence !== dump.sequence) continue;
       if (message.flags & messageFlag.DUMP_INTR) dump.interrupted = true;
       if (message.type === messageType.DONE || message.type === messageType.ERROR) {
         this.#unfinished = false;
@@ -191,41 +223,36 @@ export class NetlinkConnection {
    */
   async pipeline(requests: Iterable<Request>): Promise<Outcome[]> {
     const outcomes: Outcome[] = [];
-    let limit = Math.min(this.#requestsPerSend, 64);
-    let batch: Request[] = [];
+    let limit = Math.min(this.#requestsPerSend, FIRST_BATCH);
+    let batch: Batch | undefined;
     for (const request of requests) {
-      if (batch.length >= limit || (batch.length > 0 && (request.alone || batch[0]?.alone))) {
-        limit = this.#timedBatch(batch, limit, outcomes);
-        batch = [];
+      if (batch !== undefined && (batch.count >= limit || batch.alone || request.alone)) {
+        this.#finish(batch, outcomes);
+        limit = this.#nextLimit(limit, performance.now() - batch.startedAt);
+        batch = undefined;
         if (this.#turns.due()) await this.#turns.give();
       }
-      batch.push(request);
+      batch ??= { startedAt: performance.now(), first: this.#begin(), count: 0, alone: request.alone === true };
+      this.#write(request, messageFlag.REQUEST, batch.first + batch.count);
+      batch.count++;
     }
-    if (batch.length > 0) this.#sendBatch(batch, outcomes);
+    if (batch !== undefined) this.#finish(batch, outcomes);
     return outcomes;
   }
 
   /**
    * Some requests are dear (an add while many deleted destinations linger, a new scheduler): how many go into the
-   * next batch follows the time that they take.
+   * next batch follows the time that this one took.
    */
-  #timedBatch(batch: readonly Request[], limit: number, outcomes: Outcome[]): number {
-    const started = performance.now();
-    this.#sendBatch(batch, outcomes);
-    const tookMs = performance.now() - started;
+  #nextLimit(limit: number, tookMs: number): number {
     if (tookMs > BUSY_MS) return Math.max(1, limit >> 1);
     return tookMs < BUSY_MS / 2 ? Math.min(this.#requestsPerSend, limit << 1) : limit;
   }
 
-  #sendBatch(batch: readonly Request[], outcomes: Outcome[]): void {
-    const base = this.#begin();
-    const barrier = (base + batch.length - 1) >>> 0;
-    let sequence = base;
-    for (const request of batch) {
-      const last = sequence === barrier;
-      this.#write(request, last ? messageFlag.REQUEST | messageFlag.ACK : messageFlag.REQUEST, sequence);
-      sequence = (sequence + 1) >>> 0;
-    }
+  /** Sends what was written, and collects the answers. */
+  #finish({ first, count }: Batch, outcomes: Outcome[]): void {
+    const barrier = first + count - 1;
+    setFlags(this.#writer, this.#lastMessage, messageFlag.REQUEST | messageFlag.ACK);
     this.#sequence = barrier;
 
     let complete = true;
@@ -248,7 +275,7 @@ export class NetlinkConnection {
     }
     this.#unfinished = !complete;
     const silent: Outcome = complete ? { errno: 0, text: undefined } : 'unknown';
-    for (let i = 0; i < batch.length; i++) outcomes.push(answers.get((base + i) >>> 0) ?? silent);
+    for (let sequence = first; sequence <= barrier; sequence++) outcomes.push(answers.get(sequence) ?? silent);
   }
 
   #mayBeFull(pieceBytes: number): boolean {
@@ -268,7 +295,8 @@ export class NetlinkConnection {
   }
 
   #write(request: Request, flags: number, sequence: number): void {
-    writeMessage(this.#writer, request.type, flags, sequence, () => request.write(this.#writer));
+    this.#lastMessage = this.#writer.length;
+    writeMessage(this.#writer, request.type, flags, sequence, writeRequest, request);
   }
 
   #send(): void {
@@ -289,6 +317,10 @@ export class NetlinkConnection {
     }
     return new Messages(this.#view, length);
   }
+}
+
+function writeRequest(writer: Writer, request: Request): void {
+  request.write(writer);
 }
 
 function isNearly(pieceBytes: number, size: number): boolean {

@@ -27,13 +27,25 @@ export const messageFlag = {
   ACK_TLVS: 0x200,
 } as const;
 
-/** Writes one message; `payload` writes what follows the header. */
-export function writeMessage(writer: Writer, type: number, flags: number, sequence: number, payload: () => void): void {
+/** Writes one message; `payload` writes what follows the header, which may be made of `value`. */
+export function writeMessage<T = undefined>(
+  writer: Writer,
+  type: number,
+  flags: number,
+  sequence: number,
+  payload: (writer: Writer, value: T) => void,
+  value?: T,
+): void {
   const start = writer.reserve(HEADER_BYTES);
   writer.setU16Pair(start + 4, type, flags);
   writer.setU32(start + 8, sequence);
-  payload();
+  payload(writer, value as T);
   writer.setU32(start, writer.length - start);
+}
+
+/** Changes the flags of a message that was written. */
+export function setFlags(writer: Writer, start: number, flags: number): void {
+  writer.setU16(start + 6, flags);
 }
 
 export interface Message {
@@ -47,19 +59,43 @@ export interface Message {
 }
 
 /**
- * The messages of one datagram, one after the other. Not a generator: most datagrams hold one or two, and it would cost
- * more than they do. Throws REPLY_MALFORMED where the lengths do not add up.
+ * The messages of one datagram. It is the message that `advance` moved to, for those who have done with one before they
+ * look at the next; as an iterator it gives out an object for each.
  */
-export class Messages implements IterableIterator<Message> {
+export class Messages implements Message, IterableIterator<Message> {
+  type = 0;
+  flags = 0;
+  sequence = 0;
+  start = 0;
+  end = 0;
+  readonly view: DataView;
   /** The length of the datagram. */
   readonly bytes: number;
-  readonly #view: DataView;
-  #at = 0;
+  #next = 0;
 
   /** The datagram is the first `bytes` of the view. */
   constructor(view: DataView, bytes: number) {
-    this.#view = view;
+    this.view = view;
     this.bytes = bytes;
+  }
+
+  /** Moves to the next message; false at the end. Throws REPLY_MALFORMED where the lengths do not add up. */
+  advance(): boolean {
+    const { view, bytes } = this;
+    const at = this.#next;
+    if (at >= bytes) return false;
+    if (bytes - at < HEADER_BYTES) throw malformed(at, 'the message header is cut off');
+    const length = view.getUint32(at, hostIsLittleEndian);
+    if (length < HEADER_BYTES || at + length > bytes) {
+      throw malformed(at, `the message length ${length} does not fit`);
+    }
+    this.type = view.getUint16(at + 4, hostIsLittleEndian);
+    this.flags = view.getUint16(at + 6, hostIsLittleEndian);
+    this.sequence = view.getUint32(at + 8, hostIsLittleEndian);
+    this.start = at + HEADER_BYTES;
+    this.end = at + length;
+    this.#next = at + align(length);
+    return true;
   }
 
   [Symbol.iterator](): this {
@@ -67,24 +103,9 @@ export class Messages implements IterableIterator<Message> {
   }
 
   next(): IteratorResult<Message, undefined> {
-    const at = this.#at;
-    if (at >= this.bytes) return { done: true, value: undefined };
-    if (this.bytes - at < HEADER_BYTES) throw malformed(at, 'the message header is cut off');
-    const view = this.#view;
-    const length = view.getUint32(at, hostIsLittleEndian);
-    if (length < HEADER_BYTES || at + length > this.bytes) {
-      throw malformed(at, `the message length ${length} does not fit`);
-    }
-    this.#at = at + align(length);
-    const value = {
-      type: view.getUint16(at + 4, hostIsLittleEndian),
-      flags: view.getUint16(at + 6, hostIsLittleEndian),
-      sequence: view.getUint32(at + 8, hostIsLittleEndian),
-      view,
-      start: at + HEADER_BYTES,
-      end: at + length,
-    };
-    return { done: false, value };
+    if (!this.advance()) return { done: true, value: undefined };
+    const { type, flags, sequence, view, start, end } = this;
+    return { done: false, value: { type, flags, sequence, view, start, end } };
   }
 }
 

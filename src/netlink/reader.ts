@@ -83,7 +83,16 @@ export class Reader {
 
   /** The payload is aligned to 4 only; a DataView does not mind. */
   u64(): bigint {
-    return this.#view.getBigUint64(this.#exactly(8), hostIsLittleEndian);
+    const view = this.#view;
+    const start = this.#exactly(8);
+    // Most counters of a large table are zero, and each bigint is an object of its own.
+    if (view.getUint32(start, true) === 0 && view.getUint32(start + 4, true) === 0) return 0n;
+    return view.getBigUint64(start, hostIsLittleEndian);
+  }
+
+  /** Where exactly `length` bytes begin in the view. */
+  place(length: number): number {
+    return this.#exactly(length);
   }
 
   /** What `read` makes of exactly `length` bytes, which begin at an offset of the view. */

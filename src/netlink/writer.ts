@@ -69,6 +69,11 @@ export class Writer {
     this.#words[offset >> 2] = value;
   }
 
+  setU16(offset: number, value: number): void {
+    this.bytes[offset] = hostIsLittleEndian ? value : value >> 8;
+    this.bytes[offset + 1] = hostIsLittleEndian ? value >> 8 : value;
+  }
+
   /** A word of two numbers. */
   setU16Pair(offset: number, first: number, second: number): void {
     this.#words[offset >> 2] = pair(first, second);

@@ -2,20 +2,7 @@
  * The options and structs of include/uapi/linux/ip_vs.h. Names are ours; each field's name in the
  * header is in the test that asks the C compiler. An address, always of IPv4, is the number that it is.
  */
-import {
-  be32,
-  deferred,
-  type Struct,
-  type StructField,
-  s32,
-  struct,
-  text,
-  u16,
-  u16be,
-  u32,
-  u32be,
-  u64,
-} from './struct.ts';
+import { be32, type Struct, type StructField, s32, struct, text, u16, u16be, u32, u32be, u64 } from './struct.ts';
 
 /** IP_VS_SO_SET_*. A length that is not exactly that of the struct is EINVAL (ip_vs_ctl.c, set_arglen). */
 export const setOption = {
@@ -139,9 +126,9 @@ export interface ServiceEntryValues {
   readonly scheduler: string;
   readonly flags: number;
   readonly timeoutSeconds: number;
-  readonly netmask: () => Uint8Array;
+  readonly netmask: Uint8Array;
   readonly destinations: number;
-  readonly statistics: () => StatisticsValues;
+  readonly statistics: StatisticsValues;
 }
 export const serviceEntryStruct: Struct<ServiceEntryValues> = struct({
   protocol: u16,
@@ -151,9 +138,9 @@ export const serviceEntryStruct: Struct<ServiceEntryValues> = struct({
   scheduler: text(16),
   flags: u32,
   timeoutSeconds: u32,
-  netmask: deferred(be32),
+  netmask: be32,
   destinations: u32,
-  statistics: deferred(statisticsStruct),
+  statistics: statisticsStruct,
 });
 
 /** struct ip_vs_dest_entry */
@@ -167,7 +154,7 @@ export interface DestinationEntryValues {
   readonly activeConnections: number;
   readonly inactiveConnections: number;
   readonly persistentConnections: number;
-  readonly statistics: () => StatisticsValues;
+  readonly statistics: StatisticsValues;
 }
 export const destinationEntryStruct: Struct<DestinationEntryValues> = struct({
   address: u32be,
@@ -179,7 +166,7 @@ export const destinationEntryStruct: Struct<DestinationEntryValues> = struct({
   activeConnections: u32,
   inactiveConnections: u32,
   persistentConnections: u32,
-  statistics: deferred(statisticsStruct),
+  statistics: statisticsStruct,
 });
 
 /** struct ip_vs_get_services; the entries follow at its end, which is where a u64 may stand. */
