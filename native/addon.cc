@@ -32,6 +32,7 @@ static Napi::Object Init(Napi::Env env, Napi::Object exports) {
   env.SetInstanceData(new ipvs_director::Environment);  // deleted by Node with the environment
   ipvs_director::ExportSockets(env, exports);
   ipvs_director::ExportNamespace(env, exports);
+  ipvs_director::ExportLock(env, exports);
   return exports;
 }
 

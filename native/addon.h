@@ -1,4 +1,4 @@
-// Raw I/O for IPVS Director: sockets and network namespaces, nothing else.
+// Raw I/O for IPVS Director: sockets, network namespaces and a lock, nothing else.
 // No policy and no encoding live here; src/native.ts declares what is exported.
 #ifndef IPVS_DIRECTOR_ADDON_H_
 #define IPVS_DIRECTOR_ADDON_H_
@@ -39,6 +39,7 @@ int InNamespace(const std::string& path, const std::function<int()>& open);
 
 void ExportSockets(Napi::Env env, Napi::Object exports);
 void ExportNamespace(Napi::Env env, Napi::Object exports);
+void ExportLock(Napi::Env env, Napi::Object exports);
 
 }  // namespace ipvs_director
 

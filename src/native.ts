@@ -19,6 +19,11 @@ export interface Native {
   openDatagram(namespacePath: string): number;
   /** Opens /proc/net/`name` for reading, as the network namespace at `namespacePath` sees it. */
   openProcNet(namespacePath: string, name: string): number;
+  /**
+   * Opens `path` (made if need be, never through a symbolic link) and locks it with flock(2): EWOULDBLOCK (11) while
+   * another descriptor holds it. The lock lasts until `close`, or the end of the process.
+   */
+  lockFile(path: string): number;
   /** Sends the first `length` bytes to the kernel as one datagram. */
   send(fd: number, bytes: Uint8Array, length: number): number;
   /** Receives one datagram; returns its whole length, more than `bytes.length` if it was cut off. */
@@ -37,6 +42,7 @@ const functions = [
   'openNetlink',
   'openDatagram',
   'openProcNet',
+  'lockFile',
   'send',
   'receive',
   'getOption',

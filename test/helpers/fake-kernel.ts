@@ -277,6 +277,10 @@ export class FakeKernel implements Native {
     throw new Error('not part of this kernel');
   }
 
+  lockFile(): never {
+    throw new Error('not part of this kernel');
+  }
+
   setOption(): never {
     throw new Error('not part of this kernel');
   }

@@ -1,5 +1,17 @@
-import { spawnSync } from 'node:child_process';
-import { copyFileSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import {
+  copyFileSync,
+  existsSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -27,6 +39,9 @@ const EBADF = 9;
 const EAGAIN = 11;
 const EINVAL = 22;
 const ENOENT = 2;
+const EWOULDBLOCK = 11;
+const EISDIR = 21;
+const ELOOP = 40;
 const SOL_SOCKET = 1;
 const SO_RCVBUF = 8;
 const SO_PROTOCOL = 38;
@@ -131,6 +146,7 @@ describe('what the addon exports', () => {
       'close',
       'execInNamespace',
       'getOption',
+      'lockFile',
       'openDatagram',
       'openNetlink',
       'openProcNet',
@@ -278,7 +294,9 @@ describe('arguments of wrong types', () => {
   /** Runs it in a process of its own: if it dies, only it dies. */
   function survives(script: string): void {
     const whole = `const addon = require(${JSON.stringify(addonPath)}); ${script}; console.log('alive');`;
-    const { stdout, stderr, status, signal } = spawnSync(process.execPath, ['-e', whole], { encoding: 'utf8' });
+    const cwd = mkdtempSync(join(tmpdir(), 'ipvs-director-')); // lockFile() makes files
+    const { stdout, stderr, status, signal } = spawnSync(process.execPath, ['-e', whole], { encoding: 'utf8', cwd });
+    rmSync(cwd, { recursive: true });
     expect({ stdout, stderr, status, signal }).toEqual({ stdout: 'alive\n', stderr: '', status: 0, signal: null });
   }
 
@@ -297,7 +315,7 @@ describe('arguments of wrong types', () => {
           for (const d of [undefined, 4, new Uint8Array(4), detached]) {
             if (name === 'close' && a === fd) continue;
             const result = f(a, b, c, d);
-            if (name.startsWith('open') && result >= 0) addon.close(result);
+            if (/^open|^lock/.test(name) && result >= 0) addon.close(result);
           }
       }
       if (addon.close(fd) !== 0) throw new Error('the socket is gone');
@@ -312,6 +330,81 @@ describe('arguments of wrong types', () => {
 
   it('of execInNamespace: too few, too many', () => {
     survives("addon.execInNamespace(); addon.execInNamespace('/nowhere', '/nowhere', [], [], [])");
+  });
+});
+
+describe('a lock', () => {
+  let folder: string;
+  let path: string;
+
+  beforeAll(() => {
+    folder = mkdtempSync(join(tmpdir(), 'ipvs-director-'));
+    path = join(folder, 'lock');
+  });
+
+  afterAll(() => rmSync(folder, { recursive: true }));
+
+  it('is held by one descriptor, until that is closed', () => {
+    const fd = addon.lockFile(path);
+    expect(fd).toBeGreaterThan(2);
+    opened.push(fd);
+    const before = descriptors().length;
+    expect(addon.lockFile(path)).toBe(-EWOULDBLOCK);
+    expect(descriptors().length).toBe(before);
+    expect(addon.close(fd)).toBe(0);
+    const next = addon.lockFile(path);
+    expect(next).toBeGreaterThan(2);
+    opened.push(next);
+  });
+
+  it('of another process ends with that process, even if it is killed', async () => {
+    const script = `
+      const fd = require(${JSON.stringify(addonPath)}).lockFile(${JSON.stringify(path)});
+      console.log(fd > 2 ? 'held' : fd);
+      setInterval(() => {}, 1000);`;
+    const holder = spawn(process.execPath, ['-e', script], { stdio: ['ignore', 'pipe', 'inherit'] });
+    try {
+      const [words] = await once(holder.stdout, 'data');
+      expect(String(words)).toBe('held\n');
+      expect(addon.lockFile(path)).toBe(-EWOULDBLOCK);
+    } finally {
+      holder.kill('SIGKILL');
+      await once(holder, 'exit');
+    }
+    const fd = addon.lockFile(path);
+    expect(fd).toBeGreaterThan(2);
+    opened.push(fd);
+  });
+
+  it('makes the file where there is none, and leaves alone what is in it', () => {
+    const made = join(folder, 'made');
+    opened.push(addon.lockFile(made));
+    expect(statSync(made).mode & 0o7777 & ~0o644).toBe(0);
+    const full = join(folder, 'full');
+    writeFileSync(full, 'content');
+    opened.push(addon.lockFile(full));
+    expect(readFileSync(full, 'utf8')).toBe('content');
+  });
+
+  it('goes through no symbolic link, and needs a file in a folder that is there', () => {
+    const link = join(folder, 'link');
+    symlinkSync(join(folder, 'target'), link);
+    expect(addon.lockFile(link)).toBe(-ELOOP);
+    expect(existsSync(join(folder, 'target'))).toBe(false);
+    expect(addon.lockFile(folder)).toBe(-EISDIR);
+    expect(addon.lockFile(join(folder, 'nowhere', 'lock'))).toBe(-ENOENT);
+    expect(addon.lockFile('')).toBe(-ENOENT);
+  });
+
+  it.each([undefined, null, 5, {}, 'a\0b'])('%j is no path', (wrong) => {
+    expect(addon.lockFile(wrong as never)).toBe(-EINVAL);
+  });
+
+  it('is not handed to programs that are started', () => {
+    const fd = addon.lockFile(join(folder, 'own'));
+    opened.push(fd);
+    const flags = /flags:\s*0?(\d+)/.exec(readFileSync(`/proc/self/fdinfo/${fd}`, 'utf8'))?.[1] as string;
+    expect(Number.parseInt(flags, 8) & 0o2000000).not.toBe(0); // O_CLOEXEC
   });
 });
 

@@ -1,0 +1,36 @@
+// A file as a lock between processes, which the kernel lets go of when its holder dies.
+#include <fcntl.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <string>
+
+#include "addon.h"
+
+namespace ipvs_director {
+namespace {
+
+int OpenLocked(const std::string& path) {
+  if (path.find('\0') != std::string::npos) return -EINVAL;
+  int fd = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
+  if (fd < 0) return -errno;
+  if (flock(fd, LOCK_EX | LOCK_NB) == 0) return fd;
+  int error = errno;
+  close(fd);
+  return -error;
+}
+
+// lockFile(path)
+Napi::Value LockFile(const Napi::CallbackInfo& info) {
+  int fd = info[0].IsString() ? OpenLocked(info[0].As<Napi::String>()) : -EINVAL;
+  return Napi::Number::New(info.Env(), EnvironmentOf(info).Adopt(fd));
+}
+
+}  // namespace
+
+void ExportLock(Napi::Env env, Napi::Object exports) {
+  exports.Set("lockFile", Napi::Function::New(env, LockFile, "lockFile"));
+}
+
+}  // namespace ipvs_director
