@@ -55,6 +55,38 @@ export const errorTable = {
   FILE_UNREADABLE: { kind: 'config', message: 'cannot read the file' },
   FILE_UNWRITABLE: { kind: 'config', message: 'cannot write the file' },
   CONFIG_INVALID: { kind: 'config', message: 'the file is not valid' },
+  LIMIT_EXCEEDED: {
+    kind: 'config',
+    message: 'the plan takes away more than one apply may',
+    hint: 'look at the plan; --force carries it out all the same',
+  },
+  NOT_OURS: {
+    kind: 'config',
+    message: 'it is described, but somebody else made it',
+    hint: '--adopt takes it over; connections and counters stay',
+  },
+  PLAN_OUTDATED: {
+    kind: 'config',
+    message: 'the plan is not what would be done now',
+    hint: 'the table, or what was applied, changed meanwhile: plan anew',
+  },
+  NO_SUCH_ENTRY: { kind: 'input', message: 'there is no such entry', hint: '"ipvs history" lists those that are kept' },
+  STORE_DAMAGED: {
+    kind: 'config',
+    message: 'the record of what was applied is damaged',
+    hint: 'without it nothing is ours, and "ipvs apply --adopt" begins anew: move its folder away',
+  },
+  LOCKED: {
+    kind: 'transport',
+    message: 'another program is changing this table',
+    hint: 'wait for it; the lock goes with the process that holds it',
+  },
+  ABORTED: { kind: 'input', message: 'it was called off' },
+  NOT_VERIFIED: {
+    kind: 'kernel',
+    message: 'done, and not there afterwards',
+    hint: 'another program is writing to the table',
+  },
   PERMISSION_DENIED: {
     kind: 'kernel',
     message: 'not permitted',

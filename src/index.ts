@@ -1,14 +1,25 @@
 /** IPVS Director as a library. */
+export { describePlan } from './director/describe.ts';
 export {
-  apply,
-  type CurrentState,
-  type DesiredState,
-  parseState,
-  plan,
-  readState,
-  stateSchema,
+  type ApplyOptions,
+  Director,
+  type DirectorOptions,
+  type IntendedPlan,
+  type Intent,
+  openDirector,
+  type PlanOptions,
 } from './director/director.ts';
-export type { DesiredService } from './director/services-section.ts';
+export { parseState, stateSchema } from './director/document.ts';
+export type { Excess } from './director/limits.ts';
+export { type CurrentState, plan, readState } from './director/plan.ts';
+export type {
+  DesiredDestination,
+  DesiredService,
+  DesiredState,
+  DrainSettings,
+  Limits,
+  RampSettings,
+} from './director/state.ts';
 export {
   type ConfigProblem,
   type ErrorCode,
@@ -64,5 +75,7 @@ export { normalizeTimeouts, type Timeouts, type TimeoutsInput } from './ipvs/tim
 export type { CpuCounters, Totals } from './ipvs/totals.ts';
 export type { Info } from './ipvs/wire.ts';
 export type { UnknownAttribute } from './netlink/fields.ts';
-export type { ApplyResult, Plan } from './plan/plan.ts';
-export type { Change, ChangeResult, Phase } from './plan/resource.ts';
+export type { Applied, Author, Drain, HistoryEntry, Ramp, Source } from './plan/ledger.ts';
+export type { Plan } from './plan/plan.ts';
+export type { Change, ChangeResult, Conflict, Known, Phase, Stray } from './plan/resource.ts';
+export type { ApplyResult, Failure, Progress, Recovery, RunOptions } from './plan/transaction.ts';

@@ -28,6 +28,11 @@ export const commands: readonly CommandEntry[] = [
     load: () => import('./commands/totals.ts'),
   },
   {
+    usage: 'plan <file>',
+    summary: 'Show what an apply would do',
+    load: () => import('./commands/plan.ts'),
+  },
+  {
     usage: 'apply <file>',
     summary: 'Make the kernel balance what a file describes',
     load: () => import('./commands/apply.ts'),

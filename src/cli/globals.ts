@@ -1,6 +1,7 @@
 /** Options that every command has, and what they open. */
 import { statSync } from 'node:fs';
 import type { Argv } from 'yargs';
+import type { Director } from '../director/director.ts';
 import type { KernelTransport } from '../ipvs/backend.ts';
 import type { Ipvs, Logger } from '../ipvs/ipvs.ts';
 import { type OptionSpec, yargsOption } from './command.ts';
@@ -14,6 +15,7 @@ export interface GlobalOptions {
   readonly logLevel?: string;
   readonly transport?: 'auto' | KernelTransport | 'memory';
   readonly state?: string;
+  readonly stateDir?: string;
 }
 
 const logLevels = ['trace', 'debug', 'info', 'warn', 'error'];
@@ -33,12 +35,43 @@ export const globalOptions: Readonly<Record<string, OptionSpec>> = {
     value: 'FILE',
     describe: 'With --transport memory: the table, as JSON; it need not be there, and is written after a change',
   },
+  'state-dir': {
+    value: 'FOLDER',
+    describe:
+      'Where the record of what was applied is kept. Default: /var/lib/ipvs-director, or without root the XDG state folder; with --state FILE, FILE.d',
+  },
 };
 
 export function addGlobalOptions(yargs: Argv): Argv {
   for (const [name, option] of Object.entries(globalOptions)) yargs.option(name, yargsOption(option));
   return yargs.alias({ help: 'h' }).group([...Object.keys(globalOptions), 'help', 'version'], 'Everywhere:');
 }
+
+/** Opens the table and its record for `work`, and closes them whatever happens. */
+export async function withDirector<T>(options: GlobalOptions, work: (director: Director) => Promise<T>): Promise<T> {
+  const { transport = 'auto' } = options;
+  const file = oneValue(options.state, 'state');
+  const stateDir = oneValue(options.stateDir, 'state-dir');
+  if (transport === 'memory') {
+    const { withMemoryDirector } = await import('./memory-director.ts');
+    return withMemoryDirector(file, stateDir ?? (file && `${file}.d`), await loggerOf(options), work);
+  }
+  if (file !== undefined) throw new UsageError(STATE_IS_OF_MEMORY);
+  const { openDirector } = await import('../director/director.ts');
+  const logger = await loggerOf(options);
+  const director = await openDirector({
+    transport,
+    ...(stateDir !== undefined && { stateDir }),
+    ...(logger && { logger }),
+  });
+  try {
+    return await work(director);
+  } finally {
+    await director.close();
+  }
+}
+
+const STATE_IS_OF_MEMORY = '--state is the table of --transport memory: say that too';
 
 /** Opens the kernel's table for `work`, and closes it whatever happens. */
 export async function withIpvs<T>(options: GlobalOptions, work: (ipvs: Ipvs) => Promise<T>): Promise<T> {
@@ -48,7 +81,7 @@ export async function withIpvs<T>(options: GlobalOptions, work: (ipvs: Ipvs) => 
     const { withMemory } = await import('./memory.ts');
     return withMemory(file, await loggerOf(options), work);
   }
-  if (file !== undefined) throw new UsageError('--state is the table of --transport memory: say that too');
+  if (file !== undefined) throw new UsageError(STATE_IS_OF_MEMORY);
   const { openIpvs } = await import('../ipvs/ipvs.ts');
   const logger = await loggerOf(options);
   const ipvs = await openIpvs({ transport, ...(logger && { logger }) });

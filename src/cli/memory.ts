@@ -1,10 +1,11 @@
 /** `--transport memory`: commands work on a table of their own, without a kernel, root or addon. */
-import { closeSync, fsyncSync, openSync, realpathSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { realpathSync, statSync } from 'node:fs';
 import { formatTable, parseTable } from '../config/table-file.ts';
 import { errno, IpvsError } from '../errors.ts';
 import { Ipvs, type Logger } from '../ipvs/ipvs.ts';
 import { MemoryBackend } from '../ipvs/memory-backend.ts';
 import { emptyTable, type Table } from '../ipvs/table.ts';
+import { writeDurably } from '../plan/files.ts';
 import { fileError, readText } from './text-file.ts';
 
 /** The table of `file`, empty where there is none yet; what `work` makes of it is written back. */
@@ -33,22 +34,11 @@ function readTable(file: string): Table {
   }
 }
 
-/** Whoever reads it meanwhile finds the old table or the new one, whole. */
 function writeTable(file: string, table: Table): void {
-  let temporary: string | undefined;
   try {
     const target = realPath(file);
-    temporary = `${target}.${process.pid}.tmp`;
-    const fd = openSync(temporary, 'wx', statSync(target, { throwIfNoEntry: false })?.mode);
-    try {
-      writeFileSync(fd, formatTable(table));
-      fsyncSync(fd);
-    } finally {
-      closeSync(fd);
-    }
-    renameSync(temporary, target);
+    writeDurably(target, formatTable(table), statSync(target, { throwIfNoEntry: false })?.mode);
   } catch (error) {
-    if (temporary !== undefined) rmSync(temporary, { force: true });
     throw fileError('FILE_UNWRITABLE', file, error);
   }
 }

@@ -13,6 +13,9 @@ export interface Section {
 
 export type Path = readonly (string | number)[];
 
+/** Reports that the value at `path` of a file is wrong. */
+export type ReportProblem = (path: Path, message: string) => void;
+
 export interface CheckedDocument {
   /** The values of the sections, as their schemas return them. */
   readonly values: Readonly<Record<string, unknown>>;

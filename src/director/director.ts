@@ -1,58 +1,366 @@
-/** The composition root: which resources there are, and the way from a file's text to the kernel. */
-import { checkDocument, jsonSchema, throwProblems } from '../config/document.ts';
-import type { ConfigProblem } from '../errors.ts';
-import type { Ipvs, Snapshot } from '../ipvs/ipvs.ts';
-import type { Operation } from '../ipvs/operation.ts';
-import { type ApplyResult, applyPlan, type Plan, planOf } from '../plan/plan.ts';
-import type { Change } from '../plan/resource.ts';
-import { servicesResource } from './services.ts';
-import type { DesiredService } from './services-section.ts';
+/** The composition root: a table, what is remembered of it, and everything that can be done to both. */
+import { join } from 'node:path';
+import { IpvsError } from '../errors.ts';
+import { serviceKey } from '../ipvs/address.ts';
+import { identityOf } from '../ipvs/identity.ts';
+import { type Ipvs, type OpenOptions, openIpvs, type Snapshot } from '../ipvs/ipvs.ts';
+import { inNamespace } from '../ipvs/namespace.ts';
+import { native } from '../native.ts';
+import { author } from '../plan/author.ts';
+import { FolderFiles, VolatileFiles } from '../plan/files.ts';
+import { knownAt } from '../plan/known.ts';
+import { type Applied, type Author, type HistoryEntry, type Ledger, ledgerFor, type Source } from '../plan/ledger.ts';
+import { type Lock, lock } from '../plan/lock.ts';
+import { type Plan, planOf, samePlan, type Tables } from '../plan/plan.ts';
+import type { Known } from '../plan/resource.ts';
+import { Store } from '../plan/store.ts';
+import {
+  type ApplyResult,
+  appliedTo,
+  configurations,
+  type Engine,
+  type Recovery,
+  type RunOptions,
+  readTables,
+  recover,
+  transact,
+} from '../plan/transaction.ts';
+import type { Context } from './context.ts';
+import { type Excess, excesses } from './limits.ts';
+import { nextLedger } from './next-ledger.ts';
+import { planRefusal } from './refuse.ts';
+import { resources } from './resources.ts';
+import { destinationKeyIn } from './services.ts';
+import type { DesiredState } from './state.ts';
+import { stateDirectory } from './state-directory.ts';
+import { addressesOf, targetedState } from './targets.ts';
+import { undoTarget } from './undo-target.ts';
 
-/** What a file describes, complete and canonical. */
-export interface DesiredState {
-  readonly services: readonly DesiredService[];
+/** What is wanted, and where it came from. */
+export interface Intent {
+  readonly desired: DesiredState;
+  readonly source?: Source;
 }
 
-/** What the kernel holds. */
-export interface CurrentState {
-  readonly services: Snapshot;
+export interface PlanOptions {
+  /** Takes over what is described and foreign. */
+  readonly adopt?: boolean;
+  /** Removes what is not described, whoever made it. */
+  readonly prune?: boolean;
+  /** Only these services, by address or by the name that the file gives them. */
+  readonly targets?: readonly string[];
+  /** The share that may be removed: 0 to 1. Default: what the file says, or no limit. */
+  readonly maxChange?: number;
 }
 
-/**
- * Reads a description of the desired state. Pure; `file` is only for messages.
- * Throws CONFIG_INVALID, whose `problems` lists everything that is wrong.
- */
-export function parseState(text: string, file = 'state.yaml'): DesiredState {
-  const document = checkDocument(text, file, servicesResource.sections);
-  const problems: ConfigProblem[] = [];
-  const services = servicesResource.resolve(document.values, (path, message) =>
-    problems.push(document.problem(path, message)),
-  );
-  throwProblems(problems);
-  return { services };
+/** A plan with what it was made from: data, which can be kept and carried out later. */
+export interface IntendedPlan extends Plan {
+  readonly intent: Intent;
+  readonly options: PlanOptions;
+  /** Of what it takes away more than it may. */
+  readonly excess: readonly Excess[];
 }
 
-/** The JSON Schema of what `parseState` reads. */
-export function stateSchema(): object {
-  return jsonSchema(servicesResource.sections);
+export interface ApplyOptions extends RunOptions {
+  /** Whatever it takes away. */
+  readonly force?: boolean;
+  /** What it is called in the history. Default: "apply". */
+  readonly command?: string;
+  /** Called under the lock with what will be done; throwing calls it off. */
+  readonly onPlan?: (plan: IntendedPlan) => void;
 }
 
-/** The changes that lead from `current` to `desired`, in the order in which they are safe. Pure. */
-export function plan(desired: DesiredState, current: CurrentState): Plan {
-  return planOf([servicesResource.diff(desired.services, current.services)]);
+export interface DirectorOptions extends OpenOptions {
+  /** Where ledger, journal and history are kept. Default: /var/lib/ipvs-director, or for others than root their XDG state folder. */
+  readonly stateDir?: string;
+  /** How long to wait for another program that changes the table. Default: 10 seconds. */
+  readonly lockTimeoutMs?: number;
 }
 
-export async function readState(ipvs: Ipvs): Promise<CurrentState> {
-  return { services: await servicesResource.read(ipvs) };
-}
-
-/**
- * Makes the changes of a plan. Refusals are returned, not thrown; if the kernel lacks a scheduler or a persistence engine that
- * one of them needs, none is made.
- */
-export function apply(ipvs: Ipvs, plan: Plan): Promise<ApplyResult> {
-  return applyPlan(plan, {
-    check: (_resource, changes) => servicesResource.check(ipvs, changes as readonly Change<Operation>[]),
-    apply: (_resource, changes) => servicesResource.apply(ipvs, changes as readonly Change<Operation>[]),
+/** Opens a table of the kernel, and its record. Throws what `openIpvs` throws. */
+export async function openDirector(options: DirectorOptions = {}): Promise<Director> {
+  const { stateDir = stateDirectory(), lockTimeoutMs, ...open } = options;
+  const { name, table } = inNamespace(open.netns, ({ path, release }) => {
+    const identity = identityOf(native(), path);
+    release();
+    return identity;
   });
+  const folder = join(stateDir, name);
+  return new Director({
+    ipvs: await openIpvs(open),
+    store: new Store(new FolderFiles(folder)),
+    table,
+    lock: (purpose, signal) =>
+      lock(join(folder, 'lock'), {
+        native: native(),
+        purpose,
+        ...(lockTimeoutMs !== undefined && { timeoutMs: lockTimeoutMs }),
+        ...(signal && { signal }),
+      }),
+  });
+}
+
+export interface DirectorParts {
+  readonly ipvs: Ipvs;
+  /** Default: one that ends with the director. */
+  readonly store?: Store;
+  /** Which table it is, over reboots. */
+  readonly table?: string;
+  /** Keeps others from changing the table. Default: nothing does. */
+  readonly lock?: (purpose: string, signal: AbortSignal | undefined) => Promise<Lock>;
+  readonly by?: Author;
+  readonly now?: () => number;
+}
+
+const UNLOCKED: Lock = { release: () => undefined };
+const NOWHERE: Source = { files: [], hosts: {} };
+
+export class Director implements AsyncDisposable {
+  readonly ipvs: Ipvs;
+  readonly #store: Store;
+  readonly #engine: Engine<DesiredState, Context>;
+  readonly #lock: NonNullable<DirectorParts['lock']>;
+  readonly #by: Author;
+  readonly #now: () => number;
+
+  constructor(parts: DirectorParts) {
+    const { ipvs, store = new Store(new VolatileFiles()), table = 'memory' } = parts;
+    const { lock = async () => UNLOCKED, by = author(), now = Date.now } = parts;
+    this.ipvs = ipvs;
+    this.#store = store;
+    this.#engine = { resources, context: { ipvs }, store, table };
+    this.#lock = lock;
+    this.#by = by;
+    this.#now = now;
+  }
+
+  /** What host names were resolved to when they were applied last. */
+  hosts(): ReadonlyMap<string, readonly string[]> {
+    return new Map(Object.entries(this.#store.ledger()?.applied?.hosts ?? {}));
+  }
+
+  /** What would be done now. Changes nothing. */
+  async plan(intent: Intent, options: PlanOptions = {}): Promise<IntendedPlan> {
+    return this.#planned(intent, options, this.#ledger(), await readTables(this.#engine));
+  }
+
+  /**
+   * Carries out a plan, if it is still what would be done, or whatever is to do for an intent. Refusals of the kernel are
+   * returned, after what was done was undone. Throws LOCKED, NOT_OURS, LIMIT_EXCEEDED, PLAN_OUTDATED.
+   */
+  async apply(what: Intent | IntendedPlan, options: ApplyOptions & PlanOptions = {}): Promise<ApplyResult> {
+    const shown = 'changes' in what ? what : undefined;
+    const intent = 'changes' in what ? what.intent : what;
+    const { force = false, command = 'apply', onPlan, signal } = options;
+    return this.#locked(command, signal, async () => {
+      const ledger = this.#ledger();
+      const before = await readTables(this.#engine);
+      const plan = await this.#planned(intent, shown?.options ?? options, ledger, before);
+      if (shown && !samePlan(shown, plan)) throw new IpvsError('PLAN_OUTDATED');
+      onPlan?.(plan);
+      const refusal = planRefusal(plan, force);
+      if (refusal) throw refusal;
+      const applied = await this.#applied(plan.intent, ledger);
+      const next = nextLedger(ledger, applied, plan.intent.desired, plan.changes, servicesIn(before));
+      if (plan.changes.length === 0 && sameIntent(ledger.applied, applied)) {
+        this.#store.writeLedger({
+          ...next,
+          applied: { ...applied, id: ledger.applied?.id ?? applied.id },
+          nextId: ledger.nextId,
+        });
+        return { outcome: 'applied', done: [], failed: [], skipped: [], undone: [], stuck: [] };
+      }
+      const transaction = { desired: plan.intent.desired, plan, before, next, command, by: this.#by };
+      return transact(this.#engine, transaction, options);
+    });
+  }
+
+  /**
+   * Deals with what a crash left; in another boot, applies what was applied last. Undefined if there was nothing to do.
+   */
+  async recover(options: ApplyOptions = {}): Promise<Recovery | ApplyResult | undefined> {
+    const recovery = await this.#locked('recover', options.signal, async (found) => found);
+    const applied = this.#store.ledger()?.applied;
+    if (!applied || applied.table === this.#engine.table) return recovery;
+    const desired = await this.#store.get<DesiredState>(applied.desired);
+    return this.apply({ desired, source: applied }, { command: 'recover', force: true, ...options });
+  }
+
+  /** Takes over services that others made, with their destinations; all that there are with "all". Returns those that are new. */
+  async adopt(services: readonly string[] | 'all'): Promise<string[]> {
+    return this.#locked('adopt', undefined, async () => {
+      const ledger = this.#ledger();
+      const known = await this.#known(ledger);
+      const present = new Map((await this.ipvs.snapshot()).services.map((service) => [service.address, service]));
+      const meant = services === 'all' ? [...present.keys()] : services.map((service) => serviceKey(service));
+      const absent = meant.find((address) => !present.has(address));
+      if (absent !== undefined) throw new IpvsError('SERVICE_NOT_FOUND', { operation: 'adopt', subject: absent });
+      const foreign = meant.filter((address) => !isOurs(address, known));
+      const keys = foreign.flatMap((address) => [
+        address,
+        ...(present.get(address)?.destinations ?? []).map((destination) =>
+          destinationKeyIn(address, destination.address),
+        ),
+      ]);
+      this.#store.writeLedger({ ...ledger, made: [...ledger.made, ...keys] });
+      return foreign;
+    });
+  }
+
+  /** Forgets that services are ours; the kernel keeps them as they are. Returns those that were. */
+  async disown(services: readonly string[] | 'all'): Promise<string[]> {
+    return this.#locked('disown', undefined, async () => {
+      const ledger = this.#ledger();
+      const known = await this.#known(ledger);
+      const ours = [
+        ...new Set([
+          ...(known.applied?.services.map(({ service }) => service.address) ?? []),
+          ...[...known.made].map((key) => key.split(' ', 1)[0] ?? ''),
+        ]),
+      ].filter((address) => address !== 'sync');
+      const meant = services === 'all' ? ours : services.map((service) => serviceKey(service));
+      const unknown = meant.find((address) => !ours.includes(address));
+      if (unknown !== undefined)
+        throw new IpvsError('SERVICE_NOT_FOUND', { operation: 'disown', subject: unknown, detail: 'it is not ours' });
+      const without = new Set(meant);
+      const made = ledger.made.filter((key) => !without.has(key.split(' ', 1)[0] ?? ''));
+      const keep = ({ service }: { readonly service: string }) => !without.has(service);
+      const rest = { ...ledger, made, drains: ledger.drains.filter(keep), ramps: ledger.ramps.filter(keep) };
+      this.#store.writeLedger({ ...rest, applied: await this.#appliedWithout(ledger.applied, without) });
+      return meant;
+    });
+  }
+
+  /** Does something to the table that is no apply, and remembers what of it is ours, or is no more. */
+  async verb<T>(
+    command: string,
+    { makes = [], takes = [] }: { readonly makes?: readonly string[]; readonly takes?: readonly string[] | 'all' },
+    action: () => Promise<T>,
+  ): Promise<T> {
+    return this.#locked(command, undefined, async () => {
+      const result = await action();
+      const ledger = this.#ledger();
+      const gone = (key: string) =>
+        takes === 'all' || takes.some((taken) => key === taken || key.startsWith(`${taken} `));
+      const made = new Set([...ledger.made.filter((key) => !gone(key)), ...makes]);
+      const keep = ({ service, destination }: { readonly service: string; readonly destination: string }) =>
+        !gone(destinationKeyIn(service, destination));
+      const next = { made: [...made], drains: ledger.drains.filter(keep), ramps: ledger.ramps.filter(keep) };
+      if (next.made.length !== ledger.made.length || makes.length > 0 || ledger.drains.length + ledger.ramps.length > 0)
+        this.#store.writeLedger({ ...ledger, ...next });
+      return result;
+    });
+  }
+
+  /** The oldest first. */
+  history(): HistoryEntry[] {
+    return this.#store.history();
+  }
+
+  /** With its changes. Throws NO_SUCH_ENTRY. */
+  async entry(id: number): Promise<HistoryEntry & { readonly plan: string; readonly planned: Plan['changes'] }> {
+    const entry = this.#entryOf(id);
+    return { ...entry, planned: await this.#store.get<Plan['changes']>(entry.plan) };
+  }
+
+  /** The plan's own way back: to what had been applied before an entry; before the last one that was applied by default. */
+  async undoIntent(id?: number): Promise<{ intent: Intent; id: number }> {
+    const entry =
+      id === undefined ? this.history().findLast(({ outcome }) => outcome === 'applied') : this.#entryOf(id);
+    if (entry === undefined) throw new IpvsError('NO_SUCH_ENTRY', { operation: 'undo', detail: 'nothing was applied' });
+    const previous = entry.previous === null ? { services: [] } : await this.#store.get<DesiredState>(entry.previous);
+    const changes = await this.#store.get<Plan['changes']>(entry.plan);
+    const before = await this.#store.get<Tables>(entry.before);
+    const { files, hosts } = entry;
+    return { intent: { desired: undoTarget(previous, changes, before), source: { files, hosts } }, id: entry.id };
+  }
+
+  /** The configuration after an entry, or as the kernel holds it now, by resource. */
+  async tables(of: number | 'kernel'): Promise<Tables> {
+    if (of === 'kernel') return configurations(this.#engine, await readTables(this.#engine));
+    return this.#store.get<Tables>(this.#entryOf(of).after);
+  }
+
+  /** What differs from what was applied last, or from an intent. */
+  async drift(intent?: Intent): Promise<Plan> {
+    const ledger = this.#ledger();
+    const known = await this.#known(ledger);
+    const desired = intent?.desired ?? known.applied ?? (await this.#lastDesired(ledger));
+    return planOf(resources, desired, known, await readTables(this.#engine), { adopt: true });
+  }
+
+  async close(): Promise<void> {
+    await this.ipvs.close();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  #ledger(): Ledger {
+    return ledgerFor(this.#engine.table, this.#store.ledger());
+  }
+
+  async #known(ledger: Ledger, nowMs = this.#now()): Promise<Known<DesiredState>> {
+    return knownAt(ledger, await appliedTo<DesiredState>(this.#store, ledger), nowMs);
+  }
+
+  async #lastDesired({ applied }: Ledger): Promise<DesiredState> {
+    return applied ? this.#store.get<DesiredState>(applied.desired) : { services: [] };
+  }
+
+  async #planned(intent: Intent, options: PlanOptions, ledger: Ledger, current: Tables): Promise<IntendedPlan> {
+    const known = await this.#known(ledger);
+    const { targets, adopt = false, prune = false } = options;
+    const meant = targets && addressesOf(targets, intent.desired, known.applied);
+    const desired = meant ? targetedState(intent.desired, known.applied, meant) : intent.desired;
+    const plan = planOf(resources, desired, known, current, { adopt, prune, ...(meant && { targets: meant }) });
+    const limit = options.maxChange ?? intent.desired.limits?.maxChange;
+    const excess = limit === undefined ? [] : excesses(plan, servicesIn(current), limit);
+    return { ...plan, intent: { ...intent, desired }, options, excess };
+  }
+
+  async #applied({ desired, source: { files, hosts } = NOWHERE }: Intent, ledger: Ledger): Promise<Applied> {
+    const at = new Date(this.#now()).toISOString();
+    return { id: ledger.nextId, table: ledger.table, at, desired: await this.#store.put(desired), files, hosts };
+  }
+
+  async #appliedWithout(applied: Applied | null, services: ReadonlySet<string>): Promise<Applied | null> {
+    if (applied === null) return null;
+    const desired = await this.#store.get<DesiredState>(applied.desired);
+    const rest = desired.services.filter(({ service }) => !services.has(service.address));
+    return { ...applied, desired: await this.#store.put({ ...desired, services: rest }) };
+  }
+
+  #entryOf(id: number): HistoryEntry {
+    const entry = this.history().find((entry) => entry.id === id);
+    if (entry === undefined) throw new IpvsError('NO_SUCH_ENTRY', { subject: String(id) });
+    return entry;
+  }
+
+  /** With the table's lock, and what a crash left dealt with. */
+  async #locked<T>(
+    purpose: string,
+    signal: AbortSignal | undefined,
+    work: (recovery: Recovery | undefined) => Promise<T>,
+  ): Promise<T> {
+    const held = await this.#lock(purpose, signal);
+    try {
+      return await work(await recover(this.#engine));
+    } finally {
+      held.release();
+    }
+  }
+}
+
+function servicesIn(tables: Tables): Snapshot {
+  return tables['services'] as Snapshot;
+}
+
+function sameIntent(before: Applied | null, after: Applied): boolean {
+  return before?.desired === after.desired && before.table === after.table;
+}
+
+function isOurs(address: string, { applied, made }: Known<DesiredState>): boolean {
+  return made.has(address) || applied?.services.some(({ service }) => service.address === address) === true;
 }

@@ -1,5 +1,6 @@
 /** The parts `defaults` and `services` of a file: their schema, and what they come to. */
 import { z } from 'zod';
+import type { ReportProblem } from '../config/document.ts';
 import { parseDuration } from '../config/duration.ts';
 import { IpvsError } from '../errors.ts';
 import { parseDestinationAddress, parseServiceAddress } from '../ipvs/address.ts';
@@ -12,14 +13,7 @@ import {
   tunnelTypes,
 } from '../ipvs/destination.ts';
 import { normalizeService, type VirtualService, type VirtualServiceInput } from '../ipvs/service.ts';
-import type { ReportProblem } from '../plan/resource.ts';
-
-/** A service with its destinations, as a file wants it; several addresses of one entry are several of these. */
-export interface DesiredService {
-  readonly service: VirtualService;
-  /** In the order of the file. */
-  readonly destinations: readonly Destination[];
-}
+import type { DesiredService } from './state.ts';
 
 const duration = z
   .union([z.string(), z.number()], { error: 'a duration is written 300s, 15m, 2h or as seconds' })

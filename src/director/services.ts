@@ -1,19 +1,39 @@
 /** Virtual services with their destinations, as a resource. */
-import type { Destination } from '../ipvs/destination.ts';
-import { formatForward, sameForward } from '../ipvs/destination.ts';
-import type { Ipvs, Snapshot } from '../ipvs/ipvs.ts';
+import { type Destination, formatForward, sameDestination, sameForward } from '../ipvs/destination.ts';
+import type { Snapshot } from '../ipvs/ipvs.ts';
 import { describe, type Operation } from '../ipvs/operation.ts';
 import { formatPersistence, type VirtualService, type VirtualServiceWithDestinations } from '../ipvs/service.ts';
-import type { Change, ChangeResult, Phase, Resource } from '../plan/resource.ts';
-import { type DesiredService, defaultsSection, resolveServices, servicesSection } from './services-section.ts';
+import { rampedWeight } from '../plan/ramp.ts';
+import type {
+  Change,
+  ChangeResult,
+  Conflict,
+  Diff,
+  DiffOptions,
+  Known,
+  Phase,
+  Resource,
+  Stray,
+} from '../plan/resource.ts';
+import { type Context, executed, unlessNotLoaded } from './context.ts';
+import type { DesiredService, DesiredState } from './state.ts';
 
-export const servicesResource: Resource<readonly DesiredService[], Snapshot, Operation, Ipvs> = {
+/** A service as it is configured, without counters; its destinations in the kernel's order, the newest first. */
+export interface ConfiguredService extends VirtualService {
+  readonly destinations: readonly Destination[];
+}
+
+interface Configuration {
+  readonly services: readonly ConfiguredService[];
+}
+
+export const servicesResource: Resource<DesiredState, Snapshot, Configuration, Operation, Context> = {
   name: 'services',
-  sections: { defaults: defaultsSection, services: servicesSection },
-  resolve: resolveServices,
-  read: (ipvs) => ipvs.snapshot(),
+  read: ({ ipvs }) => unlessNotLoaded(ipvs.snapshot(), { services: [] }),
+  configuration: ({ services }) => ({ services: services.map(configured) }),
   diff: diffServices,
-  async check(ipvs, changes): Promise<ChangeResult[]> {
+  undo: undoServices,
+  async check({ ipvs }, changes): Promise<ChangeResult[]> {
     const refused = await ipvs.foreseeRefusals(changes.map(({ operation }) => operation));
     const errors = new Map(refused.map(({ operation, error }) => [operation, error]));
     return changes.flatMap((change) => {
@@ -21,96 +41,276 @@ export const servicesResource: Resource<readonly DesiredService[], Snapshot, Ope
       return error ? [{ change, error }] : [];
     });
   },
-  async apply(ipvs, changes): Promise<ChangeResult[]> {
-    const results = await ipvs.execute(changes.map(({ operation }) => operation));
-    return results.map(({ error }, i) => {
-      const change = changes[i] as Change;
-      return error ? { change, error } : { change };
-    });
-  },
+  apply: executed,
 };
 
-/** Services that the file does not name stay as they are; destinations of those that it names follow it. */
+function configured({ address, scheduler, schedulerFlags, persistence, onePacket, destinations }: ConfiguredService) {
+  return {
+    address,
+    scheduler,
+    schedulerFlags,
+    persistence,
+    onePacket,
+    destinations: destinations.map(({ address, forward, weight, upperThreshold, lowerThreshold }) => ({
+      address,
+      forward,
+      weight,
+      upperThreshold,
+      lowerThreshold,
+    })),
+  };
+}
+
+/** The key of a destination; a service's is its address. */
+export function destinationKeyIn(service: string, destination: string): string {
+  return `${service} ${destination}`;
+}
+
+/**
+ * Desired × what was applied last × kernel. What leaves the file is removed, if it was in it; what was never in it
+ * stays, inside of a service of ours too (unless that is `exclusive`).
+ */
 export function diffServices(
-  desired: readonly DesiredService[],
+  desired: DesiredState,
+  known: Known<DesiredState>,
   current: Snapshot,
-): { changes: Change<Operation>[]; unchanged: number } {
+  options: DiffOptions = {},
+): Diff<Operation> {
   const present = new Map(current.services.map((service) => [service.address, service]));
-  const changes: Change<Operation>[] = [];
+  const applied = new Map(known.applied?.services.map((service) => [service.service.address, service]));
+  const collected: Collected = { changes: [], conflicts: [], strays: [] };
   let objects = 0;
-  for (const { service, destinations } of desired) {
-    const before = present.get(service.address);
-    objects += 1 + destinations.length;
-    changes.push(...serviceChanges(service, before), ...destinationChanges(service, destinations, before));
+  const wanted = new Set<string>();
+  for (const entry of desired.services) {
+    const { address } = entry.service;
+    wanted.add(address);
+    const before = present.get(address);
+    const was = applied.get(address);
+    if (before && !was && !known.made.has(address) && !options.adopt) {
+      collected.conflicts.push({ resource: 'services', subject: address, of: address });
+      continue;
+    }
+    objects += 1 + entry.destinations.length;
+    serviceChanges(entry, was, before, collected);
+    destinationChanges(entry, was, before, known, options, collected);
   }
-  const touched = changes.filter(({ operation }) => !operation.type.endsWith('.delete')).length;
-  return { changes, unchanged: objects - touched };
+  for (const service of current.services) {
+    const { address } = service;
+    if (wanted.has(address)) continue;
+    if (applied.has(address) || options.prune) {
+      const detail = applied.has(address) ? 'left the file' : 'not in the file';
+      collected.changes.push(
+        change('remove-service', { type: 'service.delete', service: address }, detail, cutBy(service)),
+      );
+    } else {
+      collected.strays.push(stray(address, address, address, known));
+    }
+  }
+  const touched = collected.changes.filter(({ operation }) => !operation.type.endsWith('.delete')).length;
+  return { ...collected, unchanged: Math.max(0, objects - touched) };
+}
+
+interface Collected {
+  readonly changes: Change<Operation>[];
+  readonly conflicts: Conflict[];
+  readonly strays: Stray[];
+}
+
+function stray(subject: string, key: string, of: string, { made }: Known<DesiredState>): Stray {
+  return { resource: 'services', subject, key, of, owner: made.has(key) ? 'verb' : 'foreign' };
 }
 
 function serviceChanges(
-  service: VirtualService,
+  { service }: DesiredService,
+  was: DesiredService | undefined,
   before: VirtualServiceWithDestinations | undefined,
-): Change<Operation>[] {
+  { changes }: Collected,
+): void {
+  // What is described as before has been changed by somebody.
+  const cause = was && serviceDifferences(was.service, service).length === 0 ? 'drift' : 'file';
   if (before === undefined) {
-    return [change('add-service', { type: 'service.add', service }, summaryOf(service))];
+    changes.push(change('add-service', { type: 'service.add', service }, summaryOf(service), [], cause));
+    return;
   }
-  const differences = [
-    difference('scheduler', before.scheduler, service.scheduler),
-    difference('flags', list(before.schedulerFlags), list(service.schedulerFlags)),
-    difference('persistence', formatPersistence(before.persistence), formatPersistence(service.persistence)),
-    difference('one-packet', before.onePacket, service.onePacket),
+  const differences = serviceDifferences(before, service);
+  if (differences.length === 0) return;
+  const effects: string[] = [];
+  if (before.scheduler !== service.scheduler) effects.push('takes a grace period of RCU, some 10 ms');
+  if (before.scheduler !== service.scheduler || list(before.schedulerFlags) !== list(service.schedulerFlags))
+    effects.push('connections stay; new ones are spread by the new rule');
+  if (before.persistence !== null && service.persistence === null)
+    effects.push('clients stay with their destination until their entries time out');
+  changes.push(change('edit', { type: 'service.edit', service }, differences.join(', '), effects, cause));
+}
+
+function serviceDifferences(before: VirtualService, after: VirtualService): string[] {
+  return [
+    difference('scheduler', before.scheduler, after.scheduler),
+    difference('flags', list(before.schedulerFlags), list(after.schedulerFlags)),
+    difference('persistence', formatPersistence(before.persistence), formatPersistence(after.persistence)),
+    difference('one-packet', before.onePacket, after.onePacket),
   ].filter((text) => text !== undefined);
-  if (differences.length === 0) return [];
-  const effects =
-    before.scheduler !== service.scheduler || list(before.schedulerFlags) !== list(service.schedulerFlags)
-      ? ['connections stay; new ones are spread by the new rule']
-      : [];
-  return [change('edit', { type: 'service.edit', service }, differences.join(', '), effects)];
 }
 
 function destinationChanges(
-  service: VirtualService,
-  destinations: readonly Destination[],
+  { service: { address: service, scheduler }, destinations, exclusive = false, drain, ramp }: DesiredService,
+  was: DesiredService | undefined,
   before: VirtualServiceWithDestinations | undefined,
-): Change<Operation>[] {
+  known: Known<DesiredState>,
+  { prune = false }: DiffOptions,
+  { changes, strays }: Collected,
+): void {
   const present = new Map(before?.destinations.map((destination) => [destination.address, destination]));
-  const wanted = new Set(destinations.map(({ address }) => address));
-  const changes: Change<Operation>[] = [];
+  const applied = new Map(was?.destinations.map((destination) => [destination.address, destination]));
+  const order =
+    ordered.has(scheduler) && before !== undefined
+      ? [`moves clients: ${scheduler} goes by the order of destinations`]
+      : [];
   // The kernel puts a new destination at the head of the service's list, and schedulers go through
   // the list: added in reverse, they stand in the kernel as in the file.
-  for (const destination of destinations.toReversed()) {
+  for (const described of destinations.toReversed()) {
+    const destination = effective(described, service, known);
     const old = present.get(destination.address);
+    const last = applied.get(destination.address);
+    const cause = last && sameDestination(last, described) ? 'drift' : 'file';
     if (old === undefined) {
-      const operation = { type: 'destination.add', service: service.address, destination } as const;
-      changes.push(
-        change('add-destination', operation, `${formatForward(destination.forward)}, weight ${destination.weight}`),
-      );
+      // Among others that are warm it begins with a part of its weight.
+      const weight =
+        ramp && before ? rampedWeight({ ...ramp, startedAtMs: 0, weight: destination.weight }, 0) : destination.weight;
+      const operation = { type: 'destination.add', service, destination: { ...destination, weight } } as const;
+      const host = described.host === undefined ? '' : `, by name ${described.host}`;
+      const detail = `${formatForward(destination.forward)}, weight ${weight}${weight < destination.weight ? ` of ${destination.weight}` : ''}${host}`;
+      changes.push(change('add-destination', operation, detail, order, cause));
       continue;
     }
-    const differences = [
-      difference('weight', old.weight, destination.weight),
-      difference('forward', formatForward(old.forward), formatForward(destination.forward)),
-      difference('upper threshold', old.upperThreshold, destination.upperThreshold),
-      difference('lower threshold', old.lowerThreshold, destination.lowerThreshold),
-    ].filter((text) => text !== undefined);
+    present.delete(destination.address);
+    const differences = destinationDifferences(old, destination);
     if (differences.length === 0) continue;
-    const effects = sameForward(old.forward, destination.forward)
-      ? []
-      : ['connections that exist keep the old forwarding'];
-    const operation = { type: 'destination.edit', service: service.address, destination } as const;
-    changes.push(change('edit', operation, differences.join(', '), effects));
+    const effects: string[] = [];
+    if (!sameForward(old.forward, destination.forward)) effects.push('connections that exist keep the old forwarding');
+    if (destination.weight === 0 && old.weight > 0) effects.push('takes no new connections');
+    const operation = { type: 'destination.edit', service, destination } as const;
+    changes.push(change('edit', operation, differences.join(', '), effects, cause));
   }
-  for (const { address, activeConnections, inactiveConnections } of before?.destinations ?? []) {
-    if (wanted.has(address)) continue;
-    const effects = [];
-    if (activeConnections > 0) effects.push(`cuts ${activeConnections} active connections`);
+  // What is left is not described.
+  for (const old of present.values()) {
+    const { address } = old;
+    const key = destinationKeyIn(service, address);
+    if (known.leaving.has(key)) {
+      if (old.weight > 0)
+        changes.push(change('edit', weightEdit(service, old, 0), `weight ${old.weight} → 0`, [], 'drift'));
+      continue;
+    }
+    const left = applied.has(address);
+    if (!left && !exclusive && !prune) {
+      strays.push(stray(`${address} of ${service}`, key, service, known));
+      continue;
+    }
+    const detail = left ? 'left the file' : 'not in the file';
+    if (drain !== undefined && old.weight > 0) {
+      const effects = [
+        `takes no new connections, and is ${drain.afterwards === 'delete' ? 'deleted' : 'kept'} in the end`,
+      ];
+      changes.push(
+        change('drain', weightEdit(service, old, 0), `${detail}: drains for ${drain.timeoutSeconds}s at most`, effects),
+      );
+    } else {
+      const operation = { type: 'destination.delete', service, destination: address } as const;
+      changes.push(change('remove-destination', operation, detail, [...cutBy({ destinations: [old] }), ...order]));
+    }
+  }
+}
+
+function weightEdit(service: string, destination: Destination, weight: number): Operation {
+  const { address, forward, upperThreshold, lowerThreshold } = destination;
+  return {
+    type: 'destination.edit',
+    service,
+    destination: { address, forward, weight, upperThreshold, lowerThreshold },
+  };
+}
+
+/** These spread clients by where a destination stands in the list. */
+const ordered: ReadonlySet<string> = new Set(['sh', 'dh']);
+
+/** As it should be now: while it drains, or begins slowly, with another weight. */
+function effective(
+  { host: _, ...described }: DesiredService['destinations'][number],
+  service: string,
+  known: Known<DesiredState>,
+): Destination {
+  const key = destinationKeyIn(service, described.address);
+  const weight = known.leaving.has(key) ? undefined : known.weights.get(key);
+  return weight === undefined ? described : { ...described, weight: Math.min(weight, described.weight) };
+}
+
+function destinationDifferences(before: Destination, after: Destination): string[] {
+  if (sameDestination(before, after)) return [];
+  return [
+    difference('weight', before.weight, after.weight),
+    difference('forward', formatForward(before.forward), formatForward(after.forward)),
+    difference('upper threshold', before.upperThreshold, after.upperThreshold),
+    difference('lower threshold', before.lowerThreshold, after.lowerThreshold),
+  ].filter((text) => text !== undefined);
+}
+
+/** What goes with destinations that are deleted. */
+function cutBy({ destinations }: Pick<VirtualServiceWithDestinations, 'destinations'>): string[] {
+  const active = destinations.reduce((sum, { activeConnections }) => sum + activeConnections, 0);
+  const inactive = destinations.reduce((sum, { inactiveConnections }) => sum + inactiveConnections, 0);
+  return [
+    ...(active > 0 ? [`cuts ${active} active connections`] : []),
     // TCP connections that finish count as inactive, and so do all of UDP.
-    if (inactiveConnections > 0)
-      effects.push(`${inactiveConnections} inactive connections (finishing, or UDP) lose their packets`);
-    const operation = { type: 'destination.delete', service: service.address, destination: address } as const;
-    changes.push(change('remove-destination', operation, 'not in the file', effects));
+    ...(inactive > 0 ? [`${inactive} inactive connections (finishing, or UDP) lose their packets`] : []),
+    'its counters are lost',
+  ];
+}
+
+function undoServices(before: Configuration, now: Configuration, keys: ReadonlySet<string>): Change<Operation>[] {
+  const [earlier, present] = [byAddress(before.services), byAddress(now.services)];
+  const changes: Change<Operation>[] = [];
+  for (const address of new Set([...keys].map(serviceOfKey))) {
+    const [was, is] = [earlier.get(address), present.get(address)];
+    if (was === undefined) {
+      if (is !== undefined)
+        changes.push(change('remove-service', { type: 'service.delete', service: address }, UNDONE));
+      continue;
+    }
+    const { destinations, ...service } = was;
+    if (is === undefined) changes.push(change('add-service', { type: 'service.add', service }, UNDONE));
+    else if (keys.has(address) && serviceDifferences(is, was).length > 0)
+      changes.push(change('edit', { type: 'service.edit', service }, UNDONE));
+    const meant = (destination: string) => is === undefined || keys.has(destinationKeyIn(address, destination));
+    const held = new Map(is?.destinations.map((destination) => [destination.address, destination]));
+    // The oldest first: then each stands before those that were there before it.
+    for (const destination of destinations.toReversed()) {
+      if (!meant(destination.address)) continue;
+      const old = held.get(destination.address);
+      held.delete(destination.address);
+      if (old === undefined) {
+        changes.push(change('add-destination', { type: 'destination.add', service: address, destination }, UNDONE));
+      } else if (!sameDestination(old, destination)) {
+        changes.push(change('edit', { type: 'destination.edit', service: address, destination }, UNDONE));
+      }
+    }
+    const described = new Set(destinations.map(({ address }) => address));
+    for (const { address: destination } of held.values()) {
+      if (!meant(destination) || described.has(destination)) continue;
+      changes.push(change('remove-destination', { type: 'destination.delete', service: address, destination }, UNDONE));
+    }
   }
   return changes;
+}
+
+const UNDONE = 'as it was before';
+
+function byAddress<T extends { readonly address: string }>(items: readonly T[]): Map<string, T> {
+  return new Map(items.map((item) => [item.address, item]));
+}
+
+function serviceOfKey(key: string): string {
+  const end = key.indexOf(' ');
+  return end < 0 ? key : key.slice(0, end);
 }
 
 function change(
@@ -118,8 +318,35 @@ function change(
   operation: Operation,
   detail: string,
   effects: readonly string[] = [],
+  cause: Change['cause'] = 'file',
 ): Change<Operation> {
-  return { resource: 'services', phase, operation, ...describe(operation), detail, effects };
+  return {
+    resource: 'services',
+    phase,
+    operation,
+    ...describe(operation),
+    ...namesOf(operation),
+    detail,
+    cause,
+    effects,
+  };
+}
+
+function namesOf(operation: Operation): Pick<Change, 'key' | 'of'> {
+  switch (operation.type) {
+    case 'destination.add':
+    case 'destination.edit':
+      return { key: destinationKeyIn(operation.service, operation.destination.address), of: operation.service };
+    case 'destination.delete':
+      return { key: destinationKeyIn(operation.service, operation.destination), of: operation.service };
+    case 'service.delete':
+      return { key: operation.service, of: operation.service };
+    case 'service.add':
+    case 'service.edit':
+      return { key: operation.service.address, of: operation.service.address };
+    default:
+      throw new TypeError(`${operation.type} is no change of a service`);
+  }
 }
 
 function summaryOf({ scheduler, schedulerFlags, persistence, onePacket }: VirtualService): string {

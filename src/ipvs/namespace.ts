@@ -5,7 +5,7 @@ import { IpvsError } from '../errors.ts';
 import { namespaceError } from '../netlink/connection.ts';
 import { quote } from './quote.ts';
 
-const NAMED_NAMESPACES = '/run/netns';
+export const NAMED_NAMESPACES = '/run/netns';
 
 /** A name becomes its path below /run/netns; an absolute path stays. Throws INVALID_OPTION. */
 export function namespacePath(netns: string): string {

@@ -1,68 +1,97 @@
-/** The engine: from the diffs of resources to one ordered plan, and from a plan to the kernel. */
-import { type Change, type ChangeResult, phases } from './resource.ts';
+/** The engine's decisions: from the diffs of resources to one ordered plan. Pure. */
+import {
+  type AnyResource,
+  type Change,
+  type Conflict,
+  type Diff,
+  type DiffOptions,
+  isRemoval,
+  type Known,
+  phases,
+  type Stray,
+} from './resource.ts';
 
 export interface Plan {
   /** In the order in which they will be made. */
   readonly changes: readonly Change[];
   /** How many objects are as they should be. */
   readonly unchanged: number;
+  /** With one of these a plan is not carried out. */
+  readonly conflicts: readonly Conflict[];
+  /** What is not described, and stays. */
+  readonly strays: readonly Stray[];
 }
 
-/** Orders changes by phase; inside a phase they keep their order. Pure. */
-export function planOf(diffs: readonly { changes: readonly Change[]; unchanged: number }[]): Plan {
-  const changes = diffs.flatMap((diff) => diff.changes);
+/** What the kernel holds, by resource. */
+export type Tables = Readonly<Record<string, unknown>>;
+
+export interface PlanOptions extends DiffOptions {
+  /** Only what belongs to one of these: services. */
+  readonly targets?: ReadonlySet<string>;
+}
+
+export function planOf<Desired, Context>(
+  resources: readonly AnyResource<Desired, Context>[],
+  desired: Desired,
+  known: Known<Desired>,
+  current: Tables,
+  options: PlanOptions = {},
+): Plan {
+  const { targets } = options;
+  const diffs = resources.map((resource) => resource.diff(desired, known, current[resource.name], options));
+  return ordered(targets ? diffs.map((diff) => targeted(diff, targets)) : diffs);
+}
+
+function targeted(diff: Diff, targets: ReadonlySet<string>): Diff {
+  const meant = ({ of }: { readonly of: string }) => targets.has(of);
   return {
-    changes: phases.flatMap((phase) => changes.filter((change) => change.phase === phase)),
-    unchanged: diffs.reduce((sum, diff) => sum + diff.unchanged, 0),
+    changes: diff.changes.filter(meant),
+    unchanged: diff.unchanged,
+    conflicts: diff.conflicts.filter(meant),
+    strays: diff.strays.filter(meant),
   };
 }
 
-export interface ApplyResult {
-  readonly done: readonly Change[];
-  readonly failed: readonly (ChangeResult & { readonly error: Error })[];
-  /** Not tried, because something before them failed. */
-  readonly skipped: readonly Change[];
+/** By phase; inside a phase they keep their order. */
+function ordered(diffs: readonly Diff[]): Plan {
+  return {
+    changes: inPhases(diffs.flatMap(({ changes }) => changes)),
+    unchanged: diffs.reduce((sum, { unchanged }) => sum + unchanged, 0),
+    conflicts: diffs.flatMap(({ conflicts }) => conflicts),
+    strays: diffs.flatMap(({ strays }) => strays),
+  };
 }
 
-/** What the resources do, by their names. */
-export interface Applier {
-  /** Those that are known to be refused. */
-  check(resource: string, changes: readonly Change[]): Promise<ChangeResult[]>;
-  apply(resource: string, changes: readonly Change[]): Promise<ChangeResult[]>;
+export function inPhases(changes: readonly Change[]): Change[] {
+  const byPhase = new Map(phases.map((phase) => [phase, [] as Change[]]));
+  for (const change of changes) byPhase.get(change.phase)?.push(change);
+  return [...byPhase.values()].flat();
 }
 
-/**
- * Makes the changes, phase by phase; none if it is known beforehand that one will be refused. After a phase in which
- * something failed no further one begins: what serves traffic is not taken away when its replacement did not come.
- */
-export async function applyPlan(plan: Plan, { check, apply }: Applier): Promise<ApplyResult> {
-  const done: Change[] = [];
-  const failed: (ChangeResult & { error: Error })[] = [];
-  const skipped: Change[] = [];
-  for (const resource of new Set(plan.changes.map((change) => change.resource))) {
-    const changes = plan.changes.filter((change) => change.resource === resource);
-    for (const { change, error } of await check(resource, changes)) if (error) failed.push({ change, error });
-  }
-  if (failed.length > 0) {
-    const refused = new Set(failed.map(({ change }) => change));
-    return { done, failed, skipped: plan.changes.filter((change) => !refused.has(change)) };
-  }
-  for (const phase of phases) {
-    const changes = plan.changes.filter((change) => change.phase === phase);
-    if (failed.length > 0) {
-      skipped.push(...changes);
-      continue;
-    }
-    for (const resource of new Set(changes.map((change) => change.resource))) {
-      const results = await apply(
-        resource,
-        changes.filter((change) => change.resource === resource),
-      );
-      for (const { change, error } of results) {
-        if (error) failed.push({ change, error });
-        else done.push(change);
-      }
-    }
-  }
-  return { done, failed, skipped };
+/** The changes that make everything with one of the keys as it was. */
+export function undoPlan<Desired, Context>(
+  resources: readonly AnyResource<Desired, Context>[],
+  before: Tables,
+  now: Tables,
+  keys: ReadonlySet<string>,
+): Change[] {
+  return inPhases(resources.flatMap((resource) => resource.undo(before[resource.name], now[resource.name], keys)));
+}
+
+/** Whether the same would be done: a plan that was shown is carried out only as it was shown. */
+export function samePlan(a: Pick<Plan, 'changes'>, b: Pick<Plan, 'changes'>): boolean {
+  if (a.changes.length !== b.changes.length) return false;
+  return a.changes.every((change, i) => {
+    const other = b.changes[i] as Change;
+    return (
+      change.key === other.key &&
+      change.detail === other.detail &&
+      JSON.stringify(change.operation) === JSON.stringify(other.operation)
+    );
+  });
+}
+
+/** What has not been done of a plan is only taking away. */
+export function onlyRemovals(changes: readonly Change[]): boolean {
+  return changes.every(isRemoval);
 }

@@ -1,9 +1,8 @@
 /**
- * A kind of thing that a file can describe and the kernel can hold: services today; timeouts, sync
- * daemons, addresses, sysctls and masquerade rules later. The engine works on resources and knows no
- * particular one.
+ * A kind of thing that a file can describe and the kernel can hold: services, timeouts, sync daemons, addresses.
+ * The engine works on resources and knows no particular one.
  */
-import type { Section } from '../config/document.ts';
+import type { IpvsError } from '../errors.ts';
 
 /**
  * The order of a plan. Everything that adds capacity comes before everything that takes it away, so
@@ -14,10 +13,20 @@ export const phases = [
   'add-service',
   'add-destination',
   'edit',
+  'publish',
+  'withdraw',
+  'drain',
   'remove-destination',
   'remove-service',
 ] as const;
 export type Phase = (typeof phases)[number];
+
+/** From here on a plan only takes away; what is taken away cannot be given back as it was. */
+const removing: ReadonlySet<Phase> = new Set(['remove-destination', 'remove-service']);
+
+export function isRemoval({ phase }: Pick<Change, 'phase'>): boolean {
+  return removing.has(phase);
+}
 
 /** One step of a plan: an operation, and what a person wants to know of it. */
 export interface Change<Operation = unknown> {
@@ -27,10 +36,16 @@ export interface Change<Operation = unknown> {
   readonly operation: Operation;
   /** "add service" */
   readonly verb: string;
-  /** "tcp://192.0.2.1:80" */
+  /** "10.0.0.11:80 of tcp://192.0.2.1:80" */
   readonly subject: string;
+  /** What is changed, in one unique word of any resource: "tcp://192.0.2.1:80 10.0.0.11:80". */
+  readonly key: string;
+  /** What it belongs to: "tcp://192.0.2.1:80". */
+  readonly of: string;
   /** What will be different: "weight 1 → 3". */
   readonly detail: string;
+  /** `file`: the description changed; `drift`: somebody changed what was applied. */
+  readonly cause: 'file' | 'drift';
   /** What it costs, in words; empty if nothing that is there is touched. */
   readonly effects: readonly string[];
 }
@@ -38,23 +53,71 @@ export interface Change<Operation = unknown> {
 export interface ChangeResult {
   readonly change: Change;
   /** Absent if it was done. */
-  readonly error?: Error;
+  readonly error?: IpvsError;
 }
 
-export interface Resource<Desired, Current, Operation, Context> {
+/** Something in the kernel that is not described, and stays. */
+export interface Stray {
+  readonly resource: string;
+  readonly subject: string;
+  readonly key: string;
+  readonly of: string;
+  /** `verb`: by a verb of ours; `foreign`: by somebody else. */
+  readonly owner: 'verb' | 'foreign';
+}
+
+/** Something that is described and in the kernel, but not ours: it is not touched. */
+export interface Conflict {
+  readonly resource: string;
+  readonly subject: string;
+  readonly of: string;
+}
+
+export interface Diff<Operation = unknown> {
+  readonly changes: readonly Change<Operation>[];
+  /** How many objects are as described. */
+  readonly unchanged: number;
+  readonly conflicts: readonly Conflict[];
+  readonly strays: readonly Stray[];
+}
+
+/** What tells ours from what is not, and what is on its way. */
+export interface Known<Desired> {
+  /** What was applied last to this very table; undefined if nothing was. */
+  readonly applied: Desired | undefined;
+  /** Keys of what verbs made or took over. */
+  readonly made: ReadonlySet<string>;
+  /** Keys of what is being drained, and will go by itself. */
+  readonly leaving: ReadonlySet<string>;
+  /** Weights that something has for now, by key, instead of those described. */
+  readonly weights: ReadonlyMap<string, number>;
+}
+
+export interface DiffOptions {
+  /** Takes over what is described and foreign. */
+  readonly adopt?: boolean;
+  /** Removes what is not described, whoever made it. */
+  readonly prune?: boolean;
+}
+
+/**
+ * `Desired` is the whole desired state, of which a resource takes its part; `Current` is what the kernel holds of this
+ * resource, and `Configuration` that without counters, as data that can be written down.
+ */
+export interface Resource<Desired, Current extends Configuration, Configuration, Operation, Context> {
   readonly name: string;
-  /** The parts of the file that describe it, by key. */
-  readonly sections: Readonly<Record<string, Section>>;
-  /** From the checked parts of a file to the desired state; problems go to `report`. */
-  resolve(values: Readonly<Record<string, unknown>>, report: ReportProblem): Desired;
   read(context: Context): Promise<Current>;
   /** Pure. */
-  diff(desired: Desired, current: Current): { changes: Change<Operation>[]; unchanged: number };
+  configuration(current: Current): Configuration;
+  /** Desired × what is known × kernel. Pure. */
+  diff(desired: Desired, known: Known<Desired>, current: Current, options: DiffOptions): Diff<Operation>;
+  /** The changes that make what has one of the keys as it was before. Pure. */
+  undo(before: Configuration, now: Configuration, keys: ReadonlySet<string>): Change<Operation>[];
   /** Those of the changes that are known to be refused, before any is made. */
   check(context: Context, changes: readonly Change<Operation>[]): Promise<ChangeResult[]>;
   /** In order; a refusal does not stop the rest. */
   apply(context: Context, changes: readonly Change<Operation>[]): Promise<ChangeResult[]>;
 }
 
-/** Reports that the value at `path` of the file is wrong. */
-export type ReportProblem = (path: readonly (string | number)[], message: string) => void;
+/** Any resource: methods take what their own resource gave. */
+export type AnyResource<Desired, Context> = Resource<Desired, unknown, unknown, unknown, Context>;

@@ -1,109 +1,93 @@
-/** `ipvs apply`: from a file to the kernel. */
-import { apply, type CurrentState, parseState, plan, readState } from '../../director/director.ts';
-import { IpvsError } from '../../errors.ts';
-import type { Ipvs } from '../../ipvs/ipvs.ts';
-import type { ApplyResult, Plan } from '../../plan/plan.ts';
-import type { Change } from '../../plan/resource.ts';
+/** `ipvs apply`: from a file, or a plan that was kept, to the kernel. */
+import { describePlan } from '../../director/describe.ts';
+import type { ApplyOptions, Director, IntendedPlan, Intent } from '../../director/director.ts';
+import { planRefusal } from '../../director/refuse.ts';
+import type { ApplyResult } from '../../plan/transaction.ts';
 import { command } from '../command.ts';
 import { EXIT, printError, UsageError } from '../exit.ts';
-import { type GlobalOptions, withIpvs } from '../globals.ts';
-import { canAsk, confirm, type Paint, painter, printJson } from '../output.ts';
+import { type GlobalOptions, withDirector } from '../globals.ts';
+import { canAsk, confirm, painter, printJson } from '../output.ts';
+import { type PlanArguments, planArguments, planOptions, planOrIntentOf } from '../plan-input.ts';
 import { print } from '../stdout.ts';
-import { readText } from '../text-file.ts';
 
-interface ApplyOptions extends GlobalOptions {
-  readonly file: string;
+export interface ApplyArguments extends GlobalOptions, PlanArguments {
   readonly dryRun?: boolean;
   readonly yes?: boolean;
+  readonly force?: boolean;
 }
 
-const spec = command<ApplyOptions>({
+export const applyOptions = {
+  'dry-run': { alias: 'n', describe: 'Only show the changes; exit status 2 if there are any' },
+  yes: { alias: 'y', describe: 'Do not ask' },
+  force: { describe: 'Carry out a plan that takes away more than the limit' },
+} as const;
+
+const spec = command<ApplyArguments & { readonly file: string }>({
   description:
-    'Changes what differs between the file and the kernel, and nothing else. Services that the file does not name stay as they are. Without --yes or --dry-run it shows the changes and asks.',
-  arguments: { file: 'YAML; - is standard input' },
-  options: {
-    'dry-run': { alias: 'n', describe: 'Only show the changes; exit status 2 if there are any' },
-    yes: { alias: 'y', describe: 'Do not ask' },
-  },
+    'Makes the kernel balance what the file describes, as a transaction: if one change is refused, those before it are undone. Services that were in the file when it was applied last and have left it are removed; what never was in it stays. Without --yes or --dry-run it shows the changes and asks.',
+  arguments: { file: 'YAML or JSON, or a plan kept by "ipvs plan --out"; - is standard input' },
+  options: { ...applyOptions, ...planArguments },
   examples: [
     { line: 'ipvs apply web.yaml --dry-run', meaning: 'show the changes' },
     { line: 'ipvs apply web.yaml --yes', meaning: 'for scripts' },
   ],
-  run,
+  run: (options) =>
+    withDirector(options, async (director) =>
+      applied(director, await planOrIntentOf(options.file, director), options, { command: 'apply' }),
+    ),
 });
 
 export { spec as command };
 
-async function run(options: ApplyOptions): Promise<number> {
-  // yargs makes an empty text of the positional "-".
-  const standardInput = options.file === '' && process.argv.includes('-');
-  const desired = standardInput
-    ? parseState(readText(0, 'stdin'), 'stdin')
-    : parseState(readText(options.file), options.file);
-  return withIpvs(options, async (ipvs) => {
-    const planned = plan(desired, await currentState(ipvs));
-    if (planned.changes.length === 0) {
-      if (options.json) printJson({ changes: [], unchanged: planned.unchanged });
-      else print(`nothing to change: ${count(planned.unchanged, 'object')} as described`);
-      return EXIT.done;
-    }
-    if (options.dryRun) {
-      if (options.json) printJson(planned);
-      else print(describePlan(planned, painter(options)));
-      return EXIT.changes;
-    }
-    if (!options.yes && (options.json || !canAsk()))
-      throw new UsageError('nobody can be asked: say --yes, or --dry-run to see the changes');
-    if (!options.json) print(describePlan(planned, painter(options)));
-    if (!options.yes && !(await confirm(`Make ${count(planned.changes.length, 'change')}?`))) return EXIT.error;
-    return report(await apply(ipvs, planned), planned, options);
-  });
-}
-
-/** Where ip_vs is not loaded, the table is empty: a dry run need not load it, and any other run will. */
-async function currentState(ipvs: Ipvs): Promise<CurrentState> {
-  try {
-    return await readState(ipvs);
-  } catch (error) {
-    if (error instanceof IpvsError && error.code === 'IPVS_NOT_LOADED') return { services: { services: [] } };
-    throw error;
+/** Shows, asks, applies and tells; returns the exit status. */
+export async function applied(
+  director: Director,
+  what: Intent | IntendedPlan,
+  options: ApplyArguments,
+  { command }: Pick<ApplyOptions, 'command'>,
+): Promise<number> {
+  const { yes = false, json = false, force = false } = options;
+  const show = (plan: IntendedPlan) => {
+    if (!json) print(describePlan(plan, painter(options)));
+  };
+  const apply = (what: Intent | IntendedPlan, onPlan?: (plan: IntendedPlan) => void) =>
+    director.apply(what, { ...planOptions(options), force, ...(command && { command }), ...(onPlan && { onPlan }) });
+  if (yes && !options.dryRun) return report(await apply(what, show), json);
+  const plan = 'changes' in what ? what : await director.plan(what, planOptions(options));
+  if (options.dryRun || plan.changes.length === 0) {
+    if (json) printJson(plan);
+    else show(plan);
   }
-}
-
-function report(result: ApplyResult, planned: Plan, options: ApplyOptions): number {
-  const { done, failed, skipped } = result;
-  if (options.json) {
-    printJson({
-      done,
-      failed: failed.map(({ change, error }) => ({
-        ...change,
-        error: error instanceof IpvsError ? error.code : String(error),
-      })),
-      skipped,
-      unchanged: planned.unchanged,
-    });
+  const refusal = planRefusal(plan, force);
+  if (refusal) return printError(refusal, json);
+  if (options.dryRun) return plan.changes.length === 0 ? EXIT.done : EXIT.changes;
+  if (plan.changes.length === 0) {
+    await apply(plan); // that it is ours is worth remembering
+    return EXIT.done;
   }
-  for (const { error } of failed) printError(error, options.json === true);
-  if (!options.json) {
-    const rest = skipped.length > 0 ? `, ${count(skipped.length, 'change')} not tried` : '';
-    print(`${count(done.length, 'change')} made${failed.length > 0 ? `, ${failed.length} refused` : ''}${rest}`);
+  if (json || !canAsk()) throw new UsageError('nobody can be asked: say --yes, or --dry-run to see the changes');
+  show(plan);
+  const number = plan.changes.length;
+  if (!(await confirm(`Make ${number} change${number === 1 ? '' : 's'}?`))) return EXIT.error;
+  return report(await apply(plan), json);
+}
+
+function report(result: ApplyResult, json: boolean): number {
+  const { outcome, done, failed, skipped, undone, stuck } = result;
+  if (json) printJson({ ...result, failed: failed.map(withCode), stuck: stuck.map(withCode) });
+  for (const { error } of failed) printError(error, json);
+  if (!json) {
+    const { length } = done;
+    const parts = [`${length} change${length === 1 ? '' : 's'} made`];
+    if (failed.length > 0) parts.push(`${failed.length} refused`);
+    if (skipped.length > 0) parts.push(`${skipped.length} not tried`);
+    if (outcome === 'undone' && length > 0) parts.push(`${undone.length} to undo them: the table is as it was`);
+    if (length > 0 || failed.length > 0) print(parts.join(', '));
   }
-  return failed.length > 0 ? EXIT.error : EXIT.done;
+  for (const { error } of stuck) printError(error.with({ operation: 'undo' }), json);
+  return outcome === 'applied' ? EXIT.done : EXIT.error;
 }
 
-function describePlan({ changes, unchanged }: Plan, paint: Paint): string {
-  const lines = changes.map((change) => describeChange(change, paint));
-  return [...lines, `${count(changes.length, 'change')}, ${unchanged} unchanged`].join('\n');
-}
-
-const signs = { add: ['+', 'green'], edit: ['~', 'yellow'], delete: ['-', 'red'] } as const;
-
-function describeChange({ verb, subject, detail, effects }: Change, paint: Paint): string {
-  const [sign, color] = signs[verb.split(' ', 1)[0] as keyof typeof signs];
-  const line = `${paint(color, sign)} ${verb} ${subject}: ${detail}`;
-  return [line, ...effects.map((effect) => paint('dim', `    ${effect}`))].join('\n');
-}
-
-function count(number: number, noun: string): string {
-  return `${number} ${noun}${number === 1 ? '' : 's'}`;
+function withCode({ change, error }: ApplyResult['failed'][number]) {
+  return { ...change, error: error.code, message: error.message };
 }

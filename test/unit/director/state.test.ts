@@ -1,7 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { type CurrentState, type DesiredState, parseState, plan } from '../../../src/director/director.ts';
+import { parseState } from '../../../src/director/document.ts';
 import { IpvsError } from '../../../src/errors.ts';
-import type { VirtualServiceWithDestinations } from '../../../src/ipvs/service.ts';
 
 function problemsOf(text: string): string[] {
   try {
@@ -12,26 +11,6 @@ function problemsOf(text: string): string[] {
   }
   return [];
 }
-
-/** The kernel's table after everything that the state describes was added, in the kernel's order. */
-function tableOf(state: DesiredState): CurrentState {
-  const services = state.services.map(
-    ({ service, destinations }): VirtualServiceWithDestinations => ({
-      ...service,
-      destinations: destinations.map((destination) => ({
-        ...destination,
-        activeConnections: 0,
-        inactiveConnections: 0,
-        persistentConnections: 0,
-      })),
-    }),
-  );
-  return { services: { services } };
-}
-
-const empty: CurrentState = { services: { services: [] } };
-const words = (desired: DesiredState, current: CurrentState) =>
-  plan(desired, current).changes.map(({ verb, subject, detail }) => `${verb} ${subject}: ${detail}`);
 
 const WEB = `
 defaults: { scheduler: wrr }
@@ -225,73 +204,5 @@ services:
   test('what is no text is refused as such', () => {
     for (const text of [5, null, Buffer.from('services: []')])
       expect(() => parseState(text as unknown as string)).toThrow(expect.objectContaining({ code: 'INVALID_OPTION' }));
-  });
-});
-
-describe('a plan', () => {
-  test('adds services before destinations; destinations in reverse, because the kernel puts new ones first', () => {
-    expect(words(parseState(WEB), empty)).toEqual([
-      'add service tcp://192.0.2.10:80: wrr',
-      'add destination 10.0.0.12:8080 of tcp://192.0.2.10:80: masquerade, weight 2',
-      'add destination 10.0.0.11:80 of tcp://192.0.2.10:80: masquerade, weight 3',
-    ]);
-  });
-
-  test('is empty for what is as described', () => {
-    const desired = parseState(WEB);
-    expect(plan(desired, tableOf(desired))).toEqual({ changes: [], unchanged: 3 });
-  });
-
-  test('leaves services alone that the file does not name', () => {
-    expect(words(parseState('services: []'), tableOf(parseState(WEB)))).toEqual([]);
-  });
-
-  test('edits in place and says what changes', () => {
-    const after = parseState(
-      WEB.replace('wrr', 'sh')
-        .replace('weight: 3', 'weight: 4')
-        .replace('weight: 2', 'forward: direct')
-        .replace('12:8080', '12'),
-    );
-    expect(words(after, tableOf(parseState(WEB.replace('12:8080', '12'))))).toEqual([
-      'edit service tcp://192.0.2.10:80: scheduler wrr → sh',
-      'edit destination 10.0.0.12:80 of tcp://192.0.2.10:80: weight 2 → 1, forward masquerade → direct',
-      'edit destination 10.0.0.11:80 of tcp://192.0.2.10:80: weight 3 → 4',
-    ]);
-  });
-
-  test('adds before it removes, across services', () => {
-    const before = tableOf(
-      parseState(`${WEB}  - { address: "tcp://192.0.2.11:80", destinations: [{ address: 10.0.0.1 }] }`),
-    );
-    const after = parseState(`
-defaults: { scheduler: wrr }
-services:
-  - { address: "tcp://192.0.2.10:80", destinations: [{ address: 10.0.0.11, weight: 3 }] }
-  - { address: "tcp://192.0.2.11:80", destinations: [{ address: 10.0.0.2 }] }
-  - { address: "tcp://192.0.2.12:80" }
-`);
-    expect(plan(after, before).changes.map(({ phase, subject }) => [phase, subject])).toEqual([
-      ['add-service', 'tcp://192.0.2.12:80'],
-      ['add-destination', '10.0.0.2:80 of tcp://192.0.2.11:80'],
-      ['remove-destination', '10.0.0.12:8080 of tcp://192.0.2.10:80'],
-      ['remove-destination', '10.0.0.1:80 of tcp://192.0.2.11:80'],
-    ]);
-    expect(plan(after, before).unchanged).toBe(3);
-  });
-
-  test('says what removing a destination with connections costs', () => {
-    const table = tableOf(parseState(WEB)).services.services[0] as VirtualServiceWithDestinations;
-    const busy = {
-      ...table,
-      destinations: table.destinations.map((d) => ({ ...d, activeConnections: 2, inactiveConnections: 1 })),
-    };
-    const { changes } = plan(parseState('services: [{ address: "tcp://192.0.2.10:80", scheduler: wrr }]'), {
-      services: { services: [busy] },
-    });
-    expect(changes.map(({ effects }) => effects)).toEqual([
-      ['cuts 2 active connections', '1 inactive connections (finishing, or UDP) lose their packets'],
-      ['cuts 2 active connections', '1 inactive connections (finishing, or UDP) lose their packets'],
-    ]);
   });
 });

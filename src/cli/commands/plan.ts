@@ -1,0 +1,55 @@
+/** `ipvs plan`: what an apply would do. */
+import { writeFileSync } from 'node:fs';
+import { describePlan } from '../../director/describe.ts';
+import { planRefusal } from '../../director/refuse.ts';
+import { command } from '../command.ts';
+import { EXIT, printError } from '../exit.ts';
+import { type GlobalOptions, withDirector } from '../globals.ts';
+import { oneValue } from '../options.ts';
+import { painter, printJson } from '../output.ts';
+import { formatSavedPlan, intentOf, type PlanArguments, planArguments, planOptions } from '../plan-input.ts';
+import { print } from '../stdout.ts';
+import { fileError } from '../text-file.ts';
+
+interface Options extends GlobalOptions, PlanArguments {
+  readonly file: string;
+  readonly out?: string;
+}
+
+const spec = command<Options>({
+  description:
+    'Compares the file with what was applied last and with the kernel, and shows what an apply would do, in its order, with what it costs. Exit status: 0 nothing, 2 there are changes, 1 an error.',
+  arguments: { file: 'YAML or JSON; - is standard input' },
+  options: {
+    ...planArguments,
+    out: { value: 'FILE', describe: 'Keep the plan there: "ipvs apply FILE" carries it out, if it still holds' },
+  },
+  examples: [
+    { line: 'ipvs plan web.yaml' },
+    { line: 'ipvs plan web.yaml --out tonight.plan', meaning: 'to be applied later, as it was shown' },
+  ],
+  run,
+});
+
+export { spec as command };
+
+async function run(options: Options): Promise<number> {
+  const out = oneValue(options.out, 'out');
+  return withDirector(options, async (director) => {
+    const plan = await director.plan(await intentOf(options.file, director), planOptions(options));
+    if (options.json) printJson(plan);
+    else print(describePlan(plan, painter(options)));
+    const refusal = planRefusal(plan, false);
+    if (refusal) return printError(refusal, options.json === true);
+    if (out !== undefined) keep(out, formatSavedPlan(plan));
+    return plan.changes.length === 0 ? EXIT.done : EXIT.changes;
+  });
+}
+
+function keep(file: string, text: string): void {
+  try {
+    writeFileSync(file, text);
+  } catch (error) {
+    throw fileError('FILE_UNWRITABLE', file, error);
+  }
+}

@@ -1,0 +1,89 @@
+/** What plan, apply and others take: a file or a saved plan, and how much of it is meant. */
+import { createHash } from 'node:crypto';
+import type { Director, IntendedPlan, Intent, PlanOptions } from '../director/director.ts';
+import { parseState } from '../director/document.ts';
+import { IpvsError } from '../errors.ts';
+import type { OptionSpec } from './command.ts';
+import { UsageError } from './exit.ts';
+import { oneValue, words } from './options.ts';
+import { readText } from './text-file.ts';
+
+export interface PlanArguments {
+  readonly adopt?: boolean;
+  readonly prune?: string;
+  readonly target?: string;
+  readonly maxChange?: string;
+}
+
+export const planArguments: Readonly<Record<string, OptionSpec>> = {
+  adopt: { describe: 'Take over services that the file describes and somebody else made' },
+  prune: {
+    value: 'WHAT',
+    choices: ['all'],
+    describe: 'all: also remove what the file does not describe, whoever made it',
+  },
+  target: { value: 'SERVICE', describe: 'Only these services: addresses or names, with commas' },
+  'max-change': {
+    value: 'PERCENT',
+    describe:
+      "Refuse to remove more than this share of the services, or of a service's weight. Default: the file's limits",
+  },
+};
+
+export function planOptions({ adopt, prune, target, maxChange }: PlanArguments): PlanOptions {
+  const targets = words(target, 'target');
+  const share = percent(oneValue(maxChange, 'max-change'));
+  return {
+    ...(adopt && { adopt }),
+    ...(prune === 'all' && { prune: true }),
+    ...(targets && { targets }),
+    ...(share !== undefined && { maxChange: share }),
+  };
+}
+
+function percent(text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  const match = /^(\d{1,3}(?:\.\d{1,3})?)%?$/.exec(text);
+  const share = Number(match?.[1]) / 100;
+  if (share >= 0 && share <= 1) return share;
+  throw new UsageError(`--max-change is a share from 0% to 100%, not "${text}"`);
+}
+
+/** yargs makes an empty text of the positional "-". */
+function sourceOf(file: string): { text: string; name: string } {
+  if (file === '' && process.argv.includes('-')) return { text: readText(0, 'stdin'), name: 'stdin' };
+  return { text: readText(file), name: file };
+}
+
+export async function intentOf(file: string, _director: Director): Promise<Intent> {
+  const { text, name } = sourceOf(file);
+  const sha256 = createHash('sha256').update(text).digest('hex');
+  return { desired: parseState(text, name), source: { files: [{ path: name, sha256 }], hosts: {} } };
+}
+
+const FORMAT = 'ipvs-director plan';
+
+/** As `savedPlan` reads it again. */
+export function formatSavedPlan(plan: IntendedPlan): string {
+  return `${JSON.stringify({ format: FORMAT, version: 1, plan })}\n`;
+}
+
+/** The plan that a text holds; undefined if it is something else. Throws FILE_UNREADABLE. */
+export function savedPlan(text: string, file: string): IntendedPlan | undefined {
+  if (!text.startsWith(`{"format":"${FORMAT}"`)) return undefined;
+  let saved: { readonly version?: unknown; readonly plan?: IntendedPlan };
+  try {
+    saved = JSON.parse(text);
+  } catch (cause) {
+    throw new IpvsError('FILE_UNREADABLE', { subject: file, detail: 'the plan in it is cut off', cause });
+  }
+  const { version, plan } = saved;
+  if (version === 1 && Array.isArray(plan?.changes) && Array.isArray(plan.intent?.desired?.services)) return plan;
+  throw new IpvsError('FILE_UNREADABLE', { subject: file, detail: 'the plan in it is of another release' });
+}
+
+/** What `ipvs apply` was given: a plan that was kept, or a file. */
+export async function planOrIntentOf(file: string, director: Director): Promise<IntendedPlan | Intent> {
+  const { text, name } = sourceOf(file);
+  return savedPlan(text, name) ?? intentOf(file, director);
+}

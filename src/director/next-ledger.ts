@@ -1,0 +1,99 @@
+/** What a ledger becomes when a plan is carried out. Pure. */
+import type { Snapshot } from '../ipvs/ipvs.ts';
+import type { Operation } from '../ipvs/operation.ts';
+import type { Applied, Drain, Ledger, Ramp } from '../plan/ledger.ts';
+import type { Change } from '../plan/resource.ts';
+import { destinationKeyIn } from './services.ts';
+import type { DesiredService, DesiredState } from './state.ts';
+
+export function nextLedger(
+  ledger: Ledger,
+  applied: Applied,
+  desired: DesiredState,
+  changes: readonly Change[],
+  before: Snapshot,
+): Ledger & { readonly applied: Applied } {
+  const described = describedKeys(desired);
+  const own = (changes as readonly Change<Operation>[]).filter(({ resource }) => resource === 'services');
+  const deleted = new Set(own.filter(({ operation }) => operation.type.endsWith('.delete')).map(({ key }) => key));
+  const gone = (key: string) => deleted.has(key) || deleted.has(key.split(' ', 1)[0] ?? '');
+  const services = new Map(desired.services.map((entry) => [entry.service.address, entry]));
+  const added = new Set(own.flatMap(({ operation, key }) => (operation.type === 'service.add' ? [key] : [])));
+  const startedAtMs = Date.parse(applied.at);
+  return {
+    version: 1,
+    table: ledger.table,
+    applied,
+    // What is described is ours by the file.
+    made: ledger.made.filter((key) => !described(key) && !gone(key)),
+    drains: [
+      ...ledger.drains.filter((drain) => {
+        const key = keyOf(drain);
+        return !gone(key) && !(drain.by === 'apply' && described(key));
+      }),
+      ...own.flatMap((change) => drainOf(change, services, before, startedAtMs)),
+    ],
+    ramps: [
+      ...ledger.ramps.flatMap((ramp) => {
+        const destination = described(keyOf(ramp));
+        return destination && !gone(keyOf(ramp)) ? [{ ...ramp, weight: destination.weight }] : [];
+      }),
+      ...own.flatMap((change) => rampOf(change, services, added, startedAtMs)),
+    ],
+    nextId: applied.id + 1,
+  };
+}
+
+function keyOf({ service, destination }: Drain | Ramp): string {
+  return destinationKeyIn(service, destination);
+}
+
+/** The destination of a key, or for the key of a service anything, if it is described. */
+function describedKeys({
+  services,
+  sync = [],
+}: DesiredState): (key: string) => { readonly weight: number } | undefined {
+  const byAddress = new Map(services.map((entry) => [entry.service.address, entry.destinations]));
+  const daemons = new Set(sync.map(({ state }) => `sync ${state}`));
+  return (key) => {
+    if (daemons.has(key)) return { weight: 0 };
+    const [service = '', destination] = key.split(' ');
+    const destinations = byAddress.get(service);
+    if (destination === undefined) return destinations && { weight: 0 };
+    return destinations?.find(({ address }) => address === destination);
+  };
+}
+
+function drainOf(
+  { phase, operation }: Change<Operation>,
+  services: ReadonlyMap<string, DesiredService>,
+  before: Snapshot,
+  startedAtMs: number,
+): Drain[] {
+  if (phase !== 'drain' || operation.type !== 'destination.edit') return [];
+  const { service, destination } = operation;
+  const settings = services.get(service)?.drain;
+  if (settings === undefined) return [];
+  const { timeoutSeconds, afterwards } = settings;
+  const { address } = destination;
+  const held = before.services.find((each) => each.address === service)?.destinations;
+  const weight = held?.find((each) => each.address === address)?.weight ?? 0;
+  const deadlineAtMs = startedAtMs + timeoutSeconds * 1000;
+  return [{ service, destination: address, startedAtMs, deadlineAtMs, afterwards, weight, by: 'apply' }];
+}
+
+/** A destination that comes to those that are there begins slowly; those of a new service begin alike. */
+function rampOf(
+  { operation }: Change<Operation>,
+  services: ReadonlyMap<string, DesiredService>,
+  added: ReadonlySet<string>,
+  startedAtMs: number,
+): Ramp[] {
+  if (operation.type !== 'destination.add') return [];
+  const { service, destination } = operation;
+  const entry = services.get(service);
+  if (entry?.ramp === undefined || added.has(service)) return [];
+  const { address } = destination;
+  const { weight } = entry.destinations.find((each) => each.address === address) ?? destination;
+  return [{ service, destination: address, startedAtMs, ...entry.ramp, weight }];
+}

@@ -1,0 +1,35 @@
+/** The plan as a function of data, for those who keep no record: nothing is known of what was applied before. */
+import type { Ipvs, Snapshot } from '../ipvs/ipvs.ts';
+import type { SyncDaemon } from '../ipvs/sync-daemon.ts';
+import type { Timeouts } from '../ipvs/timeouts.ts';
+import { type Plan, planOf } from '../plan/plan.ts';
+import { readTables } from '../plan/transaction.ts';
+import { resources } from './resources.ts';
+import type { DesiredState } from './state.ts';
+
+/** What the kernel holds. */
+export interface CurrentState {
+  readonly services: Snapshot;
+  /** Null where ip_vs is not loaded. */
+  readonly timeouts: Timeouts | null;
+  readonly sync: readonly SyncDaemon[];
+}
+
+const nothingKnown = {
+  applied: undefined,
+  made: new Set<string>(),
+  leaving: new Set<string>(),
+  weights: new Map<string, number>(),
+};
+
+/**
+ * The changes that make the kernel hold what is described, in the order in which they are safe. What is described is
+ * taken over, whoever made it; what is not stays, but for destinations of `exclusive` services. Pure.
+ */
+export function plan(desired: DesiredState, current: CurrentState): Plan {
+  return planOf(resources, desired, nothingKnown, { ...current }, { adopt: true });
+}
+
+export async function readState(ipvs: Ipvs): Promise<CurrentState> {
+  return (await readTables({ resources, context: { ipvs } })) as unknown as CurrentState;
+}

@@ -1,0 +1,13 @@
+/** Which resources there are. Another kind of thing is another line here. */
+import type { AnyResource } from '../plan/resource.ts';
+import type { Context } from './context.ts';
+import { servicesResource } from './services.ts';
+import type { DesiredState } from './state.ts';
+import { syncResource } from './sync.ts';
+import { timeoutsResource } from './timeouts.ts';
+
+export const resources: readonly AnyResource<DesiredState, Context>[] = [
+  timeoutsResource,
+  syncResource,
+  servicesResource,
+] as readonly AnyResource<DesiredState, Context>[];

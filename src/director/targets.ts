@@ -1,0 +1,38 @@
+/** `--target`: only some services of a file. Pure. */
+import { IpvsError } from '../errors.ts';
+import { serviceKey } from '../ipvs/address.ts';
+import type { DesiredState } from './state.ts';
+
+/** The addresses of services, by address or by name. Throws SERVICE_NOT_FOUND for what neither state knows. */
+export function addressesOf(
+  targets: readonly string[],
+  desired: DesiredState,
+  applied: DesiredState | undefined,
+): ReadonlySet<string> {
+  const services = [...desired.services, ...(applied?.services ?? [])];
+  return new Set(
+    targets.flatMap((target) => {
+      const named = services.filter(({ name }) => name === target);
+      if (named.length > 0) return named.map(({ service }) => service.address);
+      const address = isAddress(target) ? serviceKey(target) : target;
+      if (services.some(({ service }) => service.address === address)) return [address];
+      const hint = 'say its address, or the name that the file gives it';
+      throw new IpvsError('SERVICE_NOT_FOUND', { subject: target, detail: 'the file does not describe it', hint });
+    }),
+  );
+}
+
+function isAddress(text: string): boolean {
+  return text.includes('://') || text.startsWith('fwmark:');
+}
+
+/** What was applied, but for the targets, which are as the file says. */
+export function targetedState(
+  desired: DesiredState,
+  applied: DesiredState | undefined,
+  targets: ReadonlySet<string>,
+): DesiredState {
+  const rest = applied?.services.filter(({ service }) => !targets.has(service.address)) ?? [];
+  const meant = desired.services.filter(({ service }) => targets.has(service.address));
+  return { ...applied, services: [...rest, ...meant], ...(desired.limits && { limits: desired.limits }) };
+}

@@ -1,0 +1,63 @@
+/** How long idle connections are kept, as a resource. */
+import { describe, type Operation } from '../ipvs/operation.ts';
+import { type Timeouts, timeoutNames } from '../ipvs/timeouts.ts';
+import type { Change, Diff, Known, Resource } from '../plan/resource.ts';
+import { type Context, executed, unlessNotLoaded } from './context.ts';
+import type { DesiredState } from './state.ts';
+
+/** Null where ip_vs is not loaded. */
+type Current = Timeouts | null;
+
+const KEY = 'timeouts';
+
+export const timeoutsResource: Resource<DesiredState, Current, Current, Operation, Context> = {
+  name: 'timeouts',
+  read: ({ ipvs }) => unlessNotLoaded(ipvs.timeouts(), null),
+  configuration: (current) => current,
+  diff: diffTimeouts,
+  undo(before, now, keys) {
+    if (!keys.has(KEY)) return [];
+    const was = before ?? KERNEL_DEFAULTS;
+    return changesOf(was, now, 'file');
+  },
+  check: async () => [],
+  apply: executed,
+};
+
+/** ip_vs_proto_tcp.c, ip_vs_proto_udp.c: what a table begins with. */
+const KERNEL_DEFAULTS: Timeouts = { tcpSeconds: 900, tcpFinSeconds: 120, udpSeconds: 300 };
+
+function diffTimeouts({ timeouts }: DesiredState, { applied }: Known<DesiredState>, current: Current): Diff<Operation> {
+  const nothing = { conflicts: [], strays: [] };
+  if (timeouts === undefined) return { ...nothing, changes: [], unchanged: 0 };
+  const before = applied?.timeouts;
+  const asBefore = before !== undefined && timeoutNames.every((name) => before[name] === timeouts[name]);
+  const changes = changesOf(timeouts, current, asBefore ? 'drift' : 'file');
+  return { ...nothing, changes, unchanged: 1 - changes.length };
+}
+
+function changesOf(wanted: Partial<Timeouts>, current: Current, cause: Change['cause']): Change<Operation>[] {
+  const different = timeoutNames.filter((name) => wanted[name] !== undefined && wanted[name] !== current?.[name]);
+  if (different.length === 0) return [];
+  const timeouts = Object.fromEntries(different.map((name) => [name, wanted[name]]));
+  const operation = { type: 'timeouts.set', timeouts } as const;
+  const { verb } = describe(operation);
+  const detail = different
+    .map((name) => `${name.replace('Seconds', '')} ${current ? `${current[name]}s → ` : ''}${wanted[name]}s`)
+    .join(', ');
+  const effects = ['connections take it with their next change of state'];
+  return [
+    {
+      resource: 'timeouts',
+      phase: 'prepare',
+      operation,
+      verb,
+      subject: 'of the table',
+      key: KEY,
+      of: KEY,
+      detail,
+      cause,
+      effects,
+    },
+  ];
+}

@@ -1,0 +1,22 @@
+/** What a ledger tells a plan, at a moment. Pure. */
+import type { Ledger } from './ledger.ts';
+import { rampedWeight } from './ramp.ts';
+import type { Known } from './resource.ts';
+
+/** `applied` is the desired state that the ledger names; `ledger` must be of this table. */
+export function knownAt<Desired>(
+  { made, drains, ramps }: Pick<Ledger, 'made' | 'drains' | 'ramps'>,
+  applied: Desired | undefined,
+  nowMs: number,
+): Known<Desired> {
+  const key = ({ service, destination }: { service: string; destination: string }) => `${service} ${destination}`;
+  return {
+    applied,
+    made: new Set(made),
+    leaving: new Set(drains.filter(({ by, afterwards }) => by === 'apply' && afterwards === 'delete').map(key)),
+    weights: new Map([
+      ...ramps.map((ramp) => [key(ramp), rampedWeight(ramp, nowMs)] as const),
+      ...drains.map((drain) => [key(drain), 0] as const),
+    ]),
+  };
+}

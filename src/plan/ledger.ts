@@ -1,0 +1,110 @@
+/** What is remembered of one table: what was applied to it, by whom, and what is ours. Plain data, written as JSON. */
+
+/** The name of a value in the store. */
+export type ObjectId = string;
+
+export interface Ledger {
+  readonly version: 1;
+  /** Which table `made`, `drains` and `ramps` are about: another boot, or another namespace of the same name, has another. */
+  readonly table: string;
+  readonly applied: Applied | null;
+  /** Keys of what verbs made, or took over. */
+  readonly made: readonly string[];
+  readonly drains: readonly Drain[];
+  readonly ramps: readonly Ramp[];
+  /** Of the next apply. */
+  readonly nextId: number;
+}
+
+/** A destination that takes no new connections, until those that it has are over. */
+export interface Drain {
+  readonly service: string;
+  readonly destination: string;
+  /** Milliseconds since 1970. */
+  readonly startedAtMs: number;
+  readonly deadlineAtMs: number;
+  /** What happens when it is over. */
+  readonly afterwards: 'delete' | 'keep';
+  /** The weight that it had. */
+  readonly weight: number;
+  /** By an apply, because it left the file; or by a verb. */
+  readonly by: 'apply' | 'verb';
+}
+
+/** A destination whose weight grows from a share of it to the whole. */
+export interface Ramp {
+  readonly service: string;
+  readonly destination: string;
+  readonly startedAtMs: number;
+  readonly durationSeconds: number;
+  /** The share to begin with: 0 to 1. */
+  readonly floor: number;
+  readonly curve: 'linear' | 'exponential';
+  /** The whole. */
+  readonly weight: number;
+}
+
+/** What was applied last, complete. */
+export interface Applied extends Source {
+  readonly id: number;
+  /** To which table. */
+  readonly table: string;
+  /** ISO 8601. */
+  readonly at: string;
+  readonly desired: ObjectId;
+}
+
+/** Where a desired state came from. */
+export interface Source {
+  readonly files: readonly { readonly path: string; readonly sha256: string }[];
+  /** What host names were resolved to. */
+  readonly hosts: Readonly<Record<string, readonly string[]>>;
+}
+
+export interface Author {
+  readonly user: string;
+  readonly uid: number;
+}
+
+/** Written before the first change of an apply, and removed after its last. */
+export interface Journal {
+  readonly version: 1;
+  readonly command: string;
+  readonly by: Author;
+  /** What the ledger will be when all is done. */
+  readonly next: Ledger & { readonly applied: Applied };
+  /** The tables as they were: by resource. */
+  readonly before: ObjectId;
+  /** The changes. */
+  readonly plan: ObjectId;
+}
+
+export const outcomes = ['applied', 'undone', 'mixed'] as const;
+
+export interface HistoryEntry extends Applied {
+  readonly version: 1;
+  readonly by: Author;
+  /** "apply", "undo 3", "recover". */
+  readonly command: string;
+  /** `mixed`: some of it could not be undone. */
+  readonly outcome: (typeof outcomes)[number];
+  /** How many changes it was to make. */
+  readonly changes: number;
+  /** What had been applied before; null if nothing had. */
+  readonly previous: ObjectId | null;
+  readonly plan: ObjectId;
+  readonly before: ObjectId;
+  readonly after: ObjectId;
+  /** Why it was not applied. */
+  readonly error?: string;
+}
+
+/**
+ * What is remembered of this table. Of another one (of an earlier boot, of another namespace of the same name) only what
+ * should be is: nothing in this table is ours, as somebody else may have made it since.
+ */
+export function ledgerFor(table: string, ledger: Ledger | undefined): Ledger {
+  if (ledger?.table === table) return ledger;
+  const { applied = null, nextId = 1 } = ledger ?? {};
+  return { version: 1, table, applied, made: [], drains: [], ramps: [], nextId };
+}

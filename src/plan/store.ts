@@ -1,0 +1,161 @@
+/** The record of one table on disk: ledger, journal, history, and the values that they name. */
+import { createHash } from 'node:crypto';
+import { promisify } from 'node:util';
+import { constants, gunzip, gzip } from 'node:zlib';
+import { IpvsError } from '../errors.ts';
+import type { Files } from './files.ts';
+import type { HistoryEntry, Journal, Ledger, ObjectId } from './ledger.ts';
+
+const LEDGER = 'ledger.json';
+const JOURNAL = 'journal.json';
+const HISTORY = 'history';
+const OBJECTS = 'objects';
+/** Older ones are forgotten. */
+const MOST_ENTRIES = 100;
+/** Of a value, as text: a bound against what is no value of ours. */
+const MOST_BYTES = 512 * 1024 * 1024;
+
+const compress = promisify(gzip);
+const expand = promisify(gunzip);
+
+/** Only the holder of the table's lock writes. */
+export class Store {
+  readonly #files: Files;
+
+  constructor(files: Files) {
+    this.#files = files;
+  }
+
+  get place(): string {
+    return this.#files.place;
+  }
+
+  /** Throws STORE_DAMAGED. */
+  ledger(): Ledger | undefined {
+    return this.#record<Ledger>(LEDGER, isLedger);
+  }
+
+  writeLedger(ledger: Ledger): void {
+    this.#files.write(LEDGER, text(ledger));
+  }
+
+  /** Throws STORE_DAMAGED. */
+  journal(): Journal | undefined {
+    return this.#record<Journal>(
+      JOURNAL,
+      ({ next, before, plan }) => isLedger(next ?? {}) && isObject(next?.applied) && isText(before) && isText(plan),
+    );
+  }
+
+  writeJournal(journal: Journal): void {
+    this.#files.write(JOURNAL, text(journal));
+  }
+
+  removeJournal(): void {
+    this.#files.remove(JOURNAL);
+  }
+
+  /** The oldest first. Throws STORE_DAMAGED. */
+  history(): HistoryEntry[] {
+    return this.#files.list(HISTORY).flatMap((name) => {
+      const entry = this.#record<HistoryEntry>(`${HISTORY}/${name}`, ({ id, at }) => isId(id) && isText(at));
+      return entry ? [entry] : [];
+    });
+  }
+
+  /** Forgets the oldest entries over the bound, and the values that nothing names any more. */
+  addHistory(entry: HistoryEntry): void {
+    this.#files.write(`${HISTORY}/${String(entry.id).padStart(8, '0')}.json`, text(entry));
+    const names = this.#files.list(HISTORY);
+    for (const name of names.slice(0, Math.max(0, names.length - MOST_ENTRIES))) {
+      this.#files.remove(`${HISTORY}/${name}`);
+    }
+  }
+
+  /** Values that neither ledger, journal nor history name. */
+  sweep(): void {
+    const journal = this.journal();
+    const named = new Set(
+      [
+        this.ledger()?.applied?.desired,
+        ...(journal ? [journal.before, journal.plan, journal.next.applied.desired] : []),
+        ...this.history().flatMap(({ desired, previous, plan, before, after }) => [
+          desired,
+          previous,
+          plan,
+          before,
+          after,
+        ]),
+      ].map((id) => `${id}${SUFFIX}`),
+    );
+    for (const name of this.#files.list(OBJECTS)) if (!named.has(name)) this.#files.remove(`${OBJECTS}/${name}`);
+  }
+
+  /** Keeps a value under a name that follows from it: the same value is kept once. */
+  async put(value: unknown): Promise<ObjectId> {
+    const json = JSON.stringify(value);
+    const id = idOf(json);
+    const name = `${OBJECTS}/${id}${SUFFIX}`;
+    if (!this.#files.has(name)) this.#files.write(name, await compress(json, { level: constants.Z_BEST_SPEED }));
+    return id;
+  }
+
+  /** Throws STORE_DAMAGED. */
+  async get<T>(id: ObjectId): Promise<T> {
+    const name = `${OBJECTS}/${id}${SUFFIX}`;
+    const bytes = this.#files.read(name);
+    if (bytes === undefined) throw this.#damaged(name, 'it is missing');
+    const json = await expand(bytes, { maxOutputLength: MOST_BYTES }).then(
+      (bytes) => bytes.toString('utf8'),
+      () => '',
+    );
+    if (idOf(json) !== id) throw this.#damaged(name, 'it is not what was written');
+    return JSON.parse(json);
+  }
+
+  #record<T extends { readonly version: 1 }>(name: string, fits: (value: Partial<T>) => boolean): T | undefined {
+    const bytes = this.#files.read(name);
+    if (bytes === undefined) return undefined;
+    let value: unknown;
+    try {
+      value = JSON.parse(bytes.toString('utf8'));
+    } catch (cause) {
+      throw this.#damaged(name, 'it is no JSON', cause);
+    }
+    if (!isObject(value)) throw this.#damaged(name, 'it is no object');
+    const { version } = value as Partial<T>;
+    if (version !== 1) throw this.#damaged(name, `version ${String(version)} is of another release`);
+    if (!fits(value as Partial<T>)) throw this.#damaged(name, 'parts of it are missing');
+    return value as T;
+  }
+
+  #damaged(name: string, detail: string, cause?: unknown): IpvsError {
+    return new IpvsError('STORE_DAMAGED', { subject: `${this.place}/${name}`, detail, cause });
+  }
+}
+
+const SUFFIX = '.json.gz';
+
+function text(value: unknown): string {
+  return `${JSON.stringify(value, null, 1)}\n`;
+}
+
+function idOf(json: string): ObjectId {
+  return createHash('sha256').update(json).digest('hex');
+}
+
+function isLedger({ table, made, drains, ramps, nextId }: Partial<Ledger>): boolean {
+  return isText(table) && isId(nextId) && [made, drains, ramps].every(Array.isArray);
+}
+
+function isText(value: unknown): boolean {
+  return typeof value === 'string' && value !== '';
+}
+
+function isObject(value: unknown): boolean {
+  return typeof value === 'object' && value !== null;
+}
+
+function isId(value: unknown): boolean {
+  return typeof value === 'number' && Number.isSafeInteger(value) && value > 0;
+}

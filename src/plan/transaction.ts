@@ -1,0 +1,332 @@
+/**
+ * A plan as a transaction. The kernel has none, so: a journal on disk before the first change, a second dump after the
+ * last, and whatever goes wrong in between is undone in reverse, by comparing the table with what it was. What a crash
+ * left is finished where only removals were left to do, and undone otherwise.
+ */
+import { IpvsError } from '../errors.ts';
+import { knownAt } from './known.ts';
+import { type Author, type HistoryEntry, type Journal, type Ledger, ledgerFor } from './ledger.ts';
+import { onlyRemovals, type Plan, planOf, type Tables, undoPlan } from './plan.ts';
+import { type AnyResource, type Change, type ChangeResult, type Known, phases } from './resource.ts';
+import type { Store } from './store.ts';
+
+export interface Engine<Desired, Context> {
+  readonly resources: readonly AnyResource<Desired, Context>[];
+  readonly context: Context;
+  readonly store: Store;
+  /** Which table it is, over reboots. */
+  readonly table: string;
+}
+
+export interface Progress {
+  readonly done: number;
+  readonly total: number;
+  /** The change made last. */
+  readonly change: Change;
+}
+
+export interface RunOptions {
+  /** Ends the work between two changes; what was done is undone. */
+  readonly signal?: AbortSignal;
+  readonly onProgress?: (progress: Progress) => void;
+}
+
+export interface Failure extends ChangeResult {
+  readonly error: IpvsError;
+}
+
+export interface ApplyResult {
+  /** `undone`: as it was before; `mixed`: it could not be undone whole. */
+  readonly outcome: 'applied' | 'undone' | 'mixed';
+  /** Number of the entry in the history; undefined where nothing was tried. */
+  readonly id?: number;
+  readonly done: readonly Change[];
+  readonly failed: readonly Failure[];
+  /** Not tried, because something before them failed. */
+  readonly skipped: readonly Change[];
+  /** What took back what was done. */
+  readonly undone: readonly Change[];
+  /** What could not be taken back. */
+  readonly stuck: readonly Failure[];
+}
+
+export interface Transaction<Desired> {
+  readonly desired: Desired;
+  readonly plan: Plan;
+  /** The tables that the plan was made from. */
+  readonly before: Tables;
+  /** What the ledger will be when all is done. */
+  readonly next: Journal['next'];
+  readonly command: string;
+  readonly by: Author;
+}
+
+/** How many changes go to the kernel between two looks at the signal. */
+const SLICE = 2048;
+
+/** Under the table's lock, with no journal left. Refusals are returned, not thrown. */
+export async function transact<Desired, Context>(
+  engine: Engine<Desired, Context>,
+  { desired, plan: { changes }, before, next, command, by }: Transaction<Desired>,
+  options: RunOptions = {},
+): Promise<ApplyResult> {
+  const { store } = engine;
+  const refused = await foreseen(engine, changes);
+  if (refused.length > 0) return untouched(changes, refused);
+  const ledger = ledgerFor(engine.table, store.ledger());
+  const known = await knownWhile(engine, ledger, next);
+  const old = configurations(engine, before);
+  const journal = {
+    version: 1,
+    command,
+    by,
+    next,
+    before: await store.put(old),
+    plan: await store.put(changes),
+  } as const;
+  store.writeJournal(journal);
+  const run = await makeChanges(engine, changes, options);
+  const { failed, now } = await verified(engine, run, leftOf(engine, desired, known, changes));
+  if (now !== undefined && failed.length === 0) {
+    await commit(engine, journal, ledger, changes.length, { outcome: 'applied', after: configurations(engine, now) });
+    return { ...run, outcome: 'applied', id: next.applied.id, undone: [], stuck: [] };
+  }
+  const undo = await undone(engine, old, keysOf(changes));
+  const error = failed.map(({ error }) => error.message).join('; ');
+  await commit(engine, journal, ledger, changes.length, { ...undo, error });
+  return { ...run, failed, outcome: undo.outcome, id: next.applied.id, undone: undo.done, stuck: undo.stuck };
+}
+
+/** Ends what the journal says: the ledger is written, and from then on it is over. */
+async function commit<Desired, Context>(
+  { store }: Engine<Desired, Context>,
+  { next, command, by, before, plan }: Journal,
+  previous: Ledger,
+  changes: number,
+  end: { readonly outcome: HistoryEntry['outcome']; readonly after: Tables; readonly error?: string },
+): Promise<void> {
+  const { outcome, error } = end;
+  store.addHistory({
+    version: 1,
+    ...next.applied,
+    by,
+    command,
+    outcome,
+    changes,
+    previous: previous.applied?.desired ?? null,
+    plan,
+    before,
+    after: await store.put(end.after),
+    ...(error !== undefined && { error }),
+  });
+  store.writeLedger(outcome === 'applied' ? next : { ...previous, nextId: next.nextId });
+  store.removeJournal();
+  store.sweep();
+}
+
+function untouched(changes: readonly Change[], failed: readonly Failure[]): ApplyResult {
+  const refused = new Set(failed.map(({ change }) => change));
+  const skipped = changes.filter((change) => !refused.has(change));
+  return { outcome: 'undone', done: [], failed, skipped, undone: [], stuck: [] };
+}
+
+export interface Recovery {
+  readonly journal: Journal;
+  /**
+   * `finished`: only removals were left to do; `undone`: it is as before; `mixed`: not all could be undone; `committed`:
+   * all was done; `dropped`: it was of a table that is gone, of another boot or another namespace of the same name.
+   */
+  readonly outcome: 'finished' | 'undone' | 'mixed' | 'committed' | 'dropped';
+  readonly done: readonly Change[];
+  readonly stuck: readonly Failure[];
+}
+
+/** Under the table's lock: deals with what a crash left, if it left something. */
+export async function recover<Desired, Context>(engine: Engine<Desired, Context>): Promise<Recovery | undefined> {
+  const { store, table } = engine;
+  const journal = store.journal();
+  if (journal === undefined) return undefined;
+  const { next } = journal;
+  const ledger = ledgerFor(table, store.ledger());
+  const nothing = { journal, done: [], stuck: [] };
+  if (next.table !== table || ledger.nextId === next.nextId) {
+    store.removeJournal();
+    return { ...nothing, outcome: next.table === table ? 'committed' : 'dropped' };
+  }
+  const changes = await store.get<Change[]>(journal.plan);
+  const desired = await store.get<Desired>(next.applied.desired);
+  const left = leftOf(engine, desired, await knownWhile(engine, ledger, next), changes);
+  const rest = left(await readTables(engine));
+  if (onlyRemovals(rest)) {
+    const run = await makeChanges(engine, rest, {});
+    const { failed, now } = await verified(engine, run, left);
+    if (now !== undefined && failed.length === 0) {
+      const after = configurations(engine, now);
+      await commit(engine, journal, ledger, changes.length, { outcome: 'applied', after });
+      return { ...nothing, outcome: 'finished', done: run.done };
+    }
+  }
+  const undo = await undone(engine, await store.get<Tables>(journal.before), keysOf(changes));
+  await commit(engine, journal, ledger, changes.length, { ...undo, error: 'it was interrupted' });
+  return { journal, ...undo };
+}
+
+/** What counts as known while changes are made: ours by what was applied before, on its way by what is beginning. */
+async function knownWhile<Desired, Context>(
+  { store }: Engine<Desired, Context>,
+  ledger: Ledger,
+  next: Journal['next'],
+): Promise<Known<Desired>> {
+  const applied = await appliedTo<Desired>(store, ledger);
+  return knownAt({ made: ledger.made, drains: next.drains, ramps: next.ramps }, applied, Date.parse(next.applied.at));
+}
+
+/** What was applied last to the ledger's table; undefined if that was another. */
+export async function appliedTo<Desired>(store: Store, { applied, table }: Ledger): Promise<Desired | undefined> {
+  return applied?.table === table ? await store.get<Desired>(applied.desired) : undefined;
+}
+
+/** What tables leave to do of changes: nothing, once they were made. */
+function leftOf<Desired, Context>(
+  { resources }: Engine<Desired, Context>,
+  desired: Desired,
+  known: Known<Desired>,
+  changes: readonly Change[],
+): (now: Tables) => readonly Change[] {
+  const keys = keysOf(changes);
+  const options = { adopt: true, prune: true };
+  return (now) => planOf(resources, desired, known, now, options).changes.filter(({ key }) => keys.has(key));
+}
+
+function keysOf(changes: readonly Change[]): ReadonlySet<string> {
+  return new Set(changes.map(({ key }) => key));
+}
+
+export async function readTables<Desired, Context>({
+  resources,
+  context,
+}: Pick<Engine<Desired, Context>, 'resources' | 'context'>): Promise<Tables> {
+  const tables: Record<string, unknown> = {};
+  for (const resource of resources) tables[resource.name] = await resource.read(context);
+  return tables;
+}
+
+/** As they are written down. */
+export function configurations<Desired, Context>(
+  { resources }: Pick<Engine<Desired, Context>, 'resources'>,
+  tables: Tables,
+): Tables {
+  return Object.fromEntries(
+    resources.map((resource) => [resource.name, resource.configuration(tables[resource.name])]),
+  );
+}
+
+interface Run {
+  readonly done: readonly Change[];
+  readonly failed: readonly Failure[];
+  readonly skipped: readonly Change[];
+}
+
+async function foreseen<Desired, Context>(
+  { resources, context }: Engine<Desired, Context>,
+  changes: readonly Change[],
+): Promise<Failure[]> {
+  const failures: Failure[] = [];
+  for (const resource of resources) {
+    const own = changes.filter((change) => change.resource === resource.name);
+    if (own.length === 0) continue;
+    for (const { change, error } of await resource.check(context, own)) if (error) failures.push({ change, error });
+  }
+  return failures;
+}
+
+/**
+ * In order, up to the first refusal: what serves traffic is not taken away when its replacement did not come.
+ * With `goOn` refusals do not end it.
+ */
+async function makeChanges<Desired, Context>(
+  { resources, context }: Engine<Desired, Context>,
+  changes: readonly Change[],
+  { signal, onProgress, goOn = false }: RunOptions & { readonly goOn?: boolean },
+): Promise<Run> {
+  const done: Change[] = [];
+  const failed: Failure[] = [];
+  const skipped: Change[] = [];
+  for (const part of parts(changes)) {
+    const [first] = part as [Change];
+    if (failed.length === 0 && signal?.aborted) failed.push({ change: first, error: new IpvsError('ABORTED') });
+    if (failed.length > 0 && !goOn) {
+      skipped.push(...part);
+      continue;
+    }
+    const resource = resources.find(({ name }) => name === first.resource);
+    const results = await resource?.apply(context, part).catch((error: unknown) => allFailed(part, error));
+    for (const { change, error } of results ?? []) {
+      if (error) failed.push({ change, error });
+      else done.push(change);
+    }
+    onProgress?.({ done: done.length, total: changes.length, change: part.at(-1) as Change });
+  }
+  return { done, failed, skipped };
+}
+
+/** The way to the kernel broke: what became of each is found out by looking. */
+function allFailed(changes: readonly Change[], error: unknown): Failure[] {
+  if (!(error instanceof IpvsError)) throw error;
+  return changes.map((change) => ({ change, error: error.with({ operation: change.verb, subject: change.subject }) }));
+}
+
+/** Changes of one phase and one resource, not too many of them. */
+function* parts(changes: readonly Change[]): Generator<readonly Change[]> {
+  for (const phase of phases) {
+    const ofPhase = changes.filter((change) => change.phase === phase);
+    for (const name of new Set(ofPhase.map(({ resource }) => resource))) {
+      const own = ofPhase.filter(({ resource }) => resource === name);
+      for (let i = 0; i < own.length; i += SLICE) yield own.slice(i, i + SLICE);
+    }
+  }
+}
+
+/** Reads the tables once more, if nothing was refused; what is not as it was planned counts as refused. */
+async function verified<Desired, Context>(
+  engine: Engine<Desired, Context>,
+  { done, failed }: Run,
+  left: (now: Tables) => readonly Change[],
+): Promise<{ failed: readonly Failure[]; now?: Tables }> {
+  if (failed.length > 0) return { failed };
+  try {
+    const now = await readTables(engine);
+    return { failed: left(now).map((change) => ({ change, error: notVerified(change) })), now };
+  } catch (error) {
+    return { failed: allFailed(done.slice(0, 1), error) };
+  }
+}
+
+function notVerified({ verb, subject, detail }: Change): IpvsError {
+  return new IpvsError('NOT_VERIFIED', { operation: verb, subject, detail });
+}
+
+interface Undo {
+  readonly outcome: 'undone' | 'mixed';
+  readonly done: readonly Change[];
+  readonly stuck: readonly Failure[];
+  readonly after: Tables;
+}
+
+/** Makes everything with one of the keys as it was, as far as that can be done. */
+async function undone<Desired, Context>(
+  engine: Engine<Desired, Context>,
+  before: Tables,
+  keys: ReadonlySet<string>,
+): Promise<Undo> {
+  const look = async () => configurations(engine, await readTables(engine));
+  const changes = undoPlan(engine.resources, before, await look(), keys);
+  const { done, failed } = await makeChanges(engine, changes, { goOn: true });
+  const errors = new Map(failed.map(({ change, error }) => [change.key, error]));
+  const after = await look();
+  const stuck = undoPlan(engine.resources, before, after, keys).map((change) => ({
+    change,
+    error: errors.get(change.key) ?? notVerified(change),
+  }));
+  return { outcome: stuck.length > 0 ? 'mixed' : 'undone', done, stuck, after };
+}
