@@ -282,13 +282,17 @@ function undoServices(before: Configuration, now: Configuration, keys: ReadonlyS
       changes.push(change('edit', { type: 'service.edit', service }, UNDONE));
     const meant = (destination: string) => is === undefined || keys.has(destinationKeyIn(address, destination));
     const held = new Map(is?.destinations.map((destination) => [destination.address, destination]));
+    const newestHeld = destinations.findIndex(({ address }) => held.has(address));
     // The oldest first: then each stands before those that were there before it.
-    for (const destination of destinations.toReversed()) {
+    for (const [i, destination] of [...destinations.entries()].reverse()) {
       if (!meant(destination.address)) continue;
       const old = held.get(destination.address);
       held.delete(destination.address);
       if (old === undefined) {
-        changes.push(change('add-destination', { type: 'destination.add', service: address, destination }, UNDONE));
+        const misplaced = newestHeld >= 0 && i > newestHeld;
+        const effects = misplaced ? ['stands before others now that stood before it; its counters are lost'] : [];
+        const operation = { type: 'destination.add', service: address, destination } as const;
+        changes.push(change('add-destination', operation, UNDONE, effects));
       } else if (!sameDestination(old, destination)) {
         changes.push(change('edit', { type: 'destination.edit', service: address, destination }, UNDONE));
       }
