@@ -126,14 +126,14 @@ function serviceChanges(
   before: VirtualServiceWithDestinations | undefined,
   { changes }: Collected,
 ): void {
+  if (before && sameService(before, service)) return;
   // What is described as before has been changed by somebody.
-  const cause = was && serviceDifferences(was.service, service).length === 0 ? 'drift' : 'file';
+  const cause = was && sameService(was.service, service) ? 'drift' : 'file';
   if (before === undefined) {
     changes.push(change('add-service', { type: 'service.add', service }, summaryOf(service), [], cause));
     return;
   }
   const differences = serviceDifferences(before, service);
-  if (differences.length === 0) return;
   const effects: string[] = [];
   if (before.scheduler !== service.scheduler) effects.push('takes a grace period of RCU, some 10 ms');
   if (before.scheduler !== service.scheduler || list(before.schedulerFlags) !== list(service.schedulerFlags))
@@ -141,6 +141,15 @@ function serviceChanges(
   if (before.persistence !== null && service.persistence === null)
     effects.push('clients stay with their destination until their entries time out');
   changes.push(change('edit', { type: 'service.edit', service }, differences.join(', '), effects, cause));
+}
+
+function sameService(a: VirtualService, b: VirtualService): boolean {
+  return (
+    a.scheduler === b.scheduler &&
+    a.onePacket === b.onePacket &&
+    (a.persistence === b.persistence || formatPersistence(a.persistence) === formatPersistence(b.persistence)) &&
+    list(a.schedulerFlags) === list(b.schedulerFlags)
+  );
 }
 
 function serviceDifferences(before: VirtualService, after: VirtualService): string[] {
@@ -160,6 +169,7 @@ function destinationChanges(
   { prune = false }: DiffOptions,
   { changes, strays }: Collected,
 ): void {
+  if (before && isAsDescribed(destinations, before.destinations, known)) return;
   const present = new Map(before?.destinations.map((destination) => [destination.address, destination]));
   const applied = new Map(was?.destinations.map((destination) => [destination.address, destination]));
   const order =
@@ -221,6 +231,16 @@ function destinationChanges(
   }
 }
 
+/** Most services of a large table are, in the very order of the file: nothing needs to be looked up for those. */
+function isAsDescribed(
+  described: DesiredService['destinations'],
+  held: readonly Destination[],
+  { weights, leaving }: Known<DesiredState>,
+): boolean {
+  if (described.length !== held.length || weights.size > 0 || leaving.size > 0) return false;
+  return described.every((destination, i) => sameDestination(destination, held[i] as Destination));
+}
+
 function weightEdit(service: string, destination: Destination, weight: number): Operation {
   const { address, forward, upperThreshold, lowerThreshold } = destination;
   return {
@@ -278,7 +298,7 @@ function undoServices(before: Configuration, now: Configuration, keys: ReadonlyS
     }
     const { destinations, ...service } = was;
     if (is === undefined) changes.push(change('add-service', { type: 'service.add', service }, UNDONE));
-    else if (keys.has(address) && serviceDifferences(is, was).length > 0)
+    else if (keys.has(address) && !sameService(is, was))
       changes.push(change('edit', { type: 'service.edit', service }, UNDONE));
     const meant = (destination: string) => is === undefined || keys.has(destinationKeyIn(address, destination));
     const held = new Map(is?.destinations.map((destination) => [destination.address, destination]));
