@@ -1,7 +1,7 @@
 /** Addresses on interfaces, on a real kernel: two namespaces, joined by a cable. */
 import { execFileSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { AddressTable } from '../../src/addresses/address-table.ts';
 import type { InterfaceAddress } from '../../src/addresses/interface-address.ts';
 import type { AddressOperation, AddressResult } from '../../src/addresses/operation.ts';
@@ -22,12 +22,12 @@ let near: TestNamespace;
 let far: TestNamespace;
 let table: AddressTable;
 
-beforeAll(() => {
+beforeAll(async () => {
   near = makeNamespace('near');
   far = makeNamespace('far');
   near.run('ip', `link add near0 address ${NEAR} type veth peer name far0 address ${FAR} netns ${far.name}`.split(' '));
-  near.run('ip', ['link', 'set', 'near0', 'up']);
   far.run('ip', ['link', 'set', 'far0', 'up']);
+  await up();
   far.run('ip', ['address', 'add', '192.0.2.1/24', 'dev', 'far0']);
   far.run('ip', ['address', 'add', '2001:db8::1/64', 'dev', 'far0', 'nodad']);
   table = AddressTable.open({ native: native(), namespacePath: `/run/netns/${near.name}` });
@@ -42,6 +42,13 @@ afterAll(async () => {
   near?.remove();
   far?.remove();
 });
+
+/** Until it has all addresses that it makes for itself. */
+async function up(): Promise<void> {
+  near.run('ip', ['link', 'set', 'near0', 'up']);
+  const own = () => shown(['dev', 'near0'])[0]?.addr_info.some(({ scope }) => scope === 'link');
+  await vi.waitFor(() => expect(own()).toBe(true), 30_000);
+}
 
 function add(...addresses: readonly InterfaceAddress[]): Promise<AddressResult[]> {
   return table.execute(addresses.map((address): AddressOperation => ({ type: 'address.add', address })));
@@ -147,7 +154,7 @@ describe('addresses', () => {
     rename('near0', 'other0');
     expect(await expectAgreement()).toContainEqual({ ...ipv4, interface: 'other0' });
     rename('other0', 'near0');
-    near.run('ip', ['link', 'set', 'near0', 'up']);
+    await up();
   });
 });
 
@@ -339,6 +346,6 @@ describe('neighbours', () => {
     expect(codes(await add(ipv4, ipv6))).toEqual([undefined, undefined]);
     await table.announce(ipv4);
     expect(ofNear(await expectAgreement())).toEqual([ipv4, ipv6]);
-    near.run('ip', ['link', 'set', 'near0', 'up']);
+    await up();
   });
 });
