@@ -121,6 +121,16 @@ export const errorTable = {
     hint: 'stop the daemon, or remove such destinations',
   },
   INTERFACE_NOT_FOUND: { kind: 'kernel', message: 'there is no such network interface' },
+  ADDRESS_EXISTS: {
+    kind: 'kernel',
+    message: 'the address is on the interface already',
+    hint: '"ip address show" shows it, perhaps with another prefix length',
+  },
+  ADDRESS_NOT_FOUND: {
+    kind: 'kernel',
+    message: 'the address is not on the interface',
+    hint: '"ip address show" shows what is; the prefix length has to be the same',
+  },
   PROC_UNREADABLE: {
     kind: 'kernel',
     message: 'cannot read what the kernel shows',
@@ -267,6 +277,7 @@ export const errno = {
   ENOENT: 2,
   ESRCH: 3,
   EINTR: 4,
+  ENXIO: 6,
   EAGAIN: 11,
   ENOMEM: 12,
   EACCES: 13,
@@ -279,6 +290,7 @@ export const errno = {
   ENOPROTOOPT: 92,
   EOPNOTSUPP: 95,
   EAFNOSUPPORT: 97,
+  EADDRNOTAVAIL: 99,
   ENETUNREACH: 101,
   ENOBUFS: 105,
 } as const;

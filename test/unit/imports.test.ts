@@ -7,7 +7,7 @@ const floors = [
   ['src/errors.ts'],
   ['src/native.ts'],
   ['src/netlink/', 'src/sockopt/', 'src/proc/'],
-  ['src/ipvs/'],
+  ['src/ipvs/', 'src/addresses/'],
   ['src/config/', 'src/plan/'],
   ['src/director/'],
   ['src/index.ts', 'src/testing/', 'src/cli/'],
