@@ -1,9 +1,10 @@
 /** The composition root: a table, what is remembered of it, and everything that can be done to both. */
 import { join } from 'node:path';
+import { AddressTable } from '../addresses/address-table.ts';
 import { IpvsError } from '../errors.ts';
 import { serviceKey } from '../ipvs/address.ts';
 import { identityOf } from '../ipvs/identity.ts';
-import { type Ipvs, type OpenOptions, openIpvs, type Snapshot } from '../ipvs/ipvs.ts';
+import { type Ipvs, type OpenOptions, openIpvsAt, type Snapshot } from '../ipvs/ipvs.ts';
 import { inNamespace } from '../ipvs/namespace.ts';
 import { native } from '../native.ts';
 import { author } from '../plan/author.ts';
@@ -79,29 +80,28 @@ export interface DirectorOptions extends OpenOptions {
 
 /** Opens a table of the kernel, and its record. Throws what `openIpvs` throws. */
 export async function openDirector(options: DirectorOptions = {}): Promise<Director> {
-  const { stateDir = stateDirectory(), lockTimeoutMs, ...open } = options;
-  const { name, table } = inNamespace(open.netns, ({ path, release }) => {
-    const identity = identityOf(native(), path);
-    release();
-    return identity;
-  });
-  const folder = join(stateDir, name);
-  return new Director({
-    ipvs: await openIpvs(open),
-    store: new Store(new FolderFiles(folder)),
-    table,
-    lock: (purpose, signal) =>
-      lock(join(folder, 'lock'), {
-        native: native(),
-        purpose,
-        ...(lockTimeoutMs !== undefined && { timeoutMs: lockTimeoutMs }),
-        ...(signal && { signal }),
-      }),
+  const { stateDir = stateDirectory(), lockTimeoutMs, netns, ...open } = options;
+  return inNamespace(netns, ({ path, release }) => {
+    const { name, table } = identityOf(native(), path);
+    const folder = join(stateDir, name);
+    const addresses = AddressTable.open({ native: native(), namespacePath: path });
+    const timeout = lockTimeoutMs === undefined ? {} : { timeoutMs: lockTimeoutMs };
+    return new Director({
+      ipvs: openIpvsAt(path, open),
+      addresses,
+      store: new Store(new FolderFiles(folder)),
+      table,
+      lock: (purpose, signal) =>
+        lock(join(folder, 'lock'), { native: native(), purpose, ...timeout, ...(signal && { signal }) }),
+      release,
+    });
   });
 }
 
 export interface DirectorParts {
   readonly ipvs: Ipvs;
+  /** Those of interfaces. Default: there are none. */
+  readonly addresses?: AddressTable;
   /** Default: one that ends with the director. */
   readonly store?: Store;
   /** Which table it is, over reboots. */
@@ -110,6 +110,8 @@ export interface DirectorParts {
   readonly lock?: (purpose: string, signal: AbortSignal | undefined) => Promise<Lock>;
   readonly by?: Author;
   readonly now?: () => number;
+  /** Called once, at the end. */
+  readonly release?: () => void;
 }
 
 const UNLOCKED: Lock = { release: () => undefined };
@@ -122,13 +124,17 @@ export class Director implements AsyncDisposable {
   readonly #lock: NonNullable<DirectorParts['lock']>;
   readonly #by: Author;
   readonly #now: () => number;
+  readonly #release: () => void;
+  #closed = false;
 
   constructor(parts: DirectorParts) {
     const { ipvs, store = new Store(new VolatileFiles()), table = 'memory' } = parts;
     const { lock = async () => UNLOCKED, by = author(), now = Date.now } = parts;
+    const { addresses, release = () => undefined } = parts;
     this.ipvs = ipvs;
     this.#store = store;
-    this.#engine = { resources, context: { ipvs }, store, table };
+    this.#engine = { resources, context: { ipvs, ...(addresses && { addresses }) }, store, table };
+    this.#release = release;
     this.#lock = lock;
     this.#by = by;
     this.#now = now;
@@ -290,7 +296,11 @@ export class Director implements AsyncDisposable {
   }
 
   async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
     await this.ipvs.close();
+    await this.#engine.context.addresses?.close();
+    this.#release();
   }
 
   [Symbol.asyncDispose](): Promise<void> {
