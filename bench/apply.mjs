@@ -126,6 +126,7 @@ async function oneChange(size) {
 /** @param {Size} size */
 async function plans(size) {
   const director = worker();
+  /** @type {number[]} */
   const megabytes = [];
   try {
     await inFreshNamespace(async (netns) => {

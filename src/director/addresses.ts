@@ -13,10 +13,12 @@ import type { DesiredState } from './state.ts';
 /** Null where there are no interfaces: in memory. */
 type Current = readonly InterfaceAddress[] | null;
 
-export const addressesResource: Resource<DesiredState, Current, Current, AddressOperation, Context> = {
+export const addressesResource: Resource<DesiredState, Current, Current, Current, AddressOperation, Context> = {
   name: 'addresses',
-  read: async ({ addresses }) => (addresses ? addresses.list() : null),
-  configuration: (current) => current,
+  read,
+  reread: (context) => read(context),
+  pack: (current) => current,
+  unpack: (packed) => packed,
   diff: diffAddresses,
   undo(before, now, keys) {
     const [was, is] = [byKey(before ?? []), byKey(now ?? [])];
@@ -29,6 +31,10 @@ export const addressesResource: Resource<DesiredState, Current, Current, Address
   check: async () => [],
   apply: ({ addresses }, changes) => applied(addresses, changes),
 };
+
+async function read({ addresses }: Context): Promise<Current> {
+  return addresses ? addresses.list() : null;
+}
 
 const UNDONE = 'as it was before';
 

@@ -12,6 +12,7 @@ import { FolderFiles, VolatileFiles } from '../plan/files.ts';
 import { knownAt } from '../plan/known.ts';
 import { type Applied, type Author, type HistoryEntry, type Ledger, ledgerFor, type Source } from '../plan/ledger.ts';
 import { type Lock, lock } from '../plan/lock.ts';
+import { type PackedChanges, type PastChange, unpackChanges } from '../plan/packed-changes.ts';
 import { type Plan, planOf, samePlan, type Tables } from '../plan/plan.ts';
 import type { Known } from '../plan/resource.ts';
 import { Store } from '../plan/store.ts';
@@ -24,6 +25,7 @@ import {
   type RunOptions,
   readTables,
   recover,
+  tablesOf,
   transact,
 } from '../plan/transaction.ts';
 import type { Context } from './context.ts';
@@ -264,9 +266,9 @@ export class Director implements AsyncDisposable {
   }
 
   /** With its changes. Throws NO_SUCH_ENTRY. */
-  async entry(id: number): Promise<HistoryEntry & { readonly plan: string; readonly planned: Plan['changes'] }> {
+  async entry(id: number): Promise<{ readonly entry: HistoryEntry; readonly changes: readonly PastChange[] }> {
     const entry = this.#entryOf(id);
-    return { ...entry, planned: await this.#store.get<Plan['changes']>(entry.plan) };
+    return { entry, changes: unpackChanges(await this.#store.get<PackedChanges>(entry.plan)) };
   }
 
   /** The plan's own way back: to what had been applied before an entry; before the last one that was applied by default. */
@@ -275,16 +277,16 @@ export class Director implements AsyncDisposable {
       id === undefined ? this.history().findLast(({ outcome }) => outcome === 'applied') : this.#entryOf(id);
     if (entry === undefined) throw new IpvsError('NO_SUCH_ENTRY', { operation: 'undo', detail: 'nothing was applied' });
     const previous = entry.previous === null ? { services: [] } : await this.#store.get<DesiredState>(entry.previous);
-    const changes = await this.#store.get<Plan['changes']>(entry.plan);
-    const before = await this.#store.get<Tables>(entry.before);
+    const changes = unpackChanges(await this.#store.get<PackedChanges>(entry.plan));
+    const before = await tablesOf(this.#engine, entry.before);
     const { files, hosts } = entry;
     return { intent: { desired: undoTarget(previous, changes, before), source: { files, hosts } }, id: entry.id };
   }
 
   /** The configuration after an entry, or as the kernel holds it now, by resource. */
   async tables(of: number | 'kernel'): Promise<Tables> {
-    if (of === 'kernel') return configurations(this.#engine, await readTables(this.#engine));
-    return this.#store.get<Tables>(this.#entryOf(of).after);
+    if (of === 'kernel') return configurations(resources, await readTables(this.#engine));
+    return tablesOf(this.#engine, this.#entryOf(of).after);
   }
 
   /** What differs from what was applied last, or from an intent. */

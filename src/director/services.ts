@@ -1,4 +1,5 @@
 /** Virtual services with their destinations, as a resource. */
+import { IpvsError } from '../errors.ts';
 import { type Destination, formatForward, sameDestination, sameForward } from '../ipvs/destination.ts';
 import type { Snapshot } from '../ipvs/ipvs.ts';
 import { describe, type Operation } from '../ipvs/operation.ts';
@@ -27,10 +28,12 @@ interface Configuration {
   readonly services: readonly ConfiguredService[];
 }
 
-export const servicesResource: Resource<DesiredState, Snapshot, Configuration, Operation, Context> = {
+export const servicesResource: Resource<DesiredState, Snapshot, Configuration, Packed, Operation, Context> = {
   name: 'services',
   read: ({ ipvs }) => unlessNotLoaded(ipvs.snapshot(), { services: [] }),
-  configuration: ({ services }) => ({ services: services.map(configured) }),
+  reread,
+  pack,
+  unpack,
   diff: diffServices,
   undo: undoServices,
   async check({ ipvs }, changes): Promise<ChangeResult[]> {
@@ -44,7 +47,8 @@ export const servicesResource: Resource<DesiredState, Snapshot, Configuration, O
   apply: executed,
 };
 
-function configured({ address, scheduler, schedulerFlags, persistence, onePacket, destinations }: ConfiguredService) {
+function configured(service: ConfiguredService): ConfiguredService {
+  const { address, scheduler, schedulerFlags, persistence, onePacket, destinations } = service;
   return {
     address,
     scheduler,
@@ -59,6 +63,56 @@ function configured({ address, scheduler, schedulerFlags, persistence, onePacket
       lowerThreshold,
     })),
   };
+}
+
+/** Services that are not as a desired state describes them, whole; and those of it that are not there. */
+interface Packed {
+  readonly services: readonly ConfiguredService[];
+  readonly absent: readonly string[];
+}
+
+function pack({ services }: Configuration, base: DesiredState | undefined): Packed {
+  const described = new Map(base?.services.map((entry) => [entry.service.address, entry]));
+  const others: ConfiguredService[] = [];
+  for (const service of services) {
+    const entry = described.get(service.address);
+    described.delete(service.address);
+    if (!entry || !sameService(entry.service, service) || !sameList(entry.destinations, service.destinations))
+      others.push(configured(service));
+  }
+  return { services: others, absent: [...described.keys()] };
+}
+
+function unpack({ services, absent }: Packed, base: DesiredState | undefined): Configuration {
+  const all = new Map(
+    base?.services.map(({ service, destinations }) => [service.address, configured({ ...service, destinations })]),
+  );
+  for (const address of absent) all.delete(address);
+  for (const service of services) all.set(service.address, service);
+  return { services: [...all.values()] };
+}
+
+/** Of more than this share of the services, a dump of all is the faster way. */
+const FEW = 1 / 8;
+
+async function reread({ ipvs }: Context, before: Snapshot, keys: ReadonlySet<string>): Promise<Snapshot> {
+  const touched = new Set([...keys].map(serviceOfKey).filter(isService));
+  if (touched.size > before.services.length * FEW) return unlessNotLoaded(ipvs.snapshot(), { services: [] });
+  const read = new Map<string, VirtualServiceWithDestinations>();
+  for (const address of touched) {
+    try {
+      read.set(address, await ipvs.service(address));
+    } catch (error) {
+      if (!(error instanceof IpvsError && error.code === 'SERVICE_NOT_FOUND')) throw error;
+    }
+  }
+  const others = before.services.filter(({ address }) => !touched.has(address));
+  return { services: [...others, ...read.values()] };
+}
+
+/** Keys of other resources are words of their own. */
+function isService(key: string): boolean {
+  return key.includes('://') || key.startsWith('fwmark:');
 }
 
 /** The key of a destination; a service's is its address. */
@@ -237,8 +291,12 @@ function isAsDescribed(
   held: readonly Destination[],
   { weights, leaving }: Known<DesiredState>,
 ): boolean {
-  if (described.length !== held.length || weights.size > 0 || leaving.size > 0) return false;
-  return described.every((destination, i) => sameDestination(destination, held[i] as Destination));
+  return weights.size === 0 && leaving.size === 0 && sameList(described, held);
+}
+
+/** In the same order too. */
+function sameList(a: readonly Destination[], b: readonly Destination[]): boolean {
+  return a.length === b.length && a.every((destination, i) => sameDestination(destination, b[i] as Destination));
 }
 
 function weightEdit(service: string, destination: Destination, weight: number): Operation {
@@ -289,14 +347,14 @@ function cutBy({ destinations }: Pick<VirtualServiceWithDestinations, 'destinati
 function undoServices(before: Configuration, now: Configuration, keys: ReadonlySet<string>): Change<Operation>[] {
   const [earlier, present] = [byAddress(before.services), byAddress(now.services)];
   const changes: Change<Operation>[] = [];
-  for (const address of new Set([...keys].map(serviceOfKey))) {
+  for (const address of new Set([...keys].map(serviceOfKey).filter(isService))) {
     const [was, is] = [earlier.get(address), present.get(address)];
     if (was === undefined) {
       if (is !== undefined)
         changes.push(change('remove-service', { type: 'service.delete', service: address }, UNDONE));
       continue;
     }
-    const { destinations, ...service } = was;
+    const { destinations, ...service } = configured(was);
     if (is === undefined) changes.push(change('add-service', { type: 'service.add', service }, UNDONE));
     else if (keys.has(address) && !sameService(is, was))
       changes.push(change('edit', { type: 'service.edit', service }, UNDONE));

@@ -8,10 +8,12 @@ import type { DesiredState } from './state.ts';
 
 type Daemons = readonly SyncDaemon[];
 
-export const syncResource: Resource<DesiredState, Daemons, Daemons, Operation, Context> = {
+export const syncResource: Resource<DesiredState, Daemons, Daemons, Daemons, Operation, Context> = {
   name: 'sync',
-  read: ({ ipvs }) => unlessNotLoaded(ipvs.syncDaemons(), []),
-  configuration: (current) => current,
+  read,
+  reread: (context) => read(context),
+  pack: (current) => current,
+  unpack: (packed) => packed,
   diff: diffSync,
   undo(before, now, keys) {
     return syncStates.flatMap((state) => {
@@ -24,6 +26,10 @@ export const syncResource: Resource<DesiredState, Daemons, Daemons, Operation, C
   check: async () => [],
   apply: executed,
 };
+
+async function read({ ipvs }: Context): Promise<Daemons> {
+  return unlessNotLoaded(ipvs.syncDaemons(), []);
+}
 
 const UNDONE = 'as it was before';
 

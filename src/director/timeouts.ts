@@ -10,10 +10,12 @@ type Current = Timeouts | null;
 
 const KEY = 'timeouts';
 
-export const timeoutsResource: Resource<DesiredState, Current, Current, Operation, Context> = {
+export const timeoutsResource: Resource<DesiredState, Current, Current, Current, Operation, Context> = {
   name: 'timeouts',
-  read: ({ ipvs }) => unlessNotLoaded(ipvs.timeouts(), null),
-  configuration: (current) => current,
+  read,
+  reread: (context) => read(context),
+  pack: (current) => current,
+  unpack: (packed) => packed,
   diff: diffTimeouts,
   undo(before, now, keys) {
     if (!keys.has(KEY)) return [];
@@ -23,6 +25,10 @@ export const timeoutsResource: Resource<DesiredState, Current, Current, Operatio
   check: async () => [],
   apply: executed,
 };
+
+async function read({ ipvs }: Context): Promise<Current> {
+  return unlessNotLoaded(ipvs.timeouts(), null);
+}
 
 /** ip_vs_proto_tcp.c, ip_vs_proto_udp.c: what a table begins with. */
 const KERNEL_DEFAULTS: Timeouts = { tcpSeconds: 900, tcpFinSeconds: 120, udpSeconds: 300 };

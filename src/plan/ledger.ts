@@ -73,10 +73,17 @@ export interface Journal {
   readonly by: Author;
   /** What the ledger will be when all is done. */
   readonly next: Ledger & { readonly applied: Applied };
-  /** The tables as they were: by resource. */
+  /** The tables as they were (`PackedTables`). */
   readonly before: ObjectId;
-  /** The changes. */
+  /** The changes (`PackedChanges`). */
   readonly plan: ObjectId;
+}
+
+/** Tables by resource: what of them was not as a desired state says. */
+export interface PackedTables {
+  /** That desired state; null if everything is written out. */
+  readonly base: ObjectId | null;
+  readonly tables: Readonly<Record<string, unknown>>;
 }
 
 export const outcomes = ['applied', 'undone', 'mixed'] as const;
@@ -92,7 +99,9 @@ export interface HistoryEntry extends Applied {
   readonly changes: number;
   /** What had been applied before; null if nothing had. */
   readonly previous: ObjectId | null;
+  /** The changes (`PackedChanges`). */
   readonly plan: ObjectId;
+  /** The tables (`PackedTables`). */
   readonly before: ObjectId;
   readonly after: ObjectId;
   /** Why it was not applied. */

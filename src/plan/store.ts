@@ -12,6 +12,10 @@ const HISTORY = 'history';
 const OBJECTS = 'objects';
 /** Older ones are forgotten. */
 const MOST_ENTRIES = 100;
+/** Looking for values that nothing names means to read the whole history. */
+const SWEEP_EVERY = 20;
+/** Values at hand: what was applied last and what is being applied, and tables, which are small. */
+const MOST_RECENT = 6;
 /** Of a value, as text: a bound against what is no value of ours. */
 const MOST_BYTES = 512 * 1024 * 1024;
 
@@ -21,6 +25,8 @@ const expand = promisify(gunzip);
 /** Only the holder of the table's lock writes. */
 export class Store {
   readonly #files: Files;
+  /** Values never change. */
+  readonly #recent = new Map<ObjectId, unknown>();
 
   constructor(files: Files) {
     this.#files = files;
@@ -67,14 +73,15 @@ export class Store {
   addHistory(entry: HistoryEntry): void {
     this.#files.write(`${HISTORY}/${String(entry.id).padStart(8, '0')}.json`, text(entry));
     const names = this.#files.list(HISTORY);
-    for (const name of names.slice(0, Math.max(0, names.length - MOST_ENTRIES))) {
-      this.#files.remove(`${HISTORY}/${name}`);
-    }
+    if (names.length < MOST_ENTRIES + SWEEP_EVERY) return;
+    for (const name of names.slice(0, -MOST_ENTRIES)) this.#files.remove(`${HISTORY}/${name}`);
+    this.#sweep();
   }
 
   /** Values that neither ledger, journal nor history name. */
-  sweep(): void {
+  #sweep(): void {
     const journal = this.journal();
+    // What tables are told by the difference to is what had been applied before, or then.
     const named = new Set(
       [
         this.ledger()?.applied?.desired,
@@ -95,6 +102,7 @@ export class Store {
   async put(value: unknown): Promise<ObjectId> {
     const json = JSON.stringify(value);
     const id = idOf(json);
+    this.#remember(id, value);
     const name = `${OBJECTS}/${id}${SUFFIX}`;
     if (!this.#files.has(name)) this.#files.write(name, await compress(json, { level: constants.Z_BEST_SPEED }));
     return id;
@@ -102,6 +110,7 @@ export class Store {
 
   /** Throws STORE_DAMAGED. */
   async get<T>(id: ObjectId): Promise<T> {
+    if (this.#recent.has(id)) return this.#recent.get(id) as T;
     const name = `${OBJECTS}/${id}${SUFFIX}`;
     const bytes = this.#files.read(name);
     if (bytes === undefined) throw this.#damaged(name, 'it is missing');
@@ -110,7 +119,18 @@ export class Store {
       () => '',
     );
     if (idOf(json) !== id) throw this.#damaged(name, 'it is not what was written');
-    return JSON.parse(json);
+    const value: T = JSON.parse(json);
+    this.#remember(id, value);
+    return value;
+  }
+
+  #remember(id: ObjectId, value: unknown): void {
+    this.#recent.delete(id);
+    this.#recent.set(id, value);
+    for (const oldest of this.#recent.keys()) {
+      if (this.#recent.size <= MOST_RECENT) break;
+      this.#recent.delete(oldest);
+    }
   }
 
   #record<T extends { readonly version: 1 }>(name: string, fits: (value: Partial<T>) => boolean): T | undefined {

@@ -121,14 +121,15 @@ describe('one writer', () => {
   it('a lock whose holder was killed holds nobody up', async () => {
     const path = join(stateDir, `netns-${table.namespace.name}`, 'lock');
     await apply(web);
-    const child = spawn('flock', [path, 'sleep', '600'], { stdio: 'ignore', detached: true });
+    const hold = ['-c', 'exec 9>"$1"; flock 9; exec sleep 600', 'bash', path];
+    const child = spawn('bash', hold, { stdio: 'ignore' });
     const isHeld = () => {
       const fd = native().lockFile(path);
       if (fd >= 0) native().close(fd);
       return fd < 0;
     };
     await expect.poll(isHeld, { timeout: 20_000 }).toBe(true);
-    process.kill(-(child.pid as number), 'SIGKILL');
+    child.kill('SIGKILL');
     await once(child, 'close');
     expect((await apply(web)).outcome).toBe('applied');
   });
