@@ -34,7 +34,7 @@ import { nextLedger } from './next-ledger.ts';
 import { planRefusal } from './refuse.ts';
 import { resources } from './resources.ts';
 import { destinationKeyIn } from './services.ts';
-import type { DesiredState } from './state.ts';
+import { type DesiredState, NOTHING_DESIRED, servicesByAddress } from './state.ts';
 import { stateDirectory } from './state-directory.ts';
 import { addressesOf, targetedState } from './targets.ts';
 import { undoTarget } from './undo-target.ts';
@@ -276,7 +276,7 @@ export class Director implements AsyncDisposable {
     const entry =
       id === undefined ? this.history().findLast(({ outcome }) => outcome === 'applied') : this.#entryOf(id);
     if (entry === undefined) throw new IpvsError('NO_SUCH_ENTRY', { operation: 'undo', detail: 'nothing was applied' });
-    const previous = entry.previous === null ? { services: [] } : await this.#store.get<DesiredState>(entry.previous);
+    const previous = entry.previous === null ? NOTHING_DESIRED : await this.#store.get<DesiredState>(entry.previous);
     const changes = unpackChanges(await this.#store.get<PackedChanges>(entry.plan));
     const before = await tablesOf(this.#engine, entry.before);
     const { files, hosts } = entry;
@@ -318,7 +318,7 @@ export class Director implements AsyncDisposable {
   }
 
   async #lastDesired({ applied }: Ledger): Promise<DesiredState> {
-    return applied ? this.#store.get<DesiredState>(applied.desired) : { services: [] };
+    return applied ? this.#store.get<DesiredState>(applied.desired) : NOTHING_DESIRED;
   }
 
   async #planned(intent: Intent, options: PlanOptions, ledger: Ledger, current: Tables): Promise<IntendedPlan> {
@@ -374,5 +374,5 @@ function sameIntent(before: Applied | null, after: Applied): boolean {
 }
 
 function isOurs(address: string, { applied, made }: Known<DesiredState>): boolean {
-  return made.has(address) || applied?.services.some(({ service }) => service.address === address) === true;
+  return made.has(address) || (applied !== undefined && servicesByAddress(applied).has(address));
 }

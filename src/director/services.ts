@@ -17,7 +17,7 @@ import type {
   Stray,
 } from '../plan/resource.ts';
 import { type Context, executed, unlessNotLoaded } from './context.ts';
-import type { DesiredService, DesiredState } from './state.ts';
+import { type DesiredService, type DesiredState, NOTHING_DESIRED, servicesByAddress } from './state.ts';
 
 /** A service as it is configured, without counters; its destinations in the kernel's order, the newest first. */
 export interface ConfiguredService extends VirtualService {
@@ -71,21 +71,24 @@ interface Packed {
   readonly absent: readonly string[];
 }
 
-function pack({ services }: Configuration, base: DesiredState | undefined): Packed {
-  const described = new Map(base?.services.map((entry) => [entry.service.address, entry]));
+function pack({ services }: Configuration, base: DesiredState = NOTHING_DESIRED): Packed {
+  const described = servicesByAddress(base);
+  let known = 0;
   const others: ConfiguredService[] = [];
   for (const service of services) {
     const entry = described.get(service.address);
-    described.delete(service.address);
+    if (entry) known++;
     if (!entry || !sameService(entry.service, service) || !sameList(entry.destinations, service.destinations))
       others.push(configured(service));
   }
-  return { services: others, absent: [...described.keys()] };
+  if (known === described.size) return { services: others, absent: [] };
+  const present = new Set(services.map(({ address }) => address));
+  return { services: others, absent: [...described.keys()].filter((address) => !present.has(address)) };
 }
 
-function unpack({ services, absent }: Packed, base: DesiredState | undefined): Configuration {
+function unpack({ services, absent }: Packed, base: DesiredState = NOTHING_DESIRED): Configuration {
   const all = new Map(
-    base?.services.map(({ service, destinations }) => [service.address, configured({ ...service, destinations })]),
+    base.services.map(({ service, destinations }) => [service.address, configured({ ...service, destinations })]),
   );
   for (const address of absent) all.delete(address);
   for (const service of services) all.set(service.address, service);
@@ -131,13 +134,14 @@ export function diffServices(
   options: DiffOptions = {},
 ): Diff<Operation> {
   const present = new Map(current.services.map((service) => [service.address, service]));
-  const applied = new Map(known.applied?.services.map((service) => [service.service.address, service]));
+  const applied = servicesByAddress(known.applied ?? NOTHING_DESIRED);
+  const wanted = servicesByAddress(desired);
   const collected: Collected = { changes: [], conflicts: [], strays: [] };
   let objects = 0;
-  const wanted = new Set<string>();
+  const { targets } = options;
   for (const entry of desired.services) {
     const { address } = entry.service;
-    wanted.add(address);
+    if (targets && !targets.has(address)) continue;
     const before = present.get(address);
     const was = applied.get(address);
     if (before && !was && !known.made.has(address) && !options.adopt) {
@@ -150,7 +154,7 @@ export function diffServices(
   }
   for (const service of current.services) {
     const { address } = service;
-    if (wanted.has(address)) continue;
+    if (wanted.has(address) || (targets && !targets.has(address))) continue;
     if (applied.has(address) || options.prune) {
       const detail = applied.has(address) ? 'left the file' : 'not in the file';
       collected.changes.push(

@@ -98,6 +98,8 @@ export interface DiffOptions {
   readonly adopt?: boolean;
   /** Removes what is not described, whoever made it. */
   readonly prune?: boolean;
+  /** Only what belongs to one of these: a resource may spare itself the rest, which does not count. */
+  readonly targets?: ReadonlySet<string>;
 }
 
 /**

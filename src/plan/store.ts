@@ -100,11 +100,11 @@ export class Store {
 
   /** Keeps a value under a name that follows from it: the same value is kept once. */
   async put(value: unknown): Promise<ObjectId> {
-    const json = JSON.stringify(value);
-    const id = idOf(json);
-    this.#remember(id, value);
+    const bytes = await compress(JSON.stringify(value), { level: constants.Z_BEST_SPEED });
+    const id = idOf(bytes);
     const name = `${OBJECTS}/${id}${SUFFIX}`;
-    if (!this.#files.has(name)) this.#files.write(name, await compress(json, { level: constants.Z_BEST_SPEED }));
+    if (!this.#files.has(name)) this.#files.write(name, bytes);
+    this.#remember(id, value);
     return id;
   }
 
@@ -114,12 +114,9 @@ export class Store {
     const name = `${OBJECTS}/${id}${SUFFIX}`;
     const bytes = this.#files.read(name);
     if (bytes === undefined) throw this.#damaged(name, 'it is missing');
-    const json = await expand(bytes, { maxOutputLength: MOST_BYTES }).then(
-      (bytes) => bytes.toString('utf8'),
-      () => '',
-    );
-    if (idOf(json) !== id) throw this.#damaged(name, 'it is not what was written');
-    const value: T = JSON.parse(json);
+    if (idOf(bytes) !== id) throw this.#damaged(name, 'it is not what was written');
+    const json = await expand(bytes, { maxOutputLength: MOST_BYTES });
+    const value: T = JSON.parse(json.toString('utf8'));
     this.#remember(id, value);
     return value;
   }
@@ -160,8 +157,9 @@ function text(value: unknown): string {
   return `${JSON.stringify(value, null, 1)}\n`;
 }
 
-function idOf(json: string): ObjectId {
-  return createHash('sha256').update(json).digest('hex');
+/** Of what is written, which is a tenth of the value. */
+function idOf(bytes: Uint8Array): ObjectId {
+  return createHash('sha256').update(bytes).digest('hex');
 }
 
 function isLedger({ table, made, drains, ramps, nextId }: Partial<Ledger>): boolean {

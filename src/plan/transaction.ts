@@ -89,7 +89,7 @@ export async function transact<Desired, Context>(
   store.writeJournal(journal);
   const run = await makeChanges(engine, changes, options);
   const keys = keysOf(changes);
-  const { failed, now } = await verified(engine, run, leftOf(engine, desired, known, keys), { before, keys });
+  const { failed, now } = await verified(engine, run, leftOf(engine, desired, known, changes), { before, keys });
   if (now !== undefined && failed.length === 0) {
     await commit(engine, journal, ledger, changes.length, { outcome: 'applied', after: now });
     return { ...run, outcome: 'applied', id: next.applied.id, undone: [], stuck: [] };
@@ -160,7 +160,7 @@ export async function recover<Desired, Context>(engine: Engine<Desired, Context>
   const changes = unpackChanges(await store.get<PackedChanges>(journal.plan));
   const desired = await store.get<Desired>(next.applied.desired);
   const keys = keysOf(changes);
-  const left = leftOf(engine, desired, await knownWhile(engine, ledger, next), keys);
+  const left = leftOf(engine, desired, await knownWhile(engine, ledger, next), changes);
   const rest = left(await readTables(engine));
   if (onlyRemovals(rest)) {
     const run = await makeChanges(engine, rest, {});
@@ -220,9 +220,10 @@ function leftOf<Desired, Context>(
   { resources }: Engine<Desired, Context>,
   desired: Desired,
   known: Known<Desired>,
-  keys: ReadonlySet<string>,
+  changes: readonly PastChange[],
 ): (now: Tables) => readonly Change[] {
-  const options = { adopt: true, prune: true };
+  const keys = keysOf(changes);
+  const options = { adopt: true, prune: true, targets: new Set(changes.map(({ of }) => of)) };
   return (now) => planOf(resources, desired, known, now, options).changes.filter(({ key }) => keys.has(key));
 }
 
