@@ -5,7 +5,8 @@ import { parseServiceAddress, serviceKey } from '../ipvs/address.ts';
 import { destinationKey, type Forward } from '../ipvs/destination.ts';
 import { DEFAULT_SCHEDULER } from '../ipvs/service.ts';
 import { emptyTable, type Table, type TableDestination, type TableService } from '../ipvs/table.ts';
-import { checkDocument, type Path, throwProblems } from './document.ts';
+import { checkDocument, throwProblems } from './document.ts';
+import type { Path } from './source.ts';
 
 /** A table with only what is not by default: services by address, destinations by address. */
 export interface TableInput {
@@ -128,6 +129,7 @@ type Sections = { readonly [Name in keyof typeof sections]: z.output<(typeof sec
 /** Throws CONFIG_INVALID, whose `problems` lists everything that is wrong. `file` is only for messages. */
 export function parseTable(text: string, file: string): Table {
   const document = checkDocument(text, file, sections);
+  throwProblems(document.problems);
   const values = document.values as Sections;
   const problems: ConfigProblem[] = [];
   const report: Report = (path, message) => problems.push(document.problem(path, message));

@@ -24,7 +24,7 @@ export interface CurrentState {
  */
 export function parseState(text: string, file = 'state.yaml'): DesiredState {
   const document = checkDocument(text, file, servicesResource.sections);
-  const problems: ConfigProblem[] = [];
+  const problems: ConfigProblem[] = [...document.problems];
   const services = servicesResource.resolve(document.values, (path, message) =>
     problems.push(document.problem(path, message)),
   );

@@ -109,9 +109,10 @@ type DestinationEntry = z.infer<typeof destination>;
 /** Expands, fills in and checks; every problem goes to `report` with its path in the file. */
 export function resolveServices(values: Readonly<Record<string, unknown>>, report: ReportProblem): DesiredService[] {
   const defaults = (values['defaults'] ?? {}) as Defaults;
-  const entries = (values['services'] ?? []) as ServiceEntry[];
+  const entries = (values['services'] ?? []) as (ServiceEntry | undefined)[];
   const places = new Map<string, string>();
   return entries.flatMap((entry, index) => {
+    if (entry === undefined) return [];
     const path = ['services', index];
     const several = Array.isArray(entry.address);
     const addresses = Array.isArray(entry.address) ? entry.address : [entry.address];

@@ -1,4 +1,6 @@
 /** `ipvs apply`: from a file to the kernel. */
+
+import { readText } from '../../config/text-file.ts';
 import { apply, type CurrentState, parseState, plan, readState } from '../../director/director.ts';
 import { IpvsError } from '../../errors.ts';
 import type { Ipvs } from '../../ipvs/ipvs.ts';
@@ -9,7 +11,6 @@ import { EXIT, printError, UsageError } from '../exit.ts';
 import { type GlobalOptions, withIpvs } from '../globals.ts';
 import { canAsk, confirm, type Paint, painter, printJson } from '../output.ts';
 import { print } from '../stdout.ts';
-import { readText } from '../text-file.ts';
 
 interface ApplyOptions extends GlobalOptions {
   readonly file: string;
