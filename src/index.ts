@@ -1,14 +1,17 @@
 /** IPVS Director as a library. */
-export {
-  apply,
-  type CurrentState,
-  type DesiredState,
-  parseState,
-  plan,
-  readState,
-  stateSchema,
-} from './director/director.ts';
-export type { DesiredService } from './director/services-section.ts';
+export type { LoadedFile, TextSource } from './config/load.ts';
+export { apply, type CurrentState, plan, readState } from './director/director.ts';
+export { parseState, stateSchema } from './director/document.ts';
+export type { Lookup, LookupOptions } from './director/host-lookup.ts';
+export { type LoadedState, loadState } from './director/load.ts';
+export type {
+  DesiredDestination,
+  DesiredService,
+  DesiredState,
+  DrainSettings,
+  Limits,
+  RampSettings,
+} from './director/state.ts';
 export {
   type ConfigProblem,
   type ErrorCode,

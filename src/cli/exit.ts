@@ -42,8 +42,16 @@ export function printError(error: unknown, json: boolean): number {
   return error instanceof IpvsError && error.kind === 'input' ? EXIT.usage : EXIT.error;
 }
 
+/** What does not prevent anything goes to stderr too. */
+export function printWarnings(warnings: readonly ConfigProblem[], json: boolean): void {
+  for (const warning of warnings) {
+    if (json) console.error(JSON.stringify({ warning }));
+    else console.error(problemText({ ...warning, message: `warning: ${warning.message}` }));
+  }
+}
+
 /** As compilers write it: the place and what is wrong, then the line with a caret. */
-export function problemText(problem: ConfigProblem): string {
+function problemText(problem: ConfigProblem): string {
   return [formatProblem(problem), ...(problem.excerpt?.split('\n') ?? []).map((line) => `    ${line}`)].join('\n');
 }
 

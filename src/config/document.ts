@@ -7,6 +7,11 @@ import { type ConfigProblem, IpvsError } from '../errors.ts';
 import { nearest } from './nearest.ts';
 import { type Path, Source } from './source.ts';
 
+export type { Path } from './source.ts';
+
+/** Reports that the value at `path` of a file is wrong. */
+export type ReportProblem = (path: Path, message: string) => void;
+
 /** One top-level key of a file. */
 export interface Section {
   readonly schema: z.ZodType;
@@ -88,10 +93,7 @@ function problemsOf(issue: z.core.$ZodIssue, content: unknown, source: Source): 
       source.keyProblem([...path, key], 'there is no such key', nearest(key, message.split(' '))),
     );
   }
-  const value = path.reduce<unknown>(
-    (inner, key) => (inner as Record<string | number, unknown> | null)?.[key],
-    content,
-  );
+  const value = valueAt(content, path);
   const suggestion = typeof value === 'string' ? nearest(value, choicesOf(issue)) : undefined;
   return [source.problem(path, message.replace(/^Invalid input: /, ''), suggestion)];
 }
@@ -126,30 +128,41 @@ function withoutWrong(
   content: unknown,
   issues: readonly z.core.$ZodIssue[],
 ): Pick<CheckedDocument, 'values' | 'broken'> {
+  const known = structuredClone(content);
+  for (const issue of issues.flatMap(innermost)) {
+    if (issue.code !== 'unrecognized_keys') continue;
+    // Of what is no map (!!binary) nothing can be taken.
+    for (const key of issue.keys) Reflect.deleteProperty(valueAt(known, pathOf(issue)) as object, key);
+  }
+  const checked = schema.safeParse(known);
+  if (checked.success) return { values: checked.data, broken: new Set() };
+
   const broken = new Set<string>();
   const holes = new Map<string, Set<number>>();
-  for (const issue of issues) {
-    const [section, index] = pathOf(issue);
-    if (section === undefined && issue.code !== 'unrecognized_keys') return { values: {}, broken };
-    if (section === undefined) continue;
-    if (typeof index === 'number') holes.set(String(section), (holes.get(String(section)) ?? new Set()).add(index));
-    else broken.add(String(section));
+  for (const issue of checked.error.issues) {
+    const [section, index] = pathOf(issue).map((key, i) => (i === 0 ? String(key) : key));
+    if (typeof section !== 'string') return { values: {}, broken };
+    if (typeof index === 'number') holes.set(section, (holes.get(section) ?? new Set()).add(index));
+    else broken.add(section);
   }
-  const known = Object.entries(content as object).filter(([key]) => key in schema.shape && !broken.has(key));
+  const sections = Object.entries(known as object).filter(([section]) => !broken.has(section));
   const values = schema.parse(
     Object.fromEntries(
-      known.map(([key, value]) => [
-        key,
-        holes.has(key) ? (value as unknown[]).filter((_, i) => !holes.get(key)?.has(i)) : value,
-      ]),
+      sections.map(([section, value]) => {
+        const wrong = holes.get(section);
+        return [section, wrong === undefined ? value : (value as unknown[]).filter((_, i) => !wrong.has(i))];
+      }),
     ),
   );
-  for (const [key, wrong] of holes) {
-    if (broken.has(key)) continue;
-    const right = (values[key] as unknown[]).values();
-    values[key] = (content as Record<string, unknown[]>)[key]?.map((_, i) =>
-      wrong.has(i) ? undefined : right.next().value,
-    );
+  for (const [section, wrong] of holes) {
+    if (broken.has(section)) continue;
+    const right = (values[section] as unknown[]).values();
+    const all = (known as Record<string, unknown[]>)[section] ?? [];
+    values[section] = all.map((_, i) => (wrong.has(i) ? undefined : right.next().value));
   }
   return { values, broken };
+}
+
+function valueAt(content: unknown, path: Path): unknown {
+  return path.reduce<unknown>((inner, key) => (inner as Record<string | number, unknown> | null)?.[key], content);
 }

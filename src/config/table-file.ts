@@ -5,8 +5,7 @@ import { parseServiceAddress, serviceKey } from '../ipvs/address.ts';
 import { destinationKey, type Forward } from '../ipvs/destination.ts';
 import { DEFAULT_SCHEDULER } from '../ipvs/service.ts';
 import { emptyTable, type Table, type TableDestination, type TableService } from '../ipvs/table.ts';
-import { checkDocument, throwProblems } from './document.ts';
-import type { Path } from './source.ts';
+import { checkDocument, type Path, type ReportProblem, throwProblems } from './document.ts';
 
 /** A table with only what is not by default: services by address, destinations by address. */
 export interface TableInput {
@@ -132,7 +131,7 @@ export function parseTable(text: string, file: string): Table {
   throwProblems(document.problems);
   const values = document.values as Sections;
   const problems: ConfigProblem[] = [];
-  const report: Report = (path, message) => problems.push(document.problem(path, message));
+  const report: ReportProblem = (path, message) => problems.push(document.problem(path, message));
   const services = values.services.map((service, i) => serviceOf(service, ['services', i], report));
   refuseDoubles(services, ['services'], report);
   const trash = values.trash.map((entry, i) => ({
@@ -163,14 +162,13 @@ export function formatTable(table: Table): string {
   return `${JSON.stringify(table, null, 2)}\n`;
 }
 
-type Report = (path: Path, message: string) => void;
 type ServiceEntry = z.output<typeof service>;
 type DestinationEntry = z.output<typeof destination>;
 
 function serviceOf(
   entry: ServiceEntry,
   path: Path,
-  report: Report,
+  report: ReportProblem,
 ): Omit<TableService, 'number'> & { number?: number } {
   const address = attempt(() => serviceKey(entry.address), [...path, 'address'], report);
   const { persistence, number, statistics, ...rest } = entry;
@@ -193,7 +191,7 @@ function destinationOf(
   { statistics, ...entry }: DestinationEntry,
   service: string | undefined,
   path: Path,
-  report: Report,
+  report: ReportProblem,
 ): TableDestination {
   // Without its service nothing is said of it, but what is wrong with its own address.
   const address = attempt(() => destinationKey(entry.address, service ?? 'fwmark:1'), [...path, 'address'], report);
@@ -205,7 +203,7 @@ function destinationOf(
   };
 }
 
-function attempt<T>(action: () => T, path: Path, report: Report): T | undefined {
+function attempt<T>(action: () => T, path: Path, report: ReportProblem): T | undefined {
   try {
     return action();
   } catch (error) {
@@ -215,7 +213,7 @@ function attempt<T>(action: () => T, path: Path, report: Report): T | undefined 
   }
 }
 
-function refuseDoubles(entries: readonly { readonly address: string }[], path: Path, report: Report): void {
+function refuseDoubles(entries: readonly { readonly address: string }[], path: Path, report: ReportProblem): void {
   const seen = new Set<string>();
   for (const [i, { address }] of entries.entries()) {
     if (seen.has(address)) report([...path, i, 'address'], `${address} is there twice`);

@@ -1,40 +1,14 @@
-/** The composition root: which resources there are, and the way from a file's text to the kernel. */
-import { checkDocument, jsonSchema, throwProblems } from '../config/document.ts';
-import type { ConfigProblem } from '../errors.ts';
+/** The composition root: which resources there are, and the way from a desired state to the kernel. */
 import type { Ipvs, Snapshot } from '../ipvs/ipvs.ts';
 import type { Operation } from '../ipvs/operation.ts';
 import { type ApplyResult, applyPlan, type Plan, planOf } from '../plan/plan.ts';
 import type { Change } from '../plan/resource.ts';
 import { servicesResource } from './services.ts';
-import type { DesiredService } from './services-section.ts';
-
-/** What a file describes, complete and canonical. */
-export interface DesiredState {
-  readonly services: readonly DesiredService[];
-}
+import type { DesiredState } from './state.ts';
 
 /** What the kernel holds. */
 export interface CurrentState {
   readonly services: Snapshot;
-}
-
-/**
- * Reads a description of the desired state. Pure; `file` is only for messages.
- * Throws CONFIG_INVALID, whose `problems` lists everything that is wrong.
- */
-export function parseState(text: string, file = 'state.yaml'): DesiredState {
-  const document = checkDocument(text, file, servicesResource.sections);
-  const problems: ConfigProblem[] = [...document.problems];
-  const services = servicesResource.resolve(document.values, (path, message) =>
-    problems.push(document.problem(path, message)),
-  );
-  throwProblems(problems);
-  return { services };
-}
-
-/** The JSON Schema of what `parseState` reads. */
-export function stateSchema(): object {
-  return jsonSchema(servicesResource.sections);
 }
 
 /** The changes that lead from `current` to `desired`, in the order in which they are safe. Pure. */

@@ -1,16 +1,13 @@
 /** Virtual services with their destinations, as a resource. */
-import type { Destination } from '../ipvs/destination.ts';
 import { formatForward, sameForward } from '../ipvs/destination.ts';
 import type { Ipvs, Snapshot } from '../ipvs/ipvs.ts';
 import { describe, type Operation } from '../ipvs/operation.ts';
 import { formatPersistence, type VirtualService, type VirtualServiceWithDestinations } from '../ipvs/service.ts';
 import type { Change, ChangeResult, Phase, Resource } from '../plan/resource.ts';
-import { type DesiredService, defaultsSection, resolveServices, servicesSection } from './services-section.ts';
+import type { DesiredDestination, DesiredService } from './state.ts';
 
 export const servicesResource: Resource<readonly DesiredService[], Snapshot, Operation, Ipvs> = {
   name: 'services',
-  sections: { defaults: defaultsSection, services: servicesSection },
-  resolve: resolveServices,
   read: (ipvs) => ipvs.snapshot(),
   diff: diffServices,
   async check(ipvs, changes): Promise<ChangeResult[]> {
@@ -70,7 +67,7 @@ function serviceChanges(
 
 function destinationChanges(
   service: VirtualService,
-  destinations: readonly Destination[],
+  destinations: readonly DesiredDestination[],
   before: VirtualServiceWithDestinations | undefined,
 ): Change<Operation>[] {
   const present = new Map(before?.destinations.map((destination) => [destination.address, destination]));
@@ -78,7 +75,7 @@ function destinationChanges(
   const changes: Change<Operation>[] = [];
   // The kernel puts a new destination at the head of the service's list, and schedulers go through
   // the list: added in reverse, they stand in the kernel as in the file.
-  for (const destination of destinations.toReversed()) {
+  for (const { host: _, ...destination } of destinations.toReversed()) {
     const old = present.get(destination.address);
     if (old === undefined) {
       const operation = { type: 'destination.add', service: service.address, destination } as const;

@@ -3,7 +3,6 @@
  * daemons, addresses, sysctls and masquerade rules later. The engine works on resources and knows no
  * particular one.
  */
-import type { Section } from '../config/document.ts';
 
 /**
  * The order of a plan. Everything that adds capacity comes before everything that takes it away, so
@@ -43,10 +42,6 @@ export interface ChangeResult {
 
 export interface Resource<Desired, Current, Operation, Context> {
   readonly name: string;
-  /** The parts of the file that describe it, by key. */
-  readonly sections: Readonly<Record<string, Section>>;
-  /** From the checked parts of a file to the desired state; problems go to `report`. */
-  resolve(values: Readonly<Record<string, unknown>>, report: ReportProblem): Desired;
   read(context: Context): Promise<Current>;
   /** Pure. */
   diff(desired: Desired, current: Current): { changes: Change<Operation>[]; unchanged: number };
@@ -55,6 +50,3 @@ export interface Resource<Desired, Current, Operation, Context> {
   /** In order; a refusal does not stop the rest. */
   apply(context: Context, changes: readonly Change<Operation>[]): Promise<ChangeResult[]>;
 }
-
-/** Reports that the value at `path` of the file is wrong. */
-export type ReportProblem = (path: readonly (string | number)[], message: string) => void;

@@ -1,13 +1,13 @@
 /** `ipvs apply`: from a file to the kernel. */
 
-import { readText } from '../../config/text-file.ts';
-import { apply, type CurrentState, parseState, plan, readState } from '../../director/director.ts';
+import { apply, type CurrentState, plan, readState } from '../../director/director.ts';
 import { IpvsError } from '../../errors.ts';
 import type { Ipvs } from '../../ipvs/ipvs.ts';
 import type { ApplyResult, Plan } from '../../plan/plan.ts';
 import type { Change } from '../../plan/resource.ts';
 import { command } from '../command.ts';
-import { EXIT, printError, UsageError } from '../exit.ts';
+import { loadDescription, sourceOf } from '../description.ts';
+import { EXIT, printError, printWarnings, UsageError } from '../exit.ts';
 import { type GlobalOptions, withIpvs } from '../globals.ts';
 import { canAsk, confirm, type Paint, painter, printJson } from '../output.ts';
 import { print } from '../stdout.ts';
@@ -36,11 +36,8 @@ const spec = command<ApplyOptions>({
 export { spec as command };
 
 async function run(options: ApplyOptions): Promise<number> {
-  // yargs makes an empty text of the positional "-".
-  const standardInput = options.file === '' && process.argv.includes('-');
-  const desired = standardInput
-    ? parseState(readText(0, 'stdin'), 'stdin')
-    : parseState(readText(options.file), options.file);
+  const { state: desired, warnings } = await loadDescription(sourceOf(options.file));
+  printWarnings(warnings, options.json === true);
   return withIpvs(options, async (ipvs) => {
     const planned = plan(desired, await currentState(ipvs));
     if (planned.changes.length === 0) {

@@ -1,5 +1,5 @@
 /** `ipvs schema`: for editors that complete and check YAML. */
-import { stateSchema } from '../../director/director.ts';
+import { stateSchema } from '../../director/document.ts';
 import { command } from '../command.ts';
 import { EXIT } from '../exit.ts';
 import { printJson } from '../output.ts';

@@ -110,7 +110,12 @@ describe('what is wrong is told with its position', () => {
     const { values, broken } = check('mode: c\nlist: [{ size: 1 }, { size: x }, 5, { size: 2 }]\ncolour: red\n');
     expect(values).toEqual({ list: [{ size: 1 }, undefined, undefined, { size: 2 }] });
     expect([...broken]).toEqual(['mode']);
+    expect(check('list: [{ size: 1, colour: red }]\ncolour: red').values).toEqual({ list: [{ size: 1 }] });
+    expect(check('list: [{ size: 1, shape: { corners: 3, sides: 3 } }]').values).toEqual({
+      list: [{ size: 1, shape: { corners: 3 } }],
+    });
     expect(check('list: [\n').values).toEqual({});
+    expect(check('!!binary aGVsbG8=').values).toEqual({});
     expect(check('5').values).toEqual({});
   });
 

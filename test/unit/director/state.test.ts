@@ -1,5 +1,7 @@
 import { describe, expect, test } from 'vitest';
-import { type CurrentState, type DesiredState, parseState, plan } from '../../../src/director/director.ts';
+import { type CurrentState, plan } from '../../../src/director/director.ts';
+import { parseState } from '../../../src/director/document.ts';
+import type { DesiredState } from '../../../src/director/state.ts';
 import { IpvsError } from '../../../src/errors.ts';
 import type { VirtualServiceWithDestinations } from '../../../src/ipvs/service.ts';
 
@@ -195,7 +197,7 @@ services:
     [
       'a service that is described before',
       '- { name: a, address: "tcp://[2001:db8::1]:80" }\n  - address: [§"tcp://[2001:DB8:0::1]:80"]',
-      'services[1].address[0]: tcp://[2001:db8::1]:80 is described twice, first as services[0] (a)',
+      'services[1].address[0]: tcp://[2001:db8::1]:80 is described twice, first at f.yaml:2:25',
     ],
   ])('refuses %s', (_, marked, problem) => {
     const text = `services:\n  ${marked}`;

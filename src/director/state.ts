@@ -1,0 +1,52 @@
+/** What a file describes, complete and canonical. Plain data. */
+import type { Destination } from '../ipvs/destination.ts';
+import type { VirtualService } from '../ipvs/service.ts';
+import type { SyncDaemon } from '../ipvs/sync-daemon.ts';
+import type { Timeouts } from '../ipvs/timeouts.ts';
+
+/** A section that is absent is not managed. */
+export interface DesiredState {
+  readonly services: readonly DesiredService[];
+  readonly timeouts?: Partial<Timeouts>;
+  readonly sync?: readonly SyncDaemon[];
+  readonly limits?: Limits;
+}
+
+/** A service with its destinations, as a file wants it; several addresses of one entry are several of these. */
+export interface DesiredService {
+  readonly service: VirtualService;
+  /** In the order of the file. */
+  readonly destinations: readonly DesiredDestination[];
+  readonly name?: string;
+  /** Destinations that are not described are removed, whoever made them. */
+  readonly exclusive?: boolean;
+  /** The network interface on which its address is ours to add and remove. */
+  readonly interface?: string;
+  /** How destinations that leave the file are removed. */
+  readonly drain?: DrainSettings;
+  /** How destinations that are new begin. */
+  readonly ramp?: RampSettings;
+}
+
+export interface DesiredDestination extends Destination {
+  /** The host name that its address came from. */
+  readonly host?: string;
+}
+
+export interface DrainSettings {
+  readonly timeoutSeconds: number;
+  /** What happens when it is over: the destination is deleted, or stays with weight 0. */
+  readonly afterwards: 'delete' | 'keep';
+}
+
+export interface RampSettings {
+  readonly durationSeconds: number;
+  /** The share of its weight that a destination begins with: 0 to 1. */
+  readonly floor: number;
+  readonly curve: 'linear' | 'exponential';
+}
+
+export interface Limits {
+  /** The share of services, or of a service's weight, that one apply may remove: 0 to 1. */
+  readonly maxChange?: number;
+}
