@@ -179,6 +179,10 @@ export interface ConfigProblem {
   /** `services[0].destinations[2].weight` */
   readonly path: string;
   readonly message: string;
+  /** The key or word that was probably meant; `message` names it too. */
+  readonly suggestion?: string;
+  /** Two lines for people: that of the file (of a long one a part), and a caret under the place. */
+  readonly excerpt?: string;
 }
 
 export interface ErrorDetails {
@@ -261,7 +265,7 @@ function messageOf(code: ErrorCode, { operation, subject, detail, errno, problem
 }
 
 /** `web.yaml:7:14: services[0].scheduler: message`, as compilers write it and editors read it. */
-function formatProblem({ file, line, column, path, message }: ConfigProblem): string {
+export function formatProblem({ file, line, column, path, message }: ConfigProblem): string {
   return `${file}:${line}:${column}: ${path ? `${path}: ` : ''}${message}`;
 }
 

@@ -1,4 +1,5 @@
 /** IPVS Director as a library. */
+export type { LoadedFile, TextSource } from './config/load.ts';
 export { describePlan } from './director/describe.ts';
 export {
   type ApplyOptions,
@@ -10,7 +11,9 @@ export {
   type PlanOptions,
 } from './director/director.ts';
 export { parseState, stateSchema } from './director/document.ts';
+export type { Lookup, LookupOptions } from './director/host-lookup.ts';
 export type { Excess } from './director/limits.ts';
+export { type LoadedState, loadState } from './director/load.ts';
 export { type CurrentState, plan, readState } from './director/plan.ts';
 export type {
   DesiredDestination,

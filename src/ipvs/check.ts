@@ -23,20 +23,6 @@ export function wholeNumber(
   throw new IpvsError(code, { detail: quote(value), path, hint: `a whole number from ${least} to ${most}` });
 }
 
-/** IFNAMSIZ with the NUL. */
-const MOST_INTERFACE_BYTES = 15;
-
-export function interfaceName(name: unknown, code: ErrorCode, path: readonly string[]): string {
-  // What the kernel lets an interface be called (dev_valid_name).
-  const valid = typeof name === 'string' && /^[^\s/:\0]+$/.test(name) && name !== '.' && name !== '..';
-  if (valid && Buffer.byteLength(name) <= MOST_INTERFACE_BYTES) return name;
-  throw new IpvsError(code, {
-    detail: `interface ${quote(name)}`,
-    path,
-    hint: `the name of a network interface, of up to ${MOST_INTERFACE_BYTES} letters`,
-  });
-}
-
 export function oneOf<T extends string>(
   value: unknown,
   choices: readonly T[],
@@ -45,6 +31,20 @@ export function oneOf<T extends string>(
 ): T {
   if (choices.includes(value as T)) return value as T;
   throw new IpvsError(code, { detail: quote(value), path, hint: `one of ${choices.join(', ')}` });
+}
+
+/** IFNAMSIZ with the NUL. */
+const MOST_INTERFACE_BYTES = 15;
+
+/** What the kernel lets a network interface be called (dev_valid_name). */
+export function interfaceName(name: unknown, code: ErrorCode, path: readonly string[]): string {
+  const valid = typeof name === 'string' && /^[^\s/:\0]+$/.test(name) && name !== '.' && name !== '..';
+  if (valid && Buffer.byteLength(name) <= MOST_INTERFACE_BYTES) return name;
+  throw new IpvsError(code, {
+    detail: `interface ${quote(name)}`,
+    path,
+    hint: `the name of a network interface, of up to ${MOST_INTERFACE_BYTES} letters`,
+  });
 }
 
 /** A misspelt option must not be ignored. */

@@ -459,14 +459,19 @@ describe('what is wrong is told in one line, and changes nothing', () => {
 
     expect(unknown).toMatchObject({ status: 1, stdout: '' });
     expect(unknown?.stderr.trimEnd().split('\n')).toEqual([
-      `${path}:3:5: services[0].schedular: there is no such key`,
-      `${path}:5:30: services[0].destinations[0].wieght: there is no such key`,
+      `${path}:3:5: services[0].schedular: there is no such key; did you mean "scheduler"?`,
+      expect.stringMatching(/^ {8}schedular: /),
+      '        ^',
+      `${path}:5:30: services[0].destinations[0].wieght: there is no such key; did you mean "weight"?`,
+      expect.stringContaining('wieght: '),
+      `${' '.repeat(33)}^`,
     ]);
 
     expect(wrong).toMatchObject({ status: 1, stdout: '' });
     const lines = wrong?.stderr
       .trimEnd()
       .split('\n')
+      .filter((line) => line.startsWith(`${twice}:`))
       .map((line) => line.replace(`${twice}:`, ''));
     expect(lines).toEqual([
       expect.stringMatching(/^5:\d+: services\[0\]\.destinations\[1\]\.address: 10\.0\.0\.1:80 is described twice/),

@@ -1,6 +1,7 @@
 /** From a description to the kernel: parse, read, plan, apply. */
 import { beforeEach, describe, expect, it } from 'vitest';
-import { apply, parseState, plan, readState } from '../../src/director/director.ts';
+import { apply, plan, readState } from '../../src/director/director.ts';
+import { parseState } from '../../src/director/document.ts';
 import type { ApplyResult } from '../../src/plan/plan.ts';
 import { configured, kernelTable } from '../helpers/kernel-table.ts';
 

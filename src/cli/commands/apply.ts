@@ -33,7 +33,9 @@ const spec = command<ApplyArguments & { readonly file: string }>({
   ],
   run: (options) =>
     withDirector(options, async (director) =>
-      applied(director, await planOrIntentOf(options.file, director), options, { command: 'apply' }),
+      applied(director, await planOrIntentOf(options.file, director, options.json === true), options, {
+        command: 'apply',
+      }),
     ),
 });
 
