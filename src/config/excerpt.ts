@@ -5,14 +5,16 @@ const WIDTH = 100;
 
 /** The line that holds the place, and below it a caret under the place. */
 export function excerptOf(text: string, offset: number): string {
-  const start = offset === 0 ? 0 : text.lastIndexOf('\n', offset - 1) + 1;
-  const newline = text.indexOf('\n', offset);
-  const end = newline < 0 ? text.length : newline;
-  // Of a long line (JSON may be one) what is around the place.
-  const from = end - start <= WIDTH ? start : Math.max(start, Math.min(offset - WIDTH / 2, end - WIDTH));
+  // Only what may be shown is looked at: a file of JSON may be one line of megabytes, with a problem every few bytes.
+  const first = Math.max(0, offset - WIDTH);
+  const newlineBefore = text.slice(first, offset).lastIndexOf('\n');
+  const newlineAfter = text.slice(offset, offset + WIDTH).indexOf('\n');
+  const start = first + newlineBefore + 1;
+  const end = newlineAfter < 0 ? Math.min(text.length, offset + WIDTH) : offset + newlineAfter;
+  const from = Math.max(start, Math.min(offset - WIDTH / 2, end - WIDTH));
   const to = Math.min(end, from + WIDTH);
-  const before = from > start ? '... ' : '';
-  const after = to < end ? ' ...' : '';
+  const before = from > start || (newlineBefore < 0 && first > 0) ? '... ' : '';
+  const after = to < end || (newlineAfter < 0 && end < text.length) ? ' ...' : '';
   const line = `${before}${printable(text.slice(from, to))}${after}`;
   return `${line.trimEnd()}\n${' '.repeat(before.length + offset - from)}^`;
 }

@@ -2,9 +2,14 @@
 import { z } from 'zod';
 import type { Section } from './document.ts';
 
+const path = z
+  .string()
+  .min(1, { error: 'it is no path' })
+  .refine((text) => !/\p{Cc}/u.test(text), { error: 'it is no path' });
+
 export const includeSection: Section = {
   schema: z
-    .array(z.string().regex(/^\P{Cc}+$/u, { error: 'it is no path' }), { error: 'a list of paths: [conf.d/*.yaml]' })
+    .array(path, { error: 'a list of paths: [conf.d/*.yaml]' })
     .nullish()
     .meta({
       description: 'Other files with the same sections, relative to this one; * and ? may stand in their names',

@@ -54,5 +54,5 @@ export function resolveState(documents: readonly CheckedDocument[], hosts: Hosts
 
 /** The JSON Schema of what `parseState` and `loadState` read. */
 export function stateSchema(): object {
-  return jsonSchema(sections);
+  return { title: 'IPVS Director: what the kernel should balance', ...jsonSchema(sections) };
 }

@@ -8,8 +8,14 @@ import {
   tunnelChecksums,
   tunnelTypes,
 } from '../ipvs/destination.ts';
+import { features } from '../ipvs/features.ts';
 import type { DrainSettings, RampSettings } from './state.ts';
-import { duration, durationUpTo, share } from './values.ts';
+import { duration, durationUpTo, share, whole } from './values.ts';
+
+/** Those of Linux; a kernel may have others. */
+export const schedulers: readonly string[] = features
+  .filter(({ kind }) => kind === 'scheduler')
+  .map(({ name }) => name);
 
 const forward = z
   .union(
@@ -17,7 +23,7 @@ const forward = z
       z.enum(forwardMethods),
       z.strictObject({
         tunnel: z.enum(tunnelTypes),
-        port: z.number().optional(),
+        port: whole(1, 0xffff, 'UDP port of gue'),
         checksum: z.enum(tunnelChecksums).optional(),
       }),
     ],
@@ -73,8 +79,14 @@ const ramp = z
   .meta({ description: 'A destination that is new begins with a part of its weight' });
 
 const scheduling = {
-  scheduler: z.string().optional().meta({ description: 'Default: wlc' }),
-  schedulerFlags: z.array(z.string()).optional(),
+  scheduler: z
+    .string()
+    .optional()
+    .meta({ description: 'How a destination is chosen. Default: wlc', examples: [...schedulers] }),
+  schedulerFlags: z
+    .array(z.string())
+    .optional()
+    .meta({ description: 'sh-fallback, sh-port, mh-fallback, mh-port, or flag-1 to flag-3' }),
   persistence: persistence.nullable().optional(),
   onePacket: z.boolean().optional().meta({ description: 'Schedule every UDP packet by itself' }),
   forward: forward.optional(),
@@ -83,9 +95,9 @@ const scheduling = {
 };
 
 const limits = {
-  weight: z.number().optional().meta({ description: 'Default: 1; 0 takes no new connections' }),
-  upperThreshold: z.number().optional().meta({ description: 'No new connections at this many' }),
-  lowerThreshold: z.number().optional().meta({ description: 'New connections again below this many' }),
+  weight: whole(0, 0x7fff_ffff, 'Share of new connections; 0 takes none. Default: 1'),
+  upperThreshold: whole(0, 0x7fff_ffff, 'No new connections at this many; 0 is no limit'),
+  lowerThreshold: whole(0, 0x7fff_ffff, 'New connections again below this many; 0 is three quarters of the upper one'),
 };
 
 const description = z.string().max(1000).optional().meta({ description: 'For people' });

@@ -4,7 +4,6 @@ import { nearest } from '../config/nearest.ts';
 import { type Family, isUnicast, parseDestinationAddress, parseServiceAddress } from '../ipvs/address.ts';
 import { interfaceName } from '../ipvs/check.ts';
 import { normalizeDestination } from '../ipvs/destination.ts';
-import { features } from '../ipvs/features.ts';
 import { quote } from '../ipvs/quote.ts';
 import { normalizeService, type VirtualService } from '../ipvs/service.ts';
 import { attempt } from './attempt.ts';
@@ -19,14 +18,12 @@ import {
   persistenceOf,
   serviceInput,
 } from './services-entry.ts';
-import type { Defaults, ServiceEntry } from './services-schema.ts';
+import { type Defaults, type ServiceEntry, schedulers } from './services-schema.ts';
 import type { DesiredDestination, DesiredService } from './state.ts';
 
 /** Bounds of what a few lines can come to, by ranges of ports. */
 const MOST_SERVICES = 200_000;
 const MOST_DESTINATIONS = 2_000_000;
-
-const schedulers = features.filter(({ kind }) => kind === 'scheduler').map(({ name }) => name);
 
 /** A service of an entry, while its destinations come in. */
 interface Target {

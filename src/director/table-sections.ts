@@ -6,7 +6,7 @@ import { normalizeTimeouts, type Timeouts } from '../ipvs/timeouts.ts';
 import { attempt } from './attempt.ts';
 import { type Findings, type Place, placeText, Unique, within } from './places.ts';
 import type { Limits } from './state.ts';
-import { duration, share } from './values.ts';
+import { duration, share, whole } from './values.ts';
 
 const timeouts = z
   .strictObject({
@@ -20,11 +20,11 @@ const timeouts = z
 const daemon = z.strictObject({
   state: z.enum(syncStates),
   interface: z.string().meta({ description: 'Network interface that the multicast goes through' }),
-  id: z.number().optional().meta({ description: '0 to 255. Default: 0' }),
-  maxLength: z.number().optional().meta({ description: 'Bytes of one message, 1 to 65535' }),
+  id: whole(0, 255, 'Goes with every message; a backup takes in only its own, with 0 all. Default: 0'),
+  maxLength: whole(1, 0xffff, "Bytes of the longest message. Default: what the interface's MTU leaves"),
   group: z.string().optional().meta({ description: 'Multicast group. Default: 224.0.0.81' }),
-  port: z.number().optional().meta({ description: 'UDP port. Default: 8848' }),
-  ttl: z.number().optional().meta({ description: 'How many routers a message may pass. Default: 1' }),
+  port: whole(1, 0xffff, 'UDP port of its first thread. Default: 8848'),
+  ttl: whole(1, 255, 'How many routers a message may pass. Default: 1'),
 });
 
 const limits = z

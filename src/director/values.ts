@@ -35,3 +35,8 @@ export const share: z.ZodType<number, string> = z
     context.addIssue({ code: 'custom', message: `${JSON.stringify(text)} is not a share from 0% to 100%` });
     return z.NEVER;
   });
+
+/** A whole number. Editors are told of its range, which is checked where the noun is. */
+export function whole(minimum: number, maximum: number, description: string): z.ZodOptional<z.ZodNumber> {
+  return z.number().meta({ type: 'integer', minimum, maximum }).optional().meta({ description });
+}

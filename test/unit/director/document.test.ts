@@ -95,15 +95,11 @@ services:
     );
   });
 
-  test('all of them are 200,000 services at most, and 2,000,000 destinations', () => {
+  test('all of them are 200,000 services at most', () => {
     const addresses = Array.from({ length: 196 }, (_, i) => `"tcp://192.0.2.${i}:1-1024"`);
     expect(problemsOf(`services: [{ address: [${addresses}] }]`)).toEqual([
       expect.stringMatching(/services\[0\]\.address\[195\]: there are more than 200000 services$/),
     ]);
-    const destinations = Array.from({ length: 100 }, (_, i) => `{ address: 10.0.0.${i + 1} }`);
-    expect(problemsOf(`services: [{ address: [${addresses.slice(0, 20)}], destinations: [${destinations}] }]`)).toEqual(
-      [expect.stringMatching(/services\[0\]\.destinations\[\d+\]\.address: there are more than 2000000 dest/)],
-    );
   }, 60_000);
 });
 
@@ -408,7 +404,7 @@ describe('JSON', () => {
         const text = JSON.stringify(content);
         expect(outcome(text)).toEqual(outcome(`# YAML\n${text}`));
       }),
-      { numRuns: 300 },
+      { numRuns: 100 },
     );
-  });
+  }, 60_000);
 });
