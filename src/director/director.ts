@@ -1,17 +1,15 @@
 /** The composition root: a table, what is remembered of it, and everything that can be done to both. */
-import { join } from 'node:path';
 import { AddressTable } from '../addresses/address-table.ts';
 import { IpvsError } from '../errors.ts';
 import { serviceKey } from '../ipvs/address.ts';
-import { identityOf } from '../ipvs/identity.ts';
 import { type Ipvs, type OpenOptions, openIpvsAt, type Snapshot } from '../ipvs/ipvs.ts';
 import { inNamespace } from '../ipvs/namespace.ts';
 import { native } from '../native.ts';
 import { author } from '../plan/author.ts';
-import { FolderFiles, VolatileFiles } from '../plan/files.ts';
+import { VolatileFiles } from '../plan/files.ts';
 import { knownAt } from '../plan/known.ts';
 import { type Applied, type Author, type HistoryEntry, type Ledger, ledgerFor, type Source } from '../plan/ledger.ts';
-import { type Lock, lock } from '../plan/lock.ts';
+import type { Lock } from '../plan/lock.ts';
 import { type PackedChanges, type PastChange, unpackChanges } from '../plan/packed-changes.ts';
 import { type Plan, planOf, samePlan, type Tables } from '../plan/plan.ts';
 import type { Known } from '../plan/resource.ts';
@@ -29,15 +27,17 @@ import {
   transact,
 } from '../plan/transaction.ts';
 import type { Context } from './context.ts';
+import { serviceOf } from './keys.ts';
 import { type Excess, excesses } from './limits.ts';
 import { nextLedger } from './next-ledger.ts';
+import { foreignKeys, ownership, ownServices, type Touches, touched } from './ownership.ts';
+import { openRecord, type RecordOptions, type TableRecord } from './record.ts';
 import { planRefusal } from './refuse.ts';
 import { resources } from './resources.ts';
-import { destinationKeyIn } from './services.ts';
-import { type DesiredState, NOTHING_DESIRED, servicesByAddress } from './state.ts';
-import { stateDirectory } from './state-directory.ts';
+import { type DesiredState, NOTHING_DESIRED } from './state.ts';
 import { addressesOf, targetedState } from './targets.ts';
 import { undoTarget } from './undo-target.ts';
+import { verb } from './verb.ts';
 
 /** What is wanted, and where it came from. */
 export interface Intent {
@@ -73,43 +73,26 @@ export interface ApplyOptions extends RunOptions {
   readonly onPlan?: (plan: IntendedPlan) => void;
 }
 
-export interface DirectorOptions extends OpenOptions {
-  /** Where ledger, journal and history are kept. Default: /var/lib/ipvs-director, or for others than root their XDG state folder. */
-  readonly stateDir?: string;
-  /** How long to wait for another program that changes the table. Default: 10 seconds. */
-  readonly lockTimeoutMs?: number;
-}
+export interface DirectorOptions extends OpenOptions, RecordOptions {}
 
 /** Opens a table of the kernel, and its record. Throws what `openIpvs` throws. */
 export async function openDirector(options: DirectorOptions = {}): Promise<Director> {
-  const { stateDir = stateDirectory(), lockTimeoutMs, netns, ...open } = options;
+  const { stateDir, lockTimeoutMs, netns, ...open } = options;
   return inNamespace(netns, ({ path, release }) => {
-    const { name, table } = identityOf(native(), path);
-    const folder = join(stateDir, name);
-    const addresses = AddressTable.open({ native: native(), namespacePath: path });
-    const timeout = lockTimeoutMs === undefined ? {} : { timeoutMs: lockTimeoutMs };
-    return new Director({
-      ipvs: openIpvsAt(path, open),
-      addresses,
-      store: new Store(new FolderFiles(folder)),
-      table,
-      lock: (purpose, signal) =>
-        lock(join(folder, 'lock'), { native: native(), purpose, ...timeout, ...(signal && { signal }) }),
-      release,
+    const record = openRecord(path, {
+      ...(stateDir !== undefined && { stateDir }),
+      ...(lockTimeoutMs !== undefined && { lockTimeoutMs }),
     });
+    const addresses = AddressTable.open({ native: native(), namespacePath: path });
+    return new Director({ ipvs: openIpvsAt(path, open), addresses, ...record, release });
   });
 }
 
-export interface DirectorParts {
+/** The record's default is one that ends with the director, and no lock. */
+export interface DirectorParts extends Partial<TableRecord> {
   readonly ipvs: Ipvs;
   /** Those of interfaces. Default: there are none. */
   readonly addresses?: AddressTable;
-  /** Default: one that ends with the director. */
-  readonly store?: Store;
-  /** Which table it is, over reboots. */
-  readonly table?: string;
-  /** Keeps others from changing the table. Default: nothing does. */
-  readonly lock?: (purpose: string, signal: AbortSignal | undefined) => Promise<Lock>;
   readonly by?: Author;
   readonly now?: () => number;
   /** Called once, at the end. */
@@ -123,7 +106,7 @@ export class Director implements AsyncDisposable {
   readonly ipvs: Ipvs;
   readonly #store: Store;
   readonly #engine: Engine<DesiredState, Context>;
-  readonly #lock: NonNullable<DirectorParts['lock']>;
+  readonly #lock: TableRecord['lock'];
   readonly #by: Author;
   readonly #now: () => number;
   readonly #release: () => void;
@@ -194,70 +177,54 @@ export class Director implements AsyncDisposable {
     return this.apply({ desired, source: applied }, { command: 'recover', force: true, ...options });
   }
 
-  /** Takes over services that others made, with their destinations; all that there are with "all". Returns those that are new. */
+  /**
+   * Takes over what others made of services, and their destinations; of all that there are with "all". Returns the services
+   * of which something is new. Throws SERVICE_NOT_FOUND, INVALID_ADDRESS, LOCKED.
+   */
   async adopt(services: readonly string[] | 'all'): Promise<string[]> {
+    const meant = services === 'all' ? undefined : new Set(services.map((service) => serviceKey(service)));
     return this.#locked('adopt', undefined, async () => {
       const ledger = this.#ledger();
-      const known = await this.#known(ledger);
-      const present = new Map((await this.ipvs.snapshot()).services.map((service) => [service.address, service]));
-      const meant = services === 'all' ? [...present.keys()] : services.map((service) => serviceKey(service));
-      const absent = meant.find((address) => !present.has(address));
+      const present = (await this.ipvs.snapshot()).services;
+      const absent = [...(meant ?? [])].find((address) => !present.some((service) => service.address === address));
       if (absent !== undefined) throw new IpvsError('SERVICE_NOT_FOUND', { operation: 'adopt', subject: absent });
-      const foreign = meant.filter((address) => !isOurs(address, known));
-      const keys = foreign.flatMap((address) => [
-        address,
-        ...(present.get(address)?.destinations ?? []).map((destination) =>
-          destinationKeyIn(address, destination.address),
-        ),
-      ]);
-      this.#store.writeLedger({ ...ledger, made: [...ledger.made, ...keys] });
-      return foreign;
+      const chosen = present.filter(({ address }) => meant?.has(address) ?? true);
+      const keys = foreignKeys(chosen, ownership(await this.#known(ledger)));
+      this.#write(ledger, touched(ledger, { makes: keys }));
+      return [...new Set(keys.flatMap((key) => serviceOf(key) ?? []))];
     });
   }
 
-  /** Forgets that services are ours; the kernel keeps them as they are. Returns those that were. */
+  /**
+   * Forgets that services are ours; the kernel keeps them as they are. Returns those that were.
+   * Throws SERVICE_NOT_FOUND, INVALID_ADDRESS, LOCKED.
+   */
   async disown(services: readonly string[] | 'all'): Promise<string[]> {
+    const meant = services === 'all' ? undefined : services.map((service) => serviceKey(service));
     return this.#locked('disown', undefined, async () => {
       const ledger = this.#ledger();
-      const known = await this.#known(ledger);
-      const ours = [
-        ...new Set([
-          ...(known.applied?.services.map(({ service }) => service.address) ?? []),
-          ...[...known.made].map((key) => key.split(' ', 1)[0] ?? ''),
-        ]),
-      ].filter((address) => address !== 'sync');
-      const meant = services === 'all' ? ours : services.map((service) => serviceKey(service));
-      const unknown = meant.find((address) => !ours.includes(address));
+      const ours = ownServices(await this.#known(ledger));
+      const without = new Set(meant ?? ours);
+      const unknown = [...without].find((address) => !ours.has(address));
       if (unknown !== undefined)
         throw new IpvsError('SERVICE_NOT_FOUND', { operation: 'disown', subject: unknown, detail: 'it is not ours' });
-      const without = new Set(meant);
-      const made = ledger.made.filter((key) => !without.has(key.split(' ', 1)[0] ?? ''));
-      const keep = ({ service }: { readonly service: string }) => !without.has(service);
-      const rest = { ...ledger, made, drains: ledger.drains.filter(keep), ramps: ledger.ramps.filter(keep) };
-      this.#store.writeLedger({ ...rest, applied: await this.#appliedWithout(ledger.applied, without) });
-      return meant;
+      const applied = await this.#appliedWithout(ledger.applied, without);
+      this.#write(ledger, { ...touched(ledger, { takes: [...without] }), applied });
+      return [...without];
     });
   }
 
-  /** Does something to the table that is no apply, and remembers what of it is ours, or is no more. */
-  async verb<T>(
-    command: string,
-    { makes = [], takes = [] }: { readonly makes?: readonly string[]; readonly takes?: readonly string[] | 'all' },
-    action: () => Promise<T>,
-  ): Promise<T> {
-    return this.#locked(command, undefined, async () => {
-      const result = await action();
-      const ledger = this.#ledger();
-      const gone = (key: string) =>
-        takes === 'all' || takes.some((taken) => key === taken || key.startsWith(`${taken} `));
-      const made = new Set([...ledger.made.filter((key) => !gone(key)), ...makes]);
-      const keep = ({ service, destination }: { readonly service: string; readonly destination: string }) =>
-        !gone(destinationKeyIn(service, destination));
-      const next = { made: [...made], drains: ledger.drains.filter(keep), ramps: ledger.ramps.filter(keep) };
-      if (next.made.length !== ledger.made.length || makes.length > 0 || ledger.drains.length + ledger.ramps.length > 0)
-        this.#store.writeLedger({ ...ledger, ...next });
-      return result;
-    });
+  /** Does something to the table that is no apply, and remembers what of it is ours, or is no more. Throws LOCKED. */
+  verb<T>(command: string, touches: Touches, action: (ipvs: Ipvs) => Promise<T>): Promise<T> {
+    const { store, table } = this.#engine;
+    const record = { store, table, lock: this.#lock };
+    return verb(
+      record,
+      () => recover(this.#engine),
+      command,
+      touches,
+      () => action(this.ipvs),
+    );
   }
 
   /** The oldest first. */
@@ -311,6 +278,10 @@ export class Director implements AsyncDisposable {
 
   #ledger(): Ledger {
     return ledgerFor(this.#engine.table, this.#store.ledger());
+  }
+
+  #write(before: Ledger, after: Ledger): void {
+    if (after !== before) this.#store.writeLedger(after);
   }
 
   async #known(ledger: Ledger, nowMs = this.#now()): Promise<Known<DesiredState>> {
@@ -371,8 +342,4 @@ function servicesIn(tables: Tables): Snapshot {
 
 function sameIntent(before: Applied | null, after: Applied): boolean {
   return before?.desired === after.desired && before.table === after.table;
-}
-
-function isOurs(address: string, { applied, made }: Known<DesiredState>): boolean {
-  return made.has(address) || (applied !== undefined && servicesByAddress(applied).has(address));
 }

@@ -3,7 +3,7 @@ import type { Snapshot } from '../ipvs/ipvs.ts';
 import type { Operation } from '../ipvs/operation.ts';
 import type { Applied, Drain, Ledger, Ramp } from '../plan/ledger.ts';
 import type { Change } from '../plan/resource.ts';
-import { destinationKeyIn } from './services.ts';
+import { daemonKey, destinationKeyIn } from './keys.ts';
 import { type DesiredService, type DesiredState, servicesByAddress } from './state.ts';
 
 export function nextLedger(
@@ -52,7 +52,7 @@ function keyOf({ service, destination }: Drain | Ramp): string {
 function describedKeys(desired: DesiredState): (key: string) => { readonly weight: number } | undefined {
   const services = servicesByAddress(desired);
   const { sync = [] } = desired;
-  const daemons = new Set(sync.map(({ state }) => `sync ${state}`));
+  const daemons = new Set(sync.map(({ state }) => daemonKey(state)));
   return (key) => {
     if (daemons.has(key)) return { weight: 0 };
     const [service = '', destination] = key.split(' ');

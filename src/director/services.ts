@@ -17,6 +17,7 @@ import type {
   Stray,
 } from '../plan/resource.ts';
 import { type Context, executed, unlessNotLoaded } from './context.ts';
+import { destinationKeyIn, serviceOf } from './keys.ts';
 import { type DesiredService, type DesiredState, NOTHING_DESIRED, servicesByAddress } from './state.ts';
 
 /** A service as it is configured, without counters; its destinations in the kernel's order, the newest first. */
@@ -99,7 +100,7 @@ function unpack({ services, absent }: Packed, base: DesiredState = NOTHING_DESIR
 const FEW = 1 / 8;
 
 async function reread({ ipvs }: Context, before: Snapshot, keys: ReadonlySet<string>): Promise<Snapshot> {
-  const touched = new Set([...keys].map(serviceOfKey).filter(isService));
+  const touched = new Set([...keys].flatMap((key) => serviceOf(key) ?? []));
   if (touched.size > before.services.length * FEW) return unlessNotLoaded(ipvs.snapshot(), { services: [] });
   const read = new Map<string, VirtualServiceWithDestinations>();
   for (const address of touched) {
@@ -114,15 +115,6 @@ async function reread({ ipvs }: Context, before: Snapshot, keys: ReadonlySet<str
 }
 
 /** Keys of other resources are words of their own. */
-function isService(key: string): boolean {
-  return key.includes('://') || key.startsWith('fwmark:');
-}
-
-/** The key of a destination; a service's is its address. */
-export function destinationKeyIn(service: string, destination: string): string {
-  return `${service} ${destination}`;
-}
-
 /**
  * Desired × what was applied last × kernel. What leaves the file is removed, if it was in it; what was never in it
  * stays, inside of a service of ours too (unless that is `exclusive`).
@@ -351,7 +343,7 @@ function cutBy({ destinations }: Pick<VirtualServiceWithDestinations, 'destinati
 function undoServices(before: Configuration, now: Configuration, keys: ReadonlySet<string>): Change<Operation>[] {
   const [earlier, present] = [byAddress(before.services), byAddress(now.services)];
   const changes: Change<Operation>[] = [];
-  for (const address of new Set([...keys].map(serviceOfKey).filter(isService))) {
+  for (const address of new Set([...keys].flatMap((key) => serviceOf(key) ?? []))) {
     const [was, is] = [earlier.get(address), present.get(address)];
     if (was === undefined) {
       if (is !== undefined)
@@ -392,11 +384,6 @@ const UNDONE = 'as it was before';
 
 function byAddress<T extends { readonly address: string }>(items: readonly T[]): Map<string, T> {
   return new Map(items.map((item) => [item.address, item]));
-}
-
-function serviceOfKey(key: string): string {
-  const end = key.indexOf(' ');
-  return end < 0 ? key : key.slice(0, end);
 }
 
 function change(

@@ -3,12 +3,11 @@ import { describe, type Operation } from '../ipvs/operation.ts';
 import { type Timeouts, timeoutNames } from '../ipvs/timeouts.ts';
 import type { Change, Diff, Known, Resource } from '../plan/resource.ts';
 import { type Context, executed, unlessNotLoaded } from './context.ts';
+import { TIMEOUTS_KEY } from './keys.ts';
 import type { DesiredState } from './state.ts';
 
 /** Null where ip_vs is not loaded. */
 type Current = Timeouts | null;
-
-const KEY = 'timeouts';
 
 export const timeoutsResource: Resource<DesiredState, Current, Current, Current, Operation, Context> = {
   name: 'timeouts',
@@ -18,7 +17,7 @@ export const timeoutsResource: Resource<DesiredState, Current, Current, Current,
   unpack: (packed) => packed,
   diff: diffTimeouts,
   undo(before, now, keys) {
-    if (!keys.has(KEY)) return [];
+    if (!keys.has(TIMEOUTS_KEY)) return [];
     const was = before ?? KERNEL_DEFAULTS;
     return changesOf(was, now, 'file');
   },
@@ -59,8 +58,8 @@ function changesOf(wanted: Partial<Timeouts>, current: Current, cause: Change['c
       operation,
       verb,
       subject: 'of the table',
-      key: KEY,
-      of: KEY,
+      key: TIMEOUTS_KEY,
+      of: TIMEOUTS_KEY,
       detail,
       cause,
       effects,

@@ -1,7 +1,4 @@
 /** The record of one table on disk: ledger, journal, history, and the values that they name. */
-import { createHash } from 'node:crypto';
-import { promisify } from 'node:util';
-import { constants, gunzip, gzip } from 'node:zlib';
 import { IpvsError } from '../errors.ts';
 import type { Files } from './files.ts';
 import type { HistoryEntry, Journal, Ledger, ObjectId } from './ledger.ts';
@@ -16,11 +13,9 @@ const MOST_ENTRIES = 100;
 const SWEEP_EVERY = 20;
 /** Values at hand: what was applied last and what is being applied, and tables, which are small. */
 const MOST_RECENT = 6;
-/** Of a value, as text: a bound against what is no value of ours. */
-const MOST_BYTES = 512 * 1024 * 1024;
 
-const compress = promisify(gzip);
-const expand = promisify(gunzip);
+/** Loaded when a value is: verbs of the command need the ledger alone. */
+const packing = () => import('./packed.ts');
 
 /** Only the holder of the table's lock writes. */
 export class Store {
@@ -100,8 +95,9 @@ export class Store {
 
   /** Keeps a value under a name that follows from it: the same value is kept once. */
   async put(value: unknown): Promise<ObjectId> {
-    const bytes = await compress(JSON.stringify(value), { level: constants.Z_BEST_SPEED });
-    const id = idOf(bytes);
+    const { nameOf, packed } = await packing();
+    const bytes = await packed(value);
+    const id = nameOf(bytes);
     const name = `${OBJECTS}/${id}${SUFFIX}`;
     if (!this.#files.has(name)) this.#files.write(name, bytes);
     this.#remember(id, value);
@@ -114,9 +110,9 @@ export class Store {
     const name = `${OBJECTS}/${id}${SUFFIX}`;
     const bytes = this.#files.read(name);
     if (bytes === undefined) throw this.#damaged(name, 'it is missing');
-    if (idOf(bytes) !== id) throw this.#damaged(name, 'it is not what was written');
-    const json = await expand(bytes, { maxOutputLength: MOST_BYTES });
-    const value: T = JSON.parse(json.toString('utf8'));
+    const { nameOf, unpacked } = await packing();
+    if (nameOf(bytes) !== id) throw this.#damaged(name, 'it is not what was written');
+    const value = (await unpacked(bytes)) as T;
     this.#remember(id, value);
     return value;
   }
@@ -155,11 +151,6 @@ const SUFFIX = '.json.gz';
 
 function text(value: unknown): string {
   return `${JSON.stringify(value, null, 1)}\n`;
-}
-
-/** Of what is written, which is a tenth of the value. */
-function idOf(bytes: Uint8Array): ObjectId {
-  return createHash('sha256').update(bytes).digest('hex');
 }
 
 function isLedger({ table, made, drains, ramps, nextId }: Partial<Ledger>): boolean {
