@@ -1,5 +1,11 @@
 /** Virtual services with their destinations, as a resource. */
-import { type Destination, formatForward, sameDestination, sameForward } from '../ipvs/destination.ts';
+import {
+  type Destination,
+  type DestinationState,
+  formatForward,
+  sameDestination,
+  sameForward,
+} from '../ipvs/destination.ts';
 import type { Snapshot } from '../ipvs/ipvs.ts';
 import { describe, type Operation } from '../ipvs/operation.ts';
 import { formatPersistence, type VirtualService, type VirtualServiceWithDestinations } from '../ipvs/service.ts';
@@ -207,7 +213,7 @@ function destinationChanges(
       continue;
     }
     const detail = left ? 'left the file' : 'not in the file';
-    if (drain !== undefined && old.weight > 0) {
+    if (drain !== undefined && (old.weight > 0 || holdsAnything(old))) {
       const effects = [
         `takes no new connections, and is ${drain.afterwards === 'delete' ? 'deleted' : 'kept'} in the end`,
       ];
@@ -221,7 +227,12 @@ function destinationChanges(
   }
 }
 
-function weightEdit(service: string, destination: Destination, weight: number): Operation {
+/** Weight 0 alone does not mean that nobody is there any more. */
+function holdsAnything({ activeConnections, inactiveConnections, persistentConnections }: DestinationState): boolean {
+  return activeConnections + inactiveConnections + persistentConnections > 0;
+}
+
+export function weightEdit(service: string, destination: Destination, weight: number): Operation {
   const { address, forward, upperThreshold, lowerThreshold } = destination;
   return {
     type: 'destination.edit',
