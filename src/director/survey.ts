@@ -1,6 +1,5 @@
 /** One walk through the connection table: who holds what drains, and which connections have no destination any more. Pure. */
 import { type Connection, clientHost } from '../ipvs/connection.ts';
-import type { VirtualServiceWithDestinations } from '../ipvs/service.ts';
 import { keyOf, type Place } from './place.ts';
 
 /** Clients of one destination. What is shown is bounded, what is counted is not. */
@@ -30,7 +29,9 @@ export interface Survey {
   readonly stranded: readonly string[];
 }
 
-type Services = readonly Pick<VirtualServiceWithDestinations, 'address' | 'destinations'>[];
+/** With their destinations. */
+type Services = readonly (Addressed & { readonly destinations: readonly Addressed[] })[];
+type Addressed = { readonly address: string };
 
 const MOST_CLIENTS = 20;
 /** Told apart of one destination: a bound on memory. */

@@ -9,7 +9,7 @@ import { connect, createServer, isIPv6 } from 'node:net';
 
 const [serverAddress = '', serverPort, serviceAddress = '', servicePort, tcp, udp, everyMs] = process.argv.slice(2);
 
-const server = createServer((socket) => socket.resume());
+const server = createServer((socket) => socket.resume().on('error', () => undefined));
 server.listen(Number(serverPort), serverAddress);
 await once(server, 'listening');
 
