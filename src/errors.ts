@@ -72,7 +72,7 @@ export const errorTable = {
   },
   NO_SUCH_ENTRY: { kind: 'input', message: 'there is no such entry', hint: '"ipvs history" lists those that are kept' },
   NO_SUCH_DRAIN: {
-    kind: 'input',
+    kind: 'config',
     message: 'it is not being drained',
     hint: '"ipvs drain list" shows what is',
   },

@@ -11,12 +11,14 @@ export interface Sysctls {
 
 export const processSysctls: Sysctls = {
   read(name) {
-    const text = attempt('read', name, () => readFileSync(pathOf(name), 'latin1')).trim();
+    const path = pathOf(name);
+    const text = attempt('read', name, () => readFileSync(path, 'latin1')).trim();
     if (/^-?\d{1,15}$/.test(text)) return Number(text);
     throw new IpvsError('SYSCTL_FAILED', { operation: 'read', subject: name, detail: 'it is no number' });
   },
   write(name, value) {
-    attempt('set', name, () => writeFileSync(pathOf(name), `${value}\n`));
+    const path = pathOf(name);
+    attempt('set', name, () => writeFileSync(path, `${value}\n`));
   },
 };
 
@@ -35,6 +37,6 @@ function attempt<T>(operation: string, subject: string, action: () => T): T {
 }
 
 function pathOf(name: string): string {
-  if (!/^[a-z0-9_]+(\.[a-z0-9_]+)+$/.test(name)) throw new TypeError(`${name} is no name of a sysctl`);
-  return `/proc/sys/${name.replaceAll('.', '/')}`;
+  if (/^[a-z0-9_]+(\.[a-z0-9_]+)+$/.test(name)) return `/proc/sys/${name.replaceAll('.', '/')}`;
+  throw new IpvsError('SYSCTL_FAILED', { subject: name, detail: 'it is no name of one' });
 }

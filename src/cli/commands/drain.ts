@@ -121,7 +121,7 @@ async function drain(director: Director, options: DrainArguments): Promise<numbe
   const details = options.showClients === true;
   const drains = await director.drains({ details: details || begun.afterwards === 'delete' });
   const progress = drains.find(({ drain }) => isAt(begun)(drain) && !drain.ended);
-  if (progress && json && !wait) print(jsonLine(progress));
+  if (progress && json && !wait) printJson(progress);
   if (progress && !json) {
     const holders = details && progress.details ? [holderWords(progress.details.holders)] : [];
     print([...begunWords(progress), ...holders].filter((line) => line !== '').join('\n'));
