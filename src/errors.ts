@@ -71,6 +71,11 @@ export const errorTable = {
     hint: 'the table, or what was applied, changed meanwhile: plan anew',
   },
   NO_SUCH_ENTRY: { kind: 'input', message: 'there is no such entry', hint: '"ipvs history" lists those that are kept' },
+  NO_SUCH_DRAIN: {
+    kind: 'config',
+    message: 'it is not being drained',
+    hint: '"ipvs drain list" shows what is',
+  },
   STORE_DAMAGED: {
     kind: 'config',
     message: 'the record of what was applied is damaged',
@@ -135,6 +140,11 @@ export const errorTable = {
     kind: 'kernel',
     message: 'cannot read what the kernel shows',
     hint: 'some files are for root alone, some came with later kernels',
+  },
+  SYSCTL_FAILED: {
+    kind: 'kernel',
+    message: 'cannot read or change the setting of the kernel',
+    hint: 'settings are for root; some are not shown in containers, some came with later kernels',
   },
   KERNEL_REFUSED: { kind: 'kernel', message: 'the kernel refused' },
   NAMESPACE_NOT_FOUND: {

@@ -11,6 +11,11 @@ export {
   type PlanOptions,
 } from './director/director.ts';
 export { parseState, stateSchema } from './director/document.ts';
+export type { DrainOptions } from './director/drain-keeper.ts';
+export type { DrainDetails, DrainProgress, RampProgress } from './director/drain-progress.ts';
+export type { DrainPass } from './director/drain-runner.ts';
+export type { DrainMove } from './director/drain-step.ts';
+export type { DrainOutcome, DrainWaitOptions } from './director/drain-wait.ts';
 export type { Lookup, LookupOptions } from './director/host-lookup.ts';
 export type { Excess } from './director/limits.ts';
 export { type LoadedState, loadState } from './director/load.ts';
@@ -23,6 +28,7 @@ export type {
   Limits,
   RampSettings,
 } from './director/state.ts';
+export type { Holders, HoldingClient } from './director/survey.ts';
 export {
   type ConfigProblem,
   type ErrorCode,
@@ -78,7 +84,7 @@ export { normalizeTimeouts, type Timeouts, type TimeoutsInput } from './ipvs/tim
 export type { CpuCounters, Totals } from './ipvs/totals.ts';
 export type { Info } from './ipvs/wire.ts';
 export type { UnknownAttribute } from './netlink/fields.ts';
-export type { Applied, Author, Drain, HistoryEntry, Ramp, Source } from './plan/ledger.ts';
+export type { Applied, Author, Drain, DrainEnd, Held, HistoryEntry, Ramp, Source } from './plan/ledger.ts';
 export type { Plan } from './plan/plan.ts';
 export type { Change, ChangeResult, Conflict, Known, Phase, Stray } from './plan/resource.ts';
 export type { ApplyResult, Failure, Progress, Recovery, RunOptions } from './plan/transaction.ts';

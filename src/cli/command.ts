@@ -38,7 +38,7 @@ export interface Outcome {
 }
 
 export interface Action<Options extends GlobalOptions = GlobalOptions> extends Command<Options> {
-  /** `add <service>` */
+  /** `add <service>`; without a name, as `<service> <destination>`, what runs when none of the others is named. */
   readonly usage: string;
   readonly summary: string;
 }
@@ -93,21 +93,27 @@ export function declareGroup(yargs: Argv, name: string, summary: string, group: 
   const { actions, description, fallback } = group;
   for (const spec of actions) {
     yargs.command({
-      command: spec.usage,
+      command: hasName(spec) ? spec.usage : `$0 ${spec.usage}`,
       describe: spec.summary,
       builder: (yargs) => declareCommand(yargs, `${name} ${spec.usage}`, spec.summary, spec),
       handler: (options) => execute(spec, options as unknown as GlobalOptions),
     });
   }
-  yargs.usage(
-    [`$0 ${name} ${fallback === undefined ? 'ACTION' : '[ACTION]'}`, description ?? `${summary}.`].join('\n\n'),
-  );
+  // An action without a name says all of it.
+  if (actions.every(hasName)) {
+    const usage = `$0 ${name} ${fallback === undefined ? 'ACTION' : '[ACTION]'}`;
+    yargs.usage([usage, description ?? `${summary}.`].join('\n\n'));
+  }
   for (const { examples } of actions) {
     for (const { line, meaning = '' } of examples.slice(0, 1)) yargs.example(line.replace(/^ipvs /, '$0 '), meaning);
   }
-  if (fallback !== undefined) return yargs;
+  if (fallback !== undefined || !actions.every(hasName)) return yargs;
   const names = actions.map(({ usage }) => usage.split(' ', 1)[0]).join(', ');
   return yargs.demandCommand(1, `say what to do with the ${name}: ${names}`);
+}
+
+function hasName({ usage }: Action): boolean {
+  return !usage.startsWith('<');
 }
 
 /** Runs it, tells what was done, and leaves the exit status to the process. */

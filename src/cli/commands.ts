@@ -54,6 +54,11 @@ export const commands: readonly CommandEntry[] = [
     load: () => import('./commands/destination.ts'),
   },
   {
+    usage: 'drain',
+    summary: 'Take a destination out of service without cutting connections',
+    load: () => import('./commands/drain.ts'),
+  },
+  {
     usage: 'timeouts',
     summary: 'Show or set how long idle connections are kept',
     load: () => import('./commands/timeouts.ts'),

@@ -1,6 +1,7 @@
 /** Shows something again and again: in place on a terminal, one below the other elsewhere. */
 import { setTimeout as wait } from 'node:timers/promises';
-import { outputGone, print } from './stdout.ts';
+import { untilInterrupted } from './interrupt.ts';
+import { print } from './stdout.ts';
 
 const CLEAR = '\x1b[H\x1b[2J';
 /** Without the cursor, and with lines that end at the margin instead of going on below. */
@@ -10,20 +11,17 @@ const END = '\x1b[?7h\x1b[?25h';
 /** Until the process is interrupted, which then ends as one that did what it was asked for. */
 export async function watch(intervalSeconds: number, lines: boolean, frame: () => Promise<string>): Promise<void> {
   const inPlace = process.stdout.isTTY === true && !lines;
-  const stop = new AbortController();
-  const interrupted = () => stop.abort();
-  outputGone.addEventListener('abort', interrupted);
-  process.on('SIGINT', interrupted).on('SIGTERM', interrupted);
   if (inPlace) process.stdout.write(BEGIN);
   try {
-    for (let first = true; !stop.signal.aborted; first = false) {
-      const text = await frame();
-      if (inPlace) print(`${CLEAR}${clipped(`every ${intervalSeconds}s, ctrl-c ends\n\n${text}`)}`);
-      else print(first || lines ? text : `\n${text}`);
-      await wait(intervalSeconds * 1000, undefined, { signal: stop.signal }).catch(() => undefined);
-    }
+    await untilInterrupted(async (signal) => {
+      for (let first = true; !signal.aborted; first = false) {
+        const text = await frame();
+        if (inPlace) print(`${CLEAR}${clipped(`every ${intervalSeconds}s, ctrl-c ends\n\n${text}`)}`);
+        else print(first || lines ? text : `\n${text}`);
+        await wait(intervalSeconds * 1000, undefined, { signal }).catch(() => undefined);
+      }
+    });
   } finally {
-    process.off('SIGINT', interrupted).off('SIGTERM', interrupted);
     if (inPlace) process.stdout.write(END);
   }
 }

@@ -32,6 +32,6 @@ export async function executed({ ipvs }: Context, changes: readonly Change<Opera
 const gone: readonly string[] = ['SERVICE_NOT_FOUND', 'DESTINATION_NOT_FOUND', 'SYNC_NOT_FOUND'];
 
 /** What somebody else took away meanwhile is away. */
-function isGone({ type }: Operation, { code }: IpvsError): boolean {
+export function isGone({ type }: Operation, { code }: IpvsError): boolean {
   return (type.endsWith('.delete') || type === 'sync.stop') && gone.includes(code);
 }

@@ -8,7 +8,15 @@ import { native } from '../native.ts';
 import { author } from '../plan/author.ts';
 import { VolatileFiles } from '../plan/files.ts';
 import { knownAt } from '../plan/known.ts';
-import { type Applied, type Author, type HistoryEntry, type Ledger, ledgerFor, type Source } from '../plan/ledger.ts';
+import {
+  type Applied,
+  type Author,
+  type Drain,
+  type HistoryEntry,
+  type Ledger,
+  ledgerFor,
+  type Source,
+} from '../plan/ledger.ts';
 import type { Lock } from '../plan/lock.ts';
 import { type PackedChanges, type PastChange, unpackChanges } from '../plan/packed-changes.ts';
 import { type Plan, planOf, samePlan, type Tables } from '../plan/plan.ts';
@@ -26,15 +34,23 @@ import {
   tablesOf,
   transact,
 } from '../plan/transaction.ts';
+import { processSysctls, type Sysctls } from '../proc/sysctl.ts';
 import type { Context } from './context.ts';
+import { withDrainEffects } from './drain-effects.ts';
+import { DrainKeeper, type DrainOptions } from './drain-keeper.ts';
+import type { DrainProgress, RampProgress } from './drain-progress.ts';
+import { type DrainPass, DrainRunner } from './drain-runner.ts';
+import { type DrainOutcome, type DrainWaitOptions, waitForDrain } from './drain-wait.ts';
 import { serviceOf } from './keys.ts';
 import { type Excess, excesses } from './limits.ts';
 import { nextLedger } from './next-ledger.ts';
 import { foreignKeys, ownership, ownServices, type Touches, touched } from './ownership.ts';
+import { placeOf } from './place.ts';
 import { openRecord, type RecordOptions, type TableRecord } from './record.ts';
 import { planRefusal } from './refuse.ts';
 import { resources } from './resources.ts';
 import { type DesiredState, NOTHING_DESIRED } from './state.ts';
+import { SysctlLoans } from './sysctl-loans.ts';
 import { addressesOf, targetedState } from './targets.ts';
 import { undoTarget } from './undo-target.ts';
 import { verb } from './verb.ts';
@@ -83,8 +99,10 @@ export async function openDirector(options: DirectorOptions = {}): Promise<Direc
       ...(stateDir !== undefined && { stateDir }),
       ...(lockTimeoutMs !== undefined && { lockTimeoutMs }),
     });
+    // Of another namespace only what goes through sockets is reached.
+    const sysctls = netns === undefined ? { sysctls: processSysctls } : {};
     const addresses = AddressTable.open({ native: native(), namespacePath: path });
-    return new Director({ ipvs: openIpvsAt(path, open), addresses, ...record, release });
+    return new Director({ ipvs: openIpvsAt(path, open), addresses, ...record, release, ...sysctls });
   });
 }
 
@@ -97,6 +115,8 @@ export interface DirectorParts extends Partial<TableRecord> {
   readonly now?: () => number;
   /** Called once, at the end. */
   readonly release?: () => void;
+  /** Settings of the kernel for this table. Default: out of reach. */
+  readonly sysctls?: Sysctls;
 }
 
 const UNLOCKED: Lock = { release: () => undefined };
@@ -111,10 +131,12 @@ export class Director implements AsyncDisposable {
   readonly #now: () => number;
   readonly #release: () => void;
   #closed = false;
+  readonly #runner: DrainRunner;
+  readonly #drains: DrainKeeper;
 
   constructor(parts: DirectorParts) {
     const { ipvs, store = new Store(new VolatileFiles()), table = 'memory' } = parts;
-    const { lock = async () => UNLOCKED, by = author(), now = Date.now } = parts;
+    const { lock = async () => UNLOCKED, by = author(), now = Date.now, sysctls } = parts;
     const { addresses, release = () => undefined } = parts;
     this.ipvs = ipvs;
     this.#store = store;
@@ -123,6 +145,13 @@ export class Director implements AsyncDisposable {
     this.#lock = lock;
     this.#by = by;
     this.#now = now;
+    const common = { ipvs, store, now, ledger: () => this.#ledger() };
+    this.#runner = new DrainRunner({ ...common, loans: new SysctlLoans(sysctls, store) });
+    this.#drains = new DrainKeeper({
+      ...common,
+      runner: this.#runner,
+      locked: (purpose, signal, work) => this.#locked(purpose, signal, (_, pass) => work(pass)),
+    });
   }
 
   /** What host names were resolved to when they were applied last. */
@@ -218,13 +247,40 @@ export class Director implements AsyncDisposable {
   verb<T>(command: string, touches: Touches, action: (ipvs: Ipvs) => Promise<T>): Promise<T> {
     const { store, table } = this.#engine;
     const record = { store, table, lock: this.#lock };
-    return verb(
-      record,
-      () => recover(this.#engine),
-      command,
-      touches,
-      () => action(this.ipvs),
-    );
+    const prepare = async () => {
+      await recover(this.#engine);
+      await this.#runner.pass();
+    };
+    return verb(record, prepare, command, touches, () => action(this.ipvs));
+  }
+
+  /** Takes the weight of a destination, until its connections are over. Throws SERVICE_NOT_FOUND, DESTINATION_NOT_FOUND. */
+  drain(service: string, destination: string, options?: DrainOptions): Promise<Drain> {
+    return this.#drains.begin(service, destination, options);
+  }
+
+  /** Gives it back. Throws NO_SUCH_DRAIN. */
+  cancelDrain(service: string, destination: string): Promise<{ readonly drain: Drain; readonly weight: number }> {
+    return this.#drains.cancel(service, destination);
+  }
+
+  /** Those that go on, that are drained and kept, and that ended within the hour. `details`: with who holds them. */
+  drains(options?: { readonly details?: boolean }): Promise<DrainProgress[]> {
+    return this.#drains.list(options);
+  }
+
+  ramps(): RampProgress[] {
+    return this.#drains.ramps();
+  }
+
+  /** Carries drains and ramps on, as every method does that changes the table. */
+  stepDrains(options: { readonly signal?: AbortSignal } = {}): Promise<DrainPass> {
+    return this.#drains.pass('drain run', options.signal);
+  }
+
+  /** Until it is over. Throws NO_SUCH_DRAIN, ABORTED. */
+  async waitForDrain(service: string, destination: string, options?: DrainWaitOptions): Promise<DrainOutcome> {
+    return waitForDrain(this.#drains, placeOf(service, destination), options);
   }
 
   /** The oldest first. */
@@ -297,7 +353,11 @@ export class Director implements AsyncDisposable {
     const { targets, adopt = false, prune = false } = options;
     const meant = targets && addressesOf(targets, intent.desired, known.applied);
     const desired = meant ? targetedState(intent.desired, known.applied, meant) : intent.desired;
-    const plan = planOf(resources, desired, known, current, { adopt, prune, ...(meant && { targets: meant }) });
+    const plan = await withDrainEffects(
+      planOf(resources, desired, known, current, { adopt, prune, ...(meant && { targets: meant }) }),
+      desired,
+      () => this.#runner.stranded(),
+    );
     const limit = options.maxChange ?? intent.desired.limits?.maxChange;
     const excess = limit === undefined ? [] : excesses(plan, servicesIn(current), limit);
     return { ...plan, intent: { ...intent, desired }, options, excess };
@@ -321,15 +381,16 @@ export class Director implements AsyncDisposable {
     return entry;
   }
 
-  /** With the table's lock, and what a crash left dealt with. */
+  /** With the table's lock, what a crash left dealt with, and drains carried on. */
   async #locked<T>(
     purpose: string,
     signal: AbortSignal | undefined,
-    work: (recovery: Recovery | undefined) => Promise<T>,
+    work: (recovery: Recovery | undefined, pass: DrainPass) => Promise<T>,
   ): Promise<T> {
     const held = await this.#lock(purpose, signal);
     try {
-      return await work(await recover(this.#engine));
+      const recovery = await recover(this.#engine);
+      return await work(recovery, await this.#runner.pass());
     } finally {
       held.release();
     }

@@ -20,18 +20,19 @@ export function nextLedger(
   const services = servicesByAddress(desired);
   const added = new Set(own.flatMap(({ operation, key }) => (operation.type === 'service.add' ? [key] : [])));
   const startedAtMs = Date.parse(applied.at);
+  const begun = own.flatMap((change) => drainOf(change, services, before, startedAtMs));
+  const begunKeys = new Set(begun.map(keyOf));
   return {
-    version: 1,
-    table: ledger.table,
+    ...ledger,
     applied,
     // What is described is ours by the file.
     made: ledger.made.filter((key) => !described(key) && !gone(key)),
     drains: [
       ...ledger.drains.filter((drain) => {
         const key = keyOf(drain);
-        return !gone(key) && !(drain.by === 'apply' && described(key));
+        return !gone(key) && !begunKeys.has(key) && !(drain.by === 'apply' && described(key));
       }),
-      ...own.flatMap((change) => drainOf(change, services, before, startedAtMs)),
+      ...begun.map((drain) => again(drain, ledger.drains)),
     ],
     ramps: [
       ...ledger.ramps.flatMap((ramp) => {
@@ -60,6 +61,12 @@ function describedKeys(desired: DesiredState): (key: string) => { readonly weigh
     if (destination === undefined) return destinations && { weight: 0 };
     return destinations?.find(({ address }) => address === destination);
   };
+}
+
+/** One that drained already had its weight before that. */
+function again(drain: Drain, before: readonly Drain[]): Drain {
+  const earlier = before.find((each) => keyOf(each) === keyOf(drain));
+  return earlier && drain.weight === 0 ? { ...drain, weight: earlier.weight } : drain;
 }
 
 function drainOf(

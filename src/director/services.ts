@@ -1,6 +1,12 @@
 /** Virtual services with their destinations, as a resource. */
 import { IpvsError } from '../errors.ts';
-import { type Destination, formatForward, sameDestination, sameForward } from '../ipvs/destination.ts';
+import {
+  type Destination,
+  type DestinationState,
+  formatForward,
+  sameDestination,
+  sameForward,
+} from '../ipvs/destination.ts';
 import type { Snapshot } from '../ipvs/ipvs.ts';
 import { describe, type Operation } from '../ipvs/operation.ts';
 import { formatPersistence, type VirtualService, type VirtualServiceWithDestinations } from '../ipvs/service.ts';
@@ -267,7 +273,7 @@ function destinationChanges(
       continue;
     }
     const detail = left ? 'left the file' : 'not in the file';
-    if (drain !== undefined && old.weight > 0) {
+    if (drain !== undefined && (old.weight > 0 || holdsAnything(old))) {
       const effects = [
         `takes no new connections, and is ${drain.afterwards === 'delete' ? 'deleted' : 'kept'} in the end`,
       ];
@@ -279,6 +285,11 @@ function destinationChanges(
       changes.push(change('remove-destination', operation, detail, [...cutBy({ destinations: [old] }), ...order]));
     }
   }
+}
+
+/** Weight 0 alone does not mean that nobody is there any more. */
+function holdsAnything({ activeConnections, inactiveConnections, persistentConnections }: DestinationState): boolean {
+  return activeConnections + inactiveConnections + persistentConnections > 0;
 }
 
 /** Most services of a large table are, in the very order of the file: nothing needs to be looked up for those. */
@@ -295,7 +306,7 @@ function sameList(a: readonly Destination[], b: readonly Destination[]): boolean
   return a.length === b.length && a.every((destination, i) => sameDestination(destination, b[i] as Destination));
 }
 
-function weightEdit(service: string, destination: Destination, weight: number): Operation {
+export function weightEdit(service: string, destination: Destination, weight: number): Operation {
   const { address, forward, upperThreshold, lowerThreshold } = destination;
   return {
     type: 'destination.edit',

@@ -1,22 +1,22 @@
 /** A verb: a change of the table that is no apply. Most of what it takes is its start, so it loads no plans. */
-import { ledgerFor } from '../plan/ledger.ts';
+import { type Ledger, ledgerFor } from '../plan/ledger.ts';
 import { type Touches, touched } from './ownership.ts';
 import type { TableRecord } from './record.ts';
 
 /**
- * Does something to the table, under its lock, and remembers what of it is ours, or is no more. What a crash left is dealt
- * with before, by `recover`. Throws LOCKED, FILE_UNWRITABLE, STORE_DAMAGED before anything is done; and what the action does.
+ * Does something to the table, under its lock, and remembers what of it is ours, or is no more. What a crash left, or what
+ * is on its way, is dealt with before, by `prepare`. Throws LOCKED, FILE_UNWRITABLE, STORE_DAMAGED before anything is done; and what the action does.
  */
 export async function verb<T>(
   { store, table, lock }: TableRecord,
-  recover: () => Promise<unknown>,
+  prepare: () => Promise<unknown>,
   command: string,
   touches: Touches,
   action: () => Promise<T>,
 ): Promise<T> {
   const held = await lock(command, undefined);
   try {
-    if (store.journal() !== undefined) await recover();
+    if (store.journal() !== undefined || isOnItsWay(ledgerFor(table, store.ledger()))) await prepare();
     const before = ledgerFor(table, store.ledger());
     const result = await action();
     const after = touched(before, touches);
@@ -25,4 +25,8 @@ export async function verb<T>(
   } finally {
     held.release();
   }
+}
+
+function isOnItsWay({ drains, ramps, changedSysctls = {} }: Ledger): boolean {
+  return drains.length + ramps.length + Object.keys(changedSysctls).length > 0;
 }

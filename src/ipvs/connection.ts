@@ -105,6 +105,13 @@ function ip(text: string): ReturnType<typeof ipOf> {
   throw new IpvsError('REPLY_MALFORMED', { subject: '/proc/net/ip_vs_conn', detail: `address ${text}` });
 }
 
+/** The client without its port, which a template does not have. */
+export function clientHost({ client }: Pick<Connection, 'client'>): string {
+  if (client.startsWith('[')) return client.slice(1, client.indexOf(']'));
+  const end = client.indexOf(':');
+  return end < 0 || client.includes(':', end + 1) ? client : client.slice(0, end);
+}
+
 /** ip_vs_proto_tcp.c, tcp_timeouts: those that cannot be set. */
 const tcpStateSeconds: Readonly<Record<string, number>> = {
   NONE: 2,

@@ -11,7 +11,11 @@ export interface Ledger {
   /** Keys of what verbs made, or took over. */
   readonly made: readonly string[];
   readonly drains: readonly Drain[];
+  /** Drains that are over and hold no weight, for those who ask how they ended. The latest last. */
+  readonly ended?: readonly EndedDrain[];
   readonly ramps: readonly Ramp[];
+  /** Settings of the kernel that are changed for a moment, with the values to give back. Written before they are changed. */
+  readonly changedSysctls?: Readonly<Record<string, number>>;
   /** Of the next apply. */
   readonly nextId: number;
 }
@@ -29,6 +33,36 @@ export interface Drain {
   readonly weight: number;
   /** By an apply, because it left the file; or by a verb. */
   readonly by: 'apply' | 'verb';
+  /** Of one that is over and holds the weight at 0 until it is cancelled. */
+  readonly ended?: DrainEnd;
+}
+
+export interface EndedDrain extends Drain {
+  readonly ended: DrainEnd;
+}
+
+export interface DrainEnd {
+  readonly atMs: number;
+  /** `drained`: nothing was held any more; `deadline`: something was; `gone`: somebody took the destination away. */
+  readonly how: 'drained' | 'deadline' | 'gone';
+  /** What was held then. */
+  readonly held: Held;
+  /** Services whose connections to destinations that are gone were ended with it. */
+  readonly alsoEnded?: readonly string[];
+  /** What could not be done at the end. */
+  readonly problem?: string;
+}
+
+/** What a destination still has, of what its drain waits for. */
+export interface Held {
+  /** Established connections. */
+  readonly active: number;
+  /** Connections that open or close: the kernel forgets each when no packet came for its state's timeout. */
+  readonly inactive: number;
+  /** Of UDP, which knows no end: each is forgotten when no packet came for the timeout. */
+  readonly entries: number;
+  /** Clients that persistence pins to it. */
+  readonly templates: number;
 }
 
 /** A destination whose weight grows from a share of it to the whole. */

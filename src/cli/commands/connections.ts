@@ -1,5 +1,5 @@
 /** `ipvs connections`: what the kernel balances at this moment. */
-import type { Connection } from '../../ipvs/connection.ts';
+import { type Connection, clientHost } from '../../ipvs/connection.ts';
 import type { ConnectionFilter } from '../../ipvs/connection-filter.ts';
 import type { Ipvs } from '../../ipvs/ipvs.ts';
 import { quote } from '../../ipvs/quote.ts';
@@ -137,7 +137,7 @@ async function top(
 ): Promise<void> {
   const counts = new Map<string, { connections: number; templates: number }>();
   for await (const connection of ipvs.connections(filter)) {
-    const key = side === 'client' ? hostOf(connection.client) : connection[side];
+    const key = side === 'client' ? clientHost(connection) : connection[side];
     const entry = counts.get(key) ?? { connections: 0, templates: 0 };
     if (connection.kind === 'template') entry.templates++;
     else entry.connections++;
@@ -165,11 +165,4 @@ async function top(
     new Set([1, 2, 3]),
   );
   print(table.join('\n'));
-}
-
-/** A template has no port; an address of IPv6 with a port stands in brackets. */
-function hostOf(client: string): string {
-  if (client.startsWith('[')) return client.slice(1, client.indexOf(']'));
-  const end = client.indexOf(':');
-  return end < 0 || client.includes(':', end + 1) ? client : client.slice(0, end);
 }

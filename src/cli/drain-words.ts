@@ -1,0 +1,160 @@
+/** Drains and ramps in words, for people. Pure. */
+import { expiryEffect } from '../director/drain-effects.ts';
+import type { DrainProgress, RampProgress } from '../director/drain-progress.ts';
+import { heldSum } from '../director/drain-rule.ts';
+import type { DrainMove } from '../director/drain-step.ts';
+import { subjectOf } from '../director/place.ts';
+import type { Holders } from '../director/survey.ts';
+import type { Drain, DrainEnd, Held } from '../plan/ledger.ts';
+import { columns, type Paint } from './output.ts';
+
+/** `4m10s`, `2h`, `0s` */
+export function shortDuration(ms: number): string {
+  const seconds = Math.round(ms / 1000);
+  const parts = [
+    [Math.floor(seconds / 86_400), 'd'],
+    [Math.floor(seconds / 3600) % 24, 'h'],
+    [Math.floor(seconds / 60) % 60, 'm'],
+    [seconds % 60, 's'],
+  ] as const;
+  return (
+    parts
+      .filter(([number]) => number > 0)
+      .slice(0, 2)
+      .map(([number, unit]) => `${number}${unit}`)
+      .join('') || '0s'
+  );
+}
+
+export function heldWords(held: Held): string {
+  const { active, inactive, entries, templates } = held;
+  if (heldSum(held) === 0) return 'nothing held';
+  return [
+    ...(active > 0 ? [`${active} active`] : []),
+    ...(inactive > 0 ? [`${inactive} inactive`] : []),
+    ...(entries > 0 ? [plural(entries, 'entry', 'entries')] : []),
+    ...(templates > 0 ? [plural(templates, 'template', 'templates')] : []),
+  ].join(', ');
+}
+
+const MOST_NAMED = 3;
+
+/** `from 198.51.100.7 (2), 198.51.100.8 and 4 more` */
+export function holderWords({ clients, moreClients }: Holders): string {
+  if (clients.length === 0) return '';
+  const named = clients.slice(0, MOST_NAMED).map(({ client, connections, templates }) => {
+    const number = connections > 1 ? ` (${connections})` : '';
+    return `${client}${connections === 0 && templates > 0 ? ' (pinned)' : number}`;
+  });
+  const more = clients.length - named.length + moreClients;
+  return `from ${named.join(', ')}${more > 0 ? ` and ${more} more` : ''}`;
+}
+
+/** What was begun, and what is good to know of it. */
+export function begunWords({ drain, held, details }: DrainProgress): string[] {
+  const then = drain.afterwards === 'delete' ? 'then it is deleted' : 'then it keeps weight 0';
+  const timeout = shortDuration(drain.deadlineAtMs - drain.startedAtMs);
+  return [
+    `draining ${subjectOf(drain)} for ${timeout} at most, ${then}: ${heldWords(held)}`,
+    ...(drain.weight === 0 ? ['its weight was 0 already'] : []),
+    ...(held.templates > 0 ? [PINNED] : []),
+    ...(details?.alsoEnds ? [expiryEffect(details.alsoEnds)] : []),
+    ...(details?.described && drain.afterwards === 'delete' ? [DESCRIBED] : []),
+  ];
+}
+
+const PINNED =
+  'clients that persistence pins to it keep coming to it; with net.ipv4.vs.expire_quiescent_template=1 they go elsewhere with their next connection';
+const DESCRIBED = 'the file that was applied last describes it: an apply adds it again once it is deleted';
+
+/** How it ended. */
+export function endWords(drain: Drain, end: Omit<DrainEnd, 'atMs'>): string {
+  const { how, held, alsoEnded = [], problem } = end;
+  if (how === 'gone') return `${subjectOf(drain)} is gone: somebody else took it away`;
+  const then = drain.afterwards === 'delete' ? 'deleted' : 'kept with weight 0';
+  const what = how === 'drained' ? 'drained' : `still ${heldWords(held)} at the deadline`;
+  const others = alsoEnded.length > 0 ? `, with connections without a destination in ${alsoEnded.join(', ')}` : '';
+  return `${subjectOf(drain)}: ${what}, ${then}${others}${problem === undefined ? '' : `; ${problem}`}`;
+}
+
+/** What a pass did; undefined where it was refused. */
+export function moveWords(move: DrainMove): string | undefined {
+  if (move.error !== undefined) return undefined;
+  if (move.type === 'drain')
+    return move.ended ? endWords(move.drain, move.ended) : `${subjectOf(move)}: somebody gave it a weight; 0 again`;
+  switch (move.ended) {
+    case 'gone':
+      return `${subjectOf(move)} is gone: somebody else took it away`;
+    case 'changed':
+      return `${subjectOf(move)}: somebody gave it weight ${move.weight}, which it keeps`;
+    case 'full':
+      return `${subjectOf(move)}: weight ${move.weight}, the whole`;
+    default:
+      return `${subjectOf(move)}: weight ${move.weight} of ${move.ramp.weight}`;
+  }
+}
+
+export function leftWords({ drains, ramps }: { readonly drains: number; readonly ramps: number }): string {
+  const parts = [
+    ...(drains > 0 ? [plural(drains, 'drain', 'drains')] : []),
+    ...(ramps > 0 ? [plural(ramps, 'ramp', 'ramps')] : []),
+  ];
+  if (parts.length === 0) return 'nothing is on its way';
+  return `${parts.join(' and ')} ${drains + ramps === 1 ? 'goes' : 'go'} on`;
+}
+
+/** The table of `ipvs drain list`, with clients below each that is held. */
+export function drainTable(
+  drains: readonly DrainProgress[],
+  ramps: readonly RampProgress[],
+  { clients, paint }: { readonly clients: boolean; readonly paint: Paint },
+): string {
+  if (drains.length + ramps.length === 0) return 'nothing drains';
+  const rows = [
+    ...drains.map(({ drain, held, over, leftMs }) => [
+      ...[drain.destination, drain.service, stateWord(drain, over), heldWords(held)],
+      ...[drain.ended ? '-' : shortDuration(leftMs), drain.afterwards, weightWords(drain)],
+    ]),
+    ...ramps.map(({ ramp, weight, leftMs }) => [
+      ...[ramp.destination, ramp.service, 'ramping', '-'],
+      ...[shortDuration(leftMs), '-', `${weight} of ${ramp.weight}`],
+    ]),
+  ];
+  const head = ['DESTINATION', 'SERVICE', 'STATE', 'HELD', 'LEFT', 'THEN', 'WEIGHT'];
+  const [headLine = '', ...lines] = columns([head, ...rows], new Set([4]));
+  return [
+    paint('dim', headLine),
+    ...lines.flatMap((line, i) => [line, ...(clients ? holderLines(drains[i]?.details?.holders) : [])]),
+  ].join('\n');
+}
+
+function weightWords({ ended, afterwards, weight }: Drain): string {
+  return ended && (afterwards === 'delete' || ended.how === 'gone') ? '-' : `0 of ${weight}`;
+}
+
+function stateWord({ ended, afterwards }: Drain, over: boolean): string {
+  if (ended === undefined) return over ? 'over' : 'draining';
+  if (ended.how === 'gone') return 'gone';
+  if (afterwards === 'delete') return ended.how === 'drained' ? 'deleted' : 'cut off';
+  return ended.how === 'drained' ? 'drained' : 'timed out';
+}
+
+function holderLines(holders: Holders | undefined): string[] {
+  if (holders === undefined || holders.clients.length === 0) return [];
+  const { clients, moreClients, states, longestSeconds } = holders;
+  const words = Object.entries(states).map(([state, number]) => `${number} ${state}`);
+  const rows = clients.map(({ client, connections, templates }) => [
+    `    ${client}`,
+    plural(connections, 'connection', 'connections'),
+    templates > 0 ? plural(templates, 'template', 'templates') : '',
+  ]);
+  return [
+    ...columns(rows, new Set([1])),
+    ...(moreClients > 0 ? [`    and ${moreClients} more`] : []),
+    `    ${[...words, `the last is forgotten in ${shortDuration(longestSeconds * 1000)} without a packet`].join(', ')}`,
+  ];
+}
+
+function plural(number: number, one: string, many: string): string {
+  return `${number} ${number === 1 ? one : many}`;
+}

@@ -1,0 +1,81 @@
+/** How far drains are. Pure. */
+import type { VirtualServiceWithDestinations } from '../ipvs/service.ts';
+import type { Drain, Held, Ramp } from '../plan/ledger.ts';
+import { rampedWeight } from '../plan/ramp.ts';
+import { drainState, maySendForever } from './drain-rule.ts';
+import { pinsClients } from './drain-step.ts';
+import { keyOf, type Place } from './place.ts';
+import type { DesiredDestination, DesiredState } from './state.ts';
+import type { Holders, Survey } from './survey.ts';
+
+export interface DrainProgress {
+  /** With `ended`, if it is over. */
+  readonly drain: Drain;
+  readonly held: Held;
+  /** Nothing is held, or the deadline has passed: the next pass ends it. */
+  readonly over: boolean;
+  /** Until the deadline; 0 after it. */
+  readonly leftMs: number;
+  /** Of one that goes on, if they were asked for. */
+  readonly details?: DrainDetails;
+}
+
+export interface DrainDetails {
+  readonly holders: Holders;
+  /** What was applied last describes the destination: deleted, it comes back with the next apply. */
+  readonly described: boolean;
+  /**
+   * Services whose connections to destinations that are gone would be ended at its deadline as well, because of
+   * net.ipv4.vs.expire_nodest_conn; absent where that is not needed.
+   */
+  readonly alsoEnds?: readonly string[];
+}
+
+export interface RampProgress {
+  readonly ramp: Ramp;
+  /** What it should have by now. */
+  readonly weight: number;
+  readonly leftMs: number;
+}
+
+/** What was looked at. */
+export interface Look {
+  /** At least those that drain. */
+  readonly services: ReadonlyMap<string, VirtualServiceWithDestinations>;
+  readonly quiescentExpire: boolean;
+  readonly nowMs: number;
+  readonly details?: { readonly survey: Survey; readonly applied: DesiredState | undefined };
+}
+
+export function progressOf(drain: Drain, look: Look): DrainProgress {
+  const { ended, service, destination, deadlineAtMs } = drain;
+  if (ended) return { drain, held: ended.held, over: true, leftMs: 0 };
+  const { services, quiescentExpire, nowMs } = look;
+  const holder = services.get(service);
+  const { held, over } = drainState({
+    drain,
+    destination: holder?.destinations.find(({ address }) => address === destination),
+    pins: pinsClients(holder, quiescentExpire),
+    nowMs,
+  });
+  const details = detailsOf(drain, held, look);
+  return { drain, held, over, leftMs: Math.max(0, deadlineAtMs - nowMs), ...(details && { details }) };
+}
+
+function detailsOf(drain: Drain, held: Held, { details }: Look): DrainDetails | undefined {
+  const holders = details?.survey.holders.get(keyOf(drain));
+  if (details === undefined || holders === undefined) return undefined;
+  const described = describedAt(details.applied, drain) !== undefined;
+  const cuts = drain.afterwards === 'delete' && maySendForever(drain.service, held);
+  return { holders, described, ...(cuts && { alsoEnds: details.survey.stranded }) };
+}
+
+export function rampProgress(ramp: Ramp, nowMs: number): RampProgress {
+  const overAtMs = ramp.startedAtMs + ramp.durationSeconds * 1000;
+  return { ramp, weight: rampedWeight(ramp, nowMs), leftMs: Math.max(0, overAtMs - nowMs) };
+}
+
+export function describedAt(state: DesiredState | undefined, place: Place): DesiredDestination | undefined {
+  const entry = state?.services.find(({ service }) => service.address === place.service);
+  return entry?.destinations.find(({ address }) => address === place.destination);
+}

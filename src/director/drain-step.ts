@@ -1,0 +1,155 @@
+/** One pass over drains and ramps: what is to do now, and what the ledger is afterwards. Pure. */
+import type { IpvsError } from '../errors.ts';
+import type { Operation } from '../ipvs/operation.ts';
+import type { VirtualServiceWithDestinations } from '../ipvs/service.ts';
+import type { Drain, DrainEnd, EndedDrain, Ledger, Ramp } from '../plan/ledger.ts';
+import { rampedWeight } from '../plan/ramp.ts';
+import { drainState, maySendForever } from './drain-rule.ts';
+import { keyOf, type Place } from './place.ts';
+import { weightEdit } from './services.ts';
+
+export type DrainMove = (DrainStep | RampStep) &
+  Place & {
+    readonly operation?: Operation;
+    /** Why the operation was not done: all stays as it was, until the next pass. */
+    readonly error?: IpvsError;
+  };
+
+interface DrainStep {
+  readonly type: 'drain';
+  readonly drain: Drain;
+  /** Absent where only the weight, which somebody changed, is 0 again. */
+  readonly ended?: DrainEnd;
+}
+
+interface RampStep {
+  readonly type: 'ramp';
+  readonly ramp: Ramp;
+  readonly weight: number;
+  /** `changed`: somebody gave it another weight, which stays. */
+  readonly ended?: 'full' | 'changed' | 'gone';
+}
+
+export interface StepInput {
+  readonly ledger: Pick<Ledger, 'drains' | 'ramps'>;
+  /** Those of the ledger that are there. */
+  readonly services: ReadonlyMap<string, VirtualServiceWithDestinations>;
+  /** net.ipv4.vs.expire_quiescent_template: templates let go of a destination with weight 0. */
+  readonly quiescentExpire: boolean;
+  /** By key, how many connections both sides have closed; of those at their deadline. */
+  readonly closed?: ReadonlyMap<string, number>;
+  readonly nowMs: number;
+}
+
+/** Only what changes something. */
+export function movesOf(input: StepInput): DrainMove[] {
+  const { ledger, nowMs } = input;
+  const drained = new Set(ledger.drains.map(keyOf));
+  return [
+    ...ledger.drains.flatMap((drain) => drainMove(drain, input)),
+    ...ledger.ramps.flatMap((ramp) => (drained.has(keyOf(ramp)) ? [] : rampMove(ramp, find(input, ramp).found, nowMs))),
+  ];
+}
+
+/** Drains at their deadline with connections of which it matters whether they are closed. */
+export function lateDrains({ ledger, services, nowMs }: StepInput): Drain[] {
+  return ledger.drains.filter(({ ended, deadlineAtMs, ...place }) => {
+    const inactive = find({ services }, place).found?.inactiveConnections ?? 0;
+    return ended === undefined && nowMs >= deadlineAtMs && inactive > 0 && !place.service.startsWith('udp:');
+  });
+}
+
+function find({ services }: Pick<StepInput, 'services'>, { service, destination }: Place): Found {
+  const holder = services.get(service);
+  return { holder, found: holder?.destinations.find(({ address }) => address === destination) };
+}
+
+interface Found {
+  readonly holder: VirtualServiceWithDestinations | undefined;
+  readonly found: VirtualServiceWithDestinations['destinations'][number] | undefined;
+}
+
+function drainMove(drain: Drain, input: StepInput): DrainMove[] {
+  const { service, destination, afterwards } = drain;
+  const { quiescentExpire, closed, nowMs } = input;
+  const { holder, found } = find(input, drain);
+  // One that is over holds its weight through plans alone: whoever changed it since has meant it.
+  if (drain.ended !== undefined && found !== undefined) return [];
+  const pins = pinsClients(holder, quiescentExpire);
+  const { held, reason } = drainState({
+    drain,
+    destination: found,
+    pins,
+    closed: closed?.get(keyOf(drain)) ?? 0,
+    nowMs,
+  });
+  const move = { type: 'drain', service, destination, drain } as const;
+  if (found === undefined || reason === 'gone') return [{ ...move, ended: { atMs: nowMs, how: 'gone', held } }];
+  const quiet = found.weight > 0 && { operation: weightEdit(service, found, 0) };
+  if (reason === 'held') return quiet ? [{ ...move, ...quiet }] : [];
+  const ended = { atMs: nowMs, how: reason, held } as const;
+  if (afterwards === 'keep') return [{ ...move, ...quiet, ended }];
+  return [{ ...move, operation: { type: 'destination.delete', service, destination }, ended }];
+}
+
+export function pinsClients(
+  service: Pick<VirtualServiceWithDestinations, 'persistence'> | undefined,
+  quiescentExpire: boolean,
+): boolean {
+  return service !== undefined && service.persistence !== null && !quiescentExpire;
+}
+
+function rampMove(ramp: Ramp, found: Found['found'], nowMs: number): DrainMove[] {
+  const { service, destination } = ramp;
+  const move = { type: 'ramp', service, destination, ramp } as const;
+  if (found === undefined) return [{ ...move, weight: 0, ended: 'gone' }];
+  // Neither did the ramp set: who did means it.
+  if (found.weight > ramp.weight || (found.weight === 0 && ramp.weight > 0))
+    return [{ ...move, weight: found.weight, ended: 'changed' }];
+  // A clock that was set back takes nothing away.
+  const weight = Math.max(found.weight, rampedWeight(ramp, nowMs));
+  const operation = weight > found.weight && { operation: weightEdit(service, found, weight) };
+  if (weight === ramp.weight) return [{ ...move, ...operation, weight, ended: 'full' }];
+  return operation ? [{ ...move, ...operation, weight }] : [];
+}
+
+/** Whether it takes away a destination that something may send to forever. */
+export function cutsSenders(move: DrainMove): boolean {
+  const { operation, error } = move;
+  if (move.type !== 'drain' || error !== undefined || operation?.type !== 'destination.delete') return false;
+  return move.ended?.how === 'deadline' && maySendForever(move.service, move.ended.held);
+}
+
+/** How long it is told how a drain ended, and of how many. */
+const TOLD_MS = 3_600_000;
+const MOST_TOLD = 1000;
+
+/** What the moves leave; those with an error were not made. */
+export function ledgerAfter<L extends Ledger>(ledger: L, moves: readonly DrainMove[], nowMs: number): L {
+  const ends = new Map<string, DrainEnd>();
+  const rampsOver = new Set<string>();
+  const gone = new Set<string>();
+  for (const move of moves) {
+    if (move.error !== undefined || move.ended === undefined) continue;
+    if (move.type === 'ramp') rampsOver.add(keyOf(move));
+    else ends.set(keyOf(move), move.ended);
+    if (move.type === 'drain' && !staysDrained(move.drain, move.ended)) gone.add(keyOf(move));
+  }
+  const drains = ledger.drains.map((drain) => {
+    const ended = ends.get(keyOf(drain));
+    return ended ? { ...drain, ended } : drain;
+  });
+  const told = (ledger.ended ?? []).filter(({ ended }) => nowMs - ended.atMs < TOLD_MS);
+  return {
+    ...ledger,
+    made: ledger.made.filter((key) => !gone.has(key)),
+    drains: drains.filter((drain) => !gone.has(keyOf(drain))),
+    ended: [...told, ...drains.filter((drain): drain is EndedDrain => gone.has(keyOf(drain)))].slice(-MOST_TOLD),
+    ramps: ledger.ramps.filter((ramp) => !rampsOver.has(keyOf(ramp)) && !gone.has(keyOf(ramp))),
+  };
+}
+
+/** It keeps its weight of 0 until it is cancelled. */
+function staysDrained({ afterwards }: Drain, { how }: DrainEnd): boolean {
+  return afterwards === 'keep' && how !== 'gone';
+}

@@ -1,0 +1,348 @@
+/** Drains with real connections: what holds them, how they end, and who carries them on. */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { type Director, type DrainProgress, type IpvsError, openDirector } from '../../src/index.ts';
+import { built, type CommandResult, cli } from '../helpers/cli.ts';
+import { connectionsIn } from '../helpers/connections.ts';
+import { kernelTable } from '../helpers/kernel-table.ts';
+import { stateOf } from '../helpers/states.ts';
+import { startTraffic, type Traffic, type TrafficOptions } from '../helpers/traffic.ts';
+
+const table = kernelTable('drain');
+const VIRTUAL = '192.0.2.1';
+const HOST = '127.0.0.2';
+
+let stateDir: string;
+let director: Director;
+beforeAll(() => {
+  table.namespace.run('ip', ['address', 'add', `${VIRTUAL}/32`, 'dev', 'lo']);
+});
+
+const running: Traffic[] = [];
+afterEach(async () => {
+  for (const one of running.splice(0)) await one.stop();
+  await director?.close();
+  rmSync(stateDir, { recursive: true, force: true });
+});
+
+/** An empty record, and a handle of the API in this process, which is in another namespace. */
+async function fresh(): Promise<Director> {
+  stateDir = mkdtempSync(join(tmpdir(), 'ipvs-drain-'));
+  director = await openDirector({ netns: table.namespace.name, stateDir });
+  return director;
+}
+
+async function traffic(options: TrafficOptions): Promise<Traffic> {
+  const started = await startTraffic(table.namespace, options);
+  running.push(started);
+  return started;
+}
+
+function ipvs(...args: readonly string[]): Promise<CommandResult> {
+  return cli(['--netns', table.namespace.name, '--state-dir', stateDir, ...args]);
+}
+
+function sysctl(name: string, value?: number): number {
+  const setting = `net.ipv4.vs.${name}`;
+  const args = value === undefined ? ['-n', setting] : ['-q', '-w', `${setting}=${value}`];
+  return Number(table.namespace.run('sysctl', args));
+}
+
+const ledger = () => join(stateDir, `netns-${table.namespace.name}`, 'ledger.json');
+
+async function weights(service: string): Promise<Record<string, number>> {
+  const destinations = await table.ipvs.destinations(service);
+  return Object.fromEntries(destinations.map(({ address, weight }) => [address, weight]));
+}
+
+let port = 5000;
+
+/** With one destination. The kernel remembers deleted ones, with their connections: each service has a port of its own. */
+async function serviceOn(protocol: 'tcp' | 'udp', more: { persistence?: { timeoutSeconds: number } } = {}) {
+  const service = nextService(protocol);
+  await table.ipvs.addService({ address: service, scheduler: 'rr', ...more });
+  await table.ipvs.addDestination(service, { address: HOST, weight: 3 });
+  return { service, destination: `${HOST}:${port}` };
+}
+
+function nextService(protocol: 'tcp' | 'udp'): string {
+  return `${protocol}://${VIRTUAL}:${++port}`;
+}
+
+/** Connections to the service that was made last, or datagrams. */
+const connect = (tcp: number) => traffic({ server: [HOST, port], service: [VIRTUAL, port], tcp });
+const send = (everyMs?: number) =>
+  traffic({ server: ['127.0.0.9', port], service: [VIRTUAL, port], udp: 1, ...(everyMs && { everyMs }) });
+
+describe('TCP', () => {
+  it('an open connection holds it; closed and forgotten, it holds no more', async () => {
+    const director = await fresh();
+    const { service, destination } = await serviceOn('tcp');
+    const clients = await connect(2);
+
+    expect(await director.drain(service, destination)).toMatchObject({ weight: 3, by: 'verb', afterwards: 'keep' });
+    expect(await weights(service)).toEqual({ [destination]: 0 });
+    expect((await director.stepDrains()).left).toEqual({ drains: 1, ramps: 0 });
+    const [held] = await director.drains({ details: true });
+    expect(held).toMatchObject({
+      over: false,
+      held: { active: 2, inactive: 0 },
+      details: { holders: { connections: 2, states: { ESTABLISHED: 2 }, clients: [{ client: VIRTUAL }] } },
+    });
+
+    const seen: DrainProgress['held'][] = [];
+    const waiting = director.waitForDrain(service, destination, { onProgress: ({ held }) => seen.push(held) });
+    await expect.poll(() => seen.length).toBeGreaterThan(0);
+    clients.reset();
+    expect(await waiting).toMatchObject({ how: 'drained', held: { active: 0, inactive: 0 } });
+    expect(seen[0]).toMatchObject({ active: 2 });
+    expect(seen).toContainEqual({ active: 0, inactive: 2, entries: 0, templates: 0 });
+    expect(await weights(service)).toEqual({ [destination]: 0 });
+    expect(await director.drains()).toMatchObject([{ over: true, drain: { ended: { how: 'drained' } } }]);
+  });
+
+  it('the deadline deletes though connections are held, and the status says so', async () => {
+    await fresh();
+    const { service, destination } = await serviceOn('tcp');
+    await connect(2);
+    const options = ['--timeout', '1s', '--then', 'delete', '--wait', '--show-clients'];
+    const result = await ipvs('drain', service, destination, ...options);
+    expect(result.stderr).toBe(`ipvs: ${destination} of ${service}: still 2 active at the deadline, deleted\n`);
+    expect(result.stdout).toContain(`2 active from ${VIRTUAL} (2)`);
+    expect(result.status).toBe(1);
+    expect(await weights(service)).toEqual({});
+  });
+
+  it('what both sides have closed is waited for, but does not make the deadline a cut', async () => {
+    const director = await fresh();
+    const { service, destination } = await serviceOn('tcp');
+    await (await connect(2)).stop();
+    const held = { active: 0, inactive: 2 };
+    await director.drain(service, destination, { timeoutMs: 3000 });
+    await director.stepDrains();
+    expect(await director.drains()).toMatchObject([{ over: false, held }]);
+    expect(await director.waitForDrain(service, destination)).toMatchObject({ how: 'drained', held: { inactive: 0 } });
+  });
+
+  it('cancelled, it has its weight again, and the connections are as before', async () => {
+    const director = await fresh();
+    const { service, destination } = await serviceOn('tcp');
+    await connect(1);
+    await director.drain(service, destination);
+    expect(await director.cancelDrain(service, destination)).toMatchObject({ weight: 3 });
+    expect(await director.drains()).toEqual([]);
+    expect(await table.ipvs.destinations(service)).toMatchObject([{ weight: 3, activeConnections: 1 }]);
+  });
+});
+
+describe('UDP', () => {
+  it('each entry holds it until its timeout', async () => {
+    const director = await fresh();
+    await table.ipvs.setTimeouts({ udpSeconds: 1 });
+    const { service, destination } = await serviceOn('udp');
+    await send();
+    await director.drain(service, destination, { afterwards: 'delete' });
+    expect(await director.drains()).toMatchObject([{ held: { entries: 1 } }]);
+    expect(await director.waitForDrain(service, destination)).toMatchObject({ how: 'drained' });
+    expect(await weights(service)).toEqual({});
+  });
+
+  it('a sender that never stops is cut at the deadline, whom it affects is said, and the setting is back', async () => {
+    await fresh();
+    await table.ipvs.setTimeouts({ udpSeconds: 300 });
+    const { service: other } = await serviceOn('udp');
+    await send();
+    await table.ipvs.removeDestination(other, HOST);
+    const { service, destination } = await serviceOn('udp');
+    await send(20);
+    await table.ipvs.addDestination(service, { address: '127.0.0.3' });
+
+    const result = await ipvs('drain', service, destination, '--timeout', '1s', '--then', 'delete', '--wait');
+    // Those of the tests before may be among them.
+    const named = new RegExp(`destinations? .*\\b${other}\\b`);
+    expect(result.stdout).toMatch(/net\.ipv4\.vs\.expire_nodest_conn=1 for a moment: also connections to destinations/);
+    expect(result.stdout).toMatch(named);
+    expect(result.stderr).toMatch(/^ipvs: \S+ of \S+: still 1 entry at the deadline, deleted, with connections/);
+    expect(result.stderr).toMatch(named);
+    expect(result.status).toBe(1);
+    expect(sysctl('expire_nodest_conn')).toBe(0);
+    expect(JSON.parse(readFileSync(ledger(), 'utf8'))).not.toHaveProperty('changedSysctls');
+    const left = async () => (await connectionsIn(table.namespace.name)).map(({ destination }) => destination);
+    await expect.poll(left).toEqual([`127.0.0.3:${port}`]);
+  });
+
+  it('without the settings of the namespace at hand, that is said, and it is deleted all the same', async () => {
+    const director = await fresh();
+    const { service, destination } = await serviceOn('udp');
+    await send(20);
+    await director.drain(service, destination, { timeoutMs: 0, afterwards: 'delete' });
+    const { moves, problems } = await director.stepDrains();
+    expect(problems).toMatchObject([{ code: 'SYSCTL_FAILED', detail: expect.stringContaining('another network') }]);
+    expect(moves).toMatchObject([{ ended: { how: 'deadline', problem: expect.stringContaining('expire_nodest') } }]);
+    expect(await weights(service)).toEqual({});
+  });
+
+  it('a setting that a crash left changed is given back by the next command that takes the lock', async () => {
+    const director = await fresh();
+    await director.stepDrains();
+    const { service, destination } = await serviceOn('udp');
+    await director.drain(service, destination);
+    const { ...record } = JSON.parse(readFileSync(ledger(), 'utf8'));
+    writeFileSync(ledger(), JSON.stringify({ ...record, changedSysctls: { 'net.ipv4.vs.expire_nodest_conn': 0 } }));
+    sysctl('expire_nodest_conn', 1);
+    expect(await ipvs('drain', 'cancel', service, destination)).toMatchObject({ status: 0, stderr: '' });
+    expect(sysctl('expire_nodest_conn')).toBe(0);
+    expect(JSON.parse(readFileSync(ledger(), 'utf8'))).not.toHaveProperty('changedSysctls');
+  });
+});
+
+describe('persistence', () => {
+  afterEach(() => {
+    sysctl('expire_quiescent_template', 0);
+  });
+
+  it('holds it as long as a client is pinned, unless the kernel lets such clients go', async () => {
+    await fresh();
+    await table.ipvs.setTimeouts({ udpSeconds: 1 });
+    const { service, destination } = await serviceOn('udp', { persistence: { timeoutSeconds: 600 } });
+    await send();
+    const begun = await ipvs('drain', service, destination);
+    expect(begun.stdout).toMatch(/expire_quiescent_template=1 they go elsewhere/);
+    const held = async () => JSON.parse((await ipvs('drain', 'list', '--json')).stdout).drains[0].held;
+    await expect.poll(held, { timeout: 30_000 }).toEqual({ active: 0, inactive: 0, entries: 0, templates: 1 });
+
+    sysctl('expire_quiescent_template', 1);
+    expect(await ipvs('drain', 'run')).toMatchObject({
+      status: 0,
+      stdout: `${destination} of ${service}: drained, kept with weight 0\nnothing is on its way\n`,
+    });
+  });
+});
+
+describe('who carries it on', () => {
+  function waiting(service: string, destination: string) {
+    const words = ['--netns', table.namespace.name, '--state-dir', stateDir, 'drain', service, destination, '--wait'];
+    return spawn(process.execPath, [built('cli/ipvs.js'), ...words], { stdio: ['ignore', 'pipe', 'pipe'] });
+  }
+
+  it('kill -9 of the one who waits leaves it to the next', async () => {
+    const director = await fresh();
+    await table.ipvs.setTimeouts({ udpSeconds: 2 });
+    const { service, destination } = await serviceOn('udp');
+    const sender = await send(100);
+    const child = waiting(service, destination);
+    await once(child.stdout, 'data');
+    child.kill('SIGKILL');
+    await once(child, 'close');
+    await sender.stop();
+    expect(await weights(service)).toEqual({ [destination]: 0 });
+    const left = async () => (await director.stepDrains()).left.drains;
+    await expect.poll(left, { timeout: 20_000, interval: 200 }).toBe(0);
+    expect(await director.drains()).toMatchObject([{ drain: { ended: { how: 'drained' } } }]);
+  });
+
+  it('ctrl-c ends only the waiting, and says who goes on', async () => {
+    const director = await fresh();
+    const { service, destination } = await serviceOn('tcp');
+    await connect(1);
+    const child = waiting(service, destination);
+    let [seen, said] = ['', ''];
+    child.stdout.on('data', (text) => {
+      seen += text;
+    });
+    child.stderr.on('data', (text) => {
+      said += text;
+    });
+    await expect.poll(() => seen, { timeout: 30_000 }).toContain('░  1 active');
+    child.kill('SIGINT');
+    expect((await once(child, 'close'))[0]).toBe(1);
+    expect(said).toBe(`ipvs: ${destination} of ${service} goes on draining; "ipvs drain run --follow" carries it on\n`);
+    expect(await director.drains()).toMatchObject([{ over: false }]);
+  });
+});
+
+describe('an apply', () => {
+  const drain = { timeoutSeconds: 600, afterwards: 'delete' } as const;
+
+  it('drains a destination that leaves the file of a service with "drain"', async () => {
+    const director = await fresh();
+    await table.ipvs.setTimeouts({ udpSeconds: 2 });
+    const service = nextService('udp');
+    const destination = `${HOST}:${port}`;
+    const both = stateOf({ [service]: { [HOST]: 2, '127.0.0.3': 0 } }, { drain });
+    const one = stateOf({ [service]: { '127.0.0.3': 0 } }, { drain });
+    await director.apply({ desired: both });
+    const sender = await send(100);
+
+    const plan = await director.plan({ desired: one });
+    expect(plan.changes).toMatchObject([
+      { phase: 'drain', effects: [expect.stringContaining('no new'), expect.stringContaining('expire_nodest_conn')] },
+    ]);
+    expect(await director.apply(plan)).toMatchObject({ outcome: 'applied' });
+    expect(await weights(service)).toEqual({ [destination]: 0, [`127.0.0.3:${port}`]: 0 });
+    expect((await director.plan({ desired: one })).changes).toEqual([]);
+    expect(await director.drains()).toMatchObject([{ held: { entries: 1 }, drain: { by: 'apply', weight: 2 } }]);
+
+    await sender.stop();
+    expect(await director.waitForDrain(service, destination)).toMatchObject({ how: 'drained' });
+    expect(await weights(service)).toEqual({ [`127.0.0.3:${port}`]: 0 });
+    expect((await director.plan({ desired: one })).changes).toEqual([]);
+  });
+
+  it('leaves what a verb drains at weight 0, until it is cancelled', async () => {
+    const director = await fresh();
+    const service = nextService('tcp');
+    const desired = stateOf({ [service]: { [HOST]: 2 } });
+    await director.apply({ desired });
+    await director.drain(service, HOST);
+    await director.stepDrains();
+    expect((await director.plan({ desired })).changes).toEqual([]);
+    await director.apply({ desired: stateOf({ [service]: { [HOST]: 5 } }) });
+    expect(await weights(service)).toEqual({ [`${HOST}:${port}`]: 0 });
+    expect(await director.cancelDrain(service, HOST)).toMatchObject({ weight: 5, drain: { weight: 2 } });
+    expect(await weights(service)).toEqual({ [`${HOST}:${port}`]: 5 });
+  });
+
+  it('begins a destination slowly, and passes bring it to its whole weight', async () => {
+    const director = await fresh();
+    const service = nextService('tcp');
+    const ramp = { durationSeconds: 2, floor: 0.1, curve: 'linear' } as const;
+    await director.apply({ desired: stateOf({ [service]: { [HOST]: 100 } }, { ramp }) });
+    const desired = stateOf({ [service]: { [HOST]: 100, '127.0.0.3': 100 } }, { ramp });
+    await director.apply({ desired });
+    const seen: number[] = [];
+    const step = async () => {
+      const { left } = await director.stepDrains();
+      seen.push((await weights(service))[`127.0.0.3:${port}`] ?? -1);
+      return left.ramps;
+    };
+    await expect.poll(step, { timeout: 30_000, interval: 100 }).toBe(0);
+    expect(seen.toSorted((a, b) => a - b)).toEqual(seen);
+    expect(seen[0]).toBeLessThan(100);
+    expect(seen.at(-1)).toBe(100);
+    expect((await director.plan({ desired })).changes).toEqual([]);
+  });
+});
+
+it('what is not drained, and what is not there', async () => {
+  const director = await fresh();
+  const { service, destination } = await serviceOn('tcp');
+  const codeOf = (attempt: Promise<unknown>) =>
+    attempt.then(
+      () => undefined,
+      (error: IpvsError) => error.code,
+    );
+  expect(await codeOf(director.drain(nextService('udp'), HOST))).toBe('SERVICE_NOT_FOUND');
+  expect(await codeOf(director.drain(service, '127.0.0.7'))).toBe('DESTINATION_NOT_FOUND');
+  expect(await codeOf(director.drain(service, destination, { timeoutMs: -1 }))).toBe('INVALID_DURATION');
+  expect(await codeOf(director.cancelDrain(service, destination))).toBe('NO_SUCH_DRAIN');
+  expect(await codeOf(director.waitForDrain(service, destination))).toBe('NO_SUCH_DRAIN');
+  await director.drain(service, destination);
+  await table.ipvs.removeDestination(service, destination);
+  expect(await director.waitForDrain(service, destination)).toMatchObject({ how: 'gone' });
+  expect(await codeOf(director.cancelDrain(service, destination))).toBe('NO_SUCH_DRAIN');
+});

@@ -1,0 +1,276 @@
+/** Drains through the class Director, on a table in memory. */
+import { beforeEach, describe, expect, test } from 'vitest';
+import { Director } from '../../../src/director/director.ts';
+import type { DrainProgress } from '../../../src/director/drain-progress.ts';
+import { IpvsError } from '../../../src/errors.ts';
+import { VolatileFiles } from '../../../src/plan/files.ts';
+import { Store } from '../../../src/plan/store.ts';
+import type { Sysctls } from '../../../src/proc/sysctl.ts';
+import { type MemoryIpvs, openMemory } from '../../../src/testing/index.ts';
+import { stateOf } from '../../helpers/states.ts';
+
+const WEB = 'tcp://192.0.2.10:80';
+const DNS = 'udp://192.0.2.10:53';
+const A = '10.0.0.1:80';
+const EXPIRE = 'net.ipv4.vs.expire_nodest_conn';
+
+let ipvs: MemoryIpvs;
+let store: Store;
+let director: Director;
+let nowMs: number;
+let settings: Map<string, number>;
+/** What was written to them, in order. */
+let written: string[];
+let purposes: string[];
+
+const sysctls: Sysctls = {
+  read(name) {
+    const value = settings.get(name);
+    if (value === undefined) throw new IpvsError('SYSCTL_FAILED', { subject: name });
+    return value;
+  },
+  write(name, value) {
+    const lent = store.ledger()?.changedSysctls?.[name];
+    written.push(`${name.split('.').at(-1)}=${value}, ${lent === undefined ? 'not written down' : `was ${lent}`}`);
+    settings.set(name, value);
+  },
+};
+
+beforeEach(() => {
+  const busy = { address: A, weight: 3, activeConnections: 2 };
+  ipvs = openMemory({
+    state: {
+      services: [
+        { address: WEB, destinations: [busy, { address: '10.0.0.2:80', weight: 0 }, { address: '10.0.0.3:80' }] },
+        { address: DNS, destinations: [{ address: '10.0.0.1:53', inactiveConnections: 4 }] },
+      ],
+    },
+  });
+  store = new Store(new VolatileFiles());
+  nowMs = 1_000_000;
+  settings = new Map([[EXPIRE, 0]]);
+  written = [];
+  purposes = [];
+  director = new Director({
+    ipvs,
+    store,
+    sysctls,
+    now: () => nowMs,
+    lock: async (purpose) => {
+      purposes.push(purpose);
+      return { release: () => undefined };
+    },
+  });
+});
+
+async function weightOf(destination: string, service = WEB): Promise<number | undefined> {
+  return (await ipvs.destinations(service)).find(({ address }) => address === destination)?.weight;
+}
+
+const pass = async () => (await director.stepDrains()).moves.map(({ destination, ended }) => [destination, ended]);
+
+describe('begun', () => {
+  test('it has weight 0, and is remembered with what it had', async () => {
+    expect(await director.drain(WEB, '10.0.0.1', { timeoutMs: 60_000, afterwards: 'delete' })).toEqual({
+      service: WEB,
+      destination: A,
+      startedAtMs: nowMs,
+      deadlineAtMs: nowMs + 60_000,
+      afterwards: 'delete',
+      weight: 3,
+      by: 'verb',
+    });
+    expect(await weightOf(A)).toBe(0);
+    expect(await director.drains()).toMatchObject([{ held: { active: 2 }, over: false, leftMs: 60_000 }]);
+  });
+
+  test('twice, it has another deadline and end, and its first weight', async () => {
+    await director.drain(WEB, A, { timeoutMs: 60_000 });
+    nowMs += 10_000;
+    const again = await director.drain(WEB, A, { timeoutMs: 70_000, afterwards: 'delete' });
+    expect(again).toMatchObject({ weight: 3, startedAtMs: nowMs - 10_000, deadlineAtMs: nowMs + 70_000 });
+    expect(await director.drains()).toHaveLength(1);
+  });
+
+  test('where the kernel refuses, nothing is remembered', async () => {
+    const { state } = ipvs;
+    ipvs = openMemory({ state, profile: { permitted: false } });
+    const powerless = new Director({ ipvs, store });
+    await expect(powerless.drain(WEB, A)).rejects.toMatchObject({ code: 'PERMISSION_DENIED' });
+    expect(store.ledger()?.drains ?? []).toEqual([]);
+  });
+
+  test.each<[object, string]>([
+    [{ timeoutMs: -1 }, 'INVALID_DURATION'],
+    [{ timeoutMs: 1.5 }, 'INVALID_DURATION'],
+    [{ afterwards: 'forget' }, 'INVALID_OPTION'],
+    [{ timeout: 5 }, 'INVALID_OPTION'],
+  ])('not with %j', async (options, code) => {
+    await expect(director.drain(WEB, A, options)).rejects.toMatchObject({ code });
+    expect(await weightOf(A)).toBe(3);
+  });
+});
+
+describe('carried on', () => {
+  test('by whatever takes the lock', async () => {
+    await director.drain(WEB, A, { timeoutMs: 1000, afterwards: 'delete' });
+    nowMs += 1000;
+    await director.verb('zero', {}, () => ipvs.zero());
+    expect(await weightOf(A)).toBeUndefined();
+    expect(purposes).toEqual(['drain', 'zero']);
+    expect(await director.drains()).toMatchObject([{ over: true, drain: { ended: { how: 'deadline' } } }]);
+    nowMs += 3_600_000;
+    await director.drain(WEB, '10.0.0.3');
+    await director.stepDrains();
+    expect(await director.drains()).toMatchObject([{ drain: { destination: '10.0.0.3:80' } }]);
+  });
+
+  test('with nothing to carry on, the table is not even read', async () => {
+    const broken = new Director({ ipvs: openMemory({ profile: { permitted: false } }) });
+    expect(await broken.stepDrains()).toEqual({ moves: [], problems: [], left: { drains: 0, ramps: 0 } });
+  });
+
+  test('kept, it stays at weight 0 in every plan until it is cancelled', async () => {
+    const desired = stateOf({ [WEB]: { '10.0.0.1': 3, '10.0.0.3': 1 } }, { scheduler: 'wlc' });
+    await director.apply({ desired }, { adopt: true });
+    await director.drain(WEB, '10.0.0.3');
+    expect(await pass()).toEqual([['10.0.0.3:80', expect.objectContaining({ how: 'drained' })]]);
+    expect(await pass()).toEqual([]);
+    expect((await director.plan({ desired })).changes).toEqual([]);
+    await director.cancelDrain(WEB, '10.0.0.3');
+    expect(await weightOf('10.0.0.3:80')).toBe(1);
+  });
+});
+
+describe('cancelled', () => {
+  test('it has its weight again, also where that was 0', async () => {
+    await director.drain(WEB, A);
+    await director.drain(WEB, '10.0.0.2');
+    expect(await director.cancelDrain(WEB, A)).toMatchObject({ weight: 3 });
+    expect(await director.cancelDrain(WEB, '10.0.0.2')).toMatchObject({ weight: 0 });
+    expect([await weightOf(A), await weightOf('10.0.0.2:80')]).toEqual([3, 0]);
+  });
+
+  test('it has the weight of the file, which may have changed meanwhile, and no more than a ramp gives', async () => {
+    const ramp = { durationSeconds: 100, floor: 0.5, curve: 'linear' } as const;
+    const described = (weight: number) => stateOf({ [WEB]: { '10.0.0.3': 1, '10.0.0.9': weight } }, { ramp });
+    await director.apply({ desired: stateOf({ [WEB]: { '10.0.0.3': 1 } }) }, { adopt: true });
+    await director.apply({ desired: described(10) });
+    expect(await weightOf('10.0.0.9:80')).toBe(5);
+    await director.drain(WEB, '10.0.0.9');
+    await director.apply({ desired: described(20) });
+    expect(await weightOf('10.0.0.9:80')).toBe(0);
+    nowMs += 50_000;
+    expect(await director.cancelDrain(WEB, '10.0.0.9')).toMatchObject({ weight: 15, drain: { weight: 5 } });
+    nowMs += 50_000;
+    expect(director.ramps()).toMatchObject([{ weight: 20, leftMs: 0 }]);
+    await director.stepDrains();
+    expect(await weightOf('10.0.0.9:80')).toBe(20);
+  });
+
+  test('one that left the file is ours all the same', async () => {
+    const drain = { timeoutSeconds: 60, afterwards: 'delete' } as const;
+    await director.apply({ desired: stateOf({ [WEB]: { '10.0.0.1': 3 } }) }, { adopt: true });
+    const rest = stateOf({ [WEB]: {} }, { drain });
+    await director.apply({ desired: rest });
+    expect(await director.drains()).toMatchObject([{ drain: { by: 'apply', weight: 3 } }]);
+    await director.cancelDrain(WEB, A);
+    const { changes, strays } = await director.plan({ desired: rest });
+    expect(changes).toEqual([]);
+    expect(strays).toContainEqual(expect.objectContaining({ key: `${WEB} ${A}`, owner: 'verb' }));
+  });
+
+  test('what does not drain, or no more', async () => {
+    await expect(director.cancelDrain(WEB, A)).rejects.toMatchObject({ code: 'NO_SUCH_DRAIN' });
+    await director.drain(WEB, '10.0.0.3', { afterwards: 'delete' });
+    await director.stepDrains();
+    await expect(director.cancelDrain(WEB, '10.0.0.3')).rejects.toMatchObject({ detail: 'any more: it was deleted' });
+  });
+});
+
+test('an apply drains what is at weight 0 already, if it holds something; its weight from before is not forgotten', async () => {
+  const drain = { timeoutSeconds: 60, afterwards: 'delete' } as const;
+  const desired = (destinations: Record<string, number>) => stateOf({ [WEB]: destinations }, { drain });
+  await director.apply({ desired: desired({ '10.0.0.1': 3, '10.0.0.2': 0 }) }, { adopt: true });
+  await director.drain(WEB, A);
+  const { done } = await director.apply({ desired: desired({}) });
+  expect(done.map(({ phase, key }) => [phase, key])).toEqual([
+    ['drain', `${WEB} ${A}`],
+    ['remove-destination', `${WEB} 10.0.0.2:80`],
+  ]);
+  expect(await director.drains()).toMatchObject([{ drain: { by: 'apply', weight: 3, afterwards: 'delete' } }]);
+});
+
+describe('a sender of UDP at the deadline', () => {
+  beforeEach(() => director.drain(DNS, '10.0.0.1', { timeoutMs: 0, afterwards: 'delete' }));
+
+  test('is ended by a setting that is written down before it is changed, and given back', async () => {
+    expect(await pass()).toEqual([
+      ['10.0.0.1:53', expect.objectContaining({ how: 'deadline', held: expect.objectContaining({ entries: 4 }) })],
+    ]);
+    expect(written).toEqual(['expire_nodest_conn=1, was 0', 'expire_nodest_conn=0, was 0']);
+    expect(store.ledger()).not.toHaveProperty('changedSysctls');
+  });
+
+  test('needs no change where the setting is so already', async () => {
+    settings.set(EXPIRE, 1);
+    await pass();
+    expect(written).toEqual([]);
+  });
+
+  test('is left to itself where the setting cannot be changed', async () => {
+    settings.delete(EXPIRE);
+    const { moves, problems } = await director.stepDrains();
+    expect(moves).toMatchObject([{ ended: { how: 'deadline', problem: expect.stringContaining('the setting') } }]);
+    expect(problems).toMatchObject([{ code: 'SYSCTL_FAILED' }]);
+    expect(await weightOf('10.0.0.1:53', DNS)).toBeUndefined();
+  });
+
+  test('what a crash left changed is given back first, or stays written down', async () => {
+    const ledger = store.ledger();
+    if (ledger === undefined) throw new Error('there is a ledger');
+    store.writeLedger({ ...ledger, drains: [], changedSysctls: { [EXPIRE]: 0 } });
+    const elsewhere = new Director({ ipvs, store });
+    await elsewhere.stepDrains();
+    expect(store.ledger()).toHaveProperty('changedSysctls');
+    await director.stepDrains();
+    expect(written).toEqual(['expire_nodest_conn=0, was 0']);
+    expect(store.ledger()).not.toHaveProperty('changedSysctls');
+  });
+});
+
+describe('waiting', () => {
+  test('ends with the drain, and tells how', async () => {
+    const seen: DrainProgress[] = [];
+    await director.drain(WEB, A, { timeoutMs: 0, afterwards: 'delete' });
+    const outcome = await director.waitForDrain(WEB, A, { onProgress: (progress) => seen.push(progress) });
+    expect(outcome).toMatchObject({ how: 'deadline', held: { active: 2 } });
+    expect(seen).toMatchObject([{ over: true, held: { active: 2 } }]);
+    expect(await director.waitForDrain(WEB, A)).toEqual(outcome);
+  });
+
+  test('is told of a cancellation', async () => {
+    await director.drain(WEB, A);
+    const waiting = director.waitForDrain(WEB, A, {
+      onProgress: () => void director.cancelDrain(WEB, A),
+    });
+    expect(await waiting).toMatchObject({ how: 'cancelled', held: { active: 2 } });
+  });
+
+  test('can be given up; the drain goes on', async () => {
+    const { signal, abort } = withAbort();
+    await director.drain(WEB, A);
+    const waiting = director.waitForDrain(WEB, A, { signal, onProgress: abort });
+    await expect(waiting).rejects.toMatchObject({ code: 'ABORTED', detail: 'it goes on' });
+    expect(await director.drains()).toMatchObject([{ over: false }]);
+  });
+
+  test('for nothing', async () => {
+    await expect(director.waitForDrain(WEB, A)).rejects.toMatchObject({ code: 'NO_SUCH_DRAIN' });
+  });
+});
+
+function withAbort(): { readonly signal: AbortSignal; abort(): void } {
+  const controller = new AbortController();
+  return { signal: controller.signal, abort: () => controller.abort() };
+}
