@@ -289,7 +289,7 @@ services:
     const two =
       'services: [{ address: "fwmark:1/inet6", destinations: [{ address: a }] }, { address: fwmark:1, destinations: [{ address: a }] }]';
     expect(await problemsOf(two, { lookup: answers(notFound) })).toEqual([
-      'f.yaml:1:124: services[1].destinations[0].address: a has no IPv4 address',
+      'f.yaml:1:122: services[1].destinations[0].address: a has no IPv4 address',
     ]);
   });
 
