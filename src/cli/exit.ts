@@ -46,7 +46,7 @@ export function printError(error: unknown, json: boolean): number {
 export function printWarnings(warnings: readonly ConfigProblem[], json: boolean): void {
   for (const warning of warnings) {
     if (json) console.error(JSON.stringify({ warning }));
-    else console.error(problemText({ ...warning, message: `warning: ${warning.message}` }));
+    else console.error(problemText({ ...warning, path: `warning: ${warning.path}` }));
   }
 }
 

@@ -81,8 +81,8 @@ export function throwProblems(problems: readonly ConfigProblem[], files: readonl
 function wordsOf(issue: z.core.$ZodRawIssue): string | undefined {
   const { code, inst, input } = issue;
   if (code === 'unrecognized_keys' && inst instanceof z.ZodObject) return Object.keys(inst.shape).join(' ');
-  if (code === 'invalid_value') return `one of ${issue.values.join(', ')}`;
-  return code === 'invalid_type' && input === undefined ? 'it is missing' : undefined;
+  if (input === undefined && (code === 'invalid_type' || code === 'invalid_value')) return 'it is missing';
+  return code === 'invalid_value' ? `one of ${issue.values.join(', ')}` : undefined;
 }
 
 function problemsOf(issue: z.core.$ZodIssue, content: unknown, source: Source): ConfigProblem[] {

@@ -1,6 +1,7 @@
 /** A file as text: the value that it holds, and where in the text every part of that stands. */
 import { isMap, isNode, isScalar, LineCounter, parseDocument, type Document as YamlDocument } from 'yaml';
 import type { ConfigProblem } from '../errors.ts';
+import { quote } from '../ipvs/quote.ts';
 import { excerptOf } from './excerpt.ts';
 import { parseJson } from './json.ts';
 
@@ -118,7 +119,7 @@ export class Source {
 /** `services[0].destinations[2].weight` */
 function pathText(path: Path): string {
   return path
-    .map((key) => (typeof key === 'number' ? `[${key}]` : `.${key}`))
+    .map((key) => (typeof key === 'number' ? `[${key}]` : `.${/^[\w$-]{1,80}$/.test(key) ? key : quote(key)}`))
     .join('')
     .replace(/^\./, '');
 }

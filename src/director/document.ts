@@ -27,8 +27,6 @@ export const sections: Readonly<Record<string, Section>> = {
   limits: limitsSection,
 };
 
-const noHosts: Hosts = { addresses: new Map(), failures: new Map() };
-
 /**
  * Reads a description of the desired state that stands in one text, and names no hosts. Pure; `file` is only for
  * messages. Throws CONFIG_INVALID, whose `problems` lists everything that is wrong.
@@ -36,7 +34,7 @@ const noHosts: Hosts = { addresses: new Map(), failures: new Map() };
 export function parseState(text: string, file = 'state.yaml'): DesiredState {
   const document = checkDocument(text, file, sections);
   const findings = new Findings();
-  const state = resolveState([document], noHosts, findings);
+  const state = resolveState([document], new Map(), findings);
   const includes = (document.values['include'] ?? []) as unknown[];
   if (includes.length > 0) findings.report({ document, path: ['include'] }, 'only loadState() reads other files');
   throwProblems([...document.problems, ...findings.problems]);

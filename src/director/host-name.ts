@@ -1,15 +1,22 @@
 /** Destinations by host name: `web1.example.net`, `web1.example.net:8080`. */
 import type { CheckedDocument } from '../config/document.ts';
+import type { Family } from '../ipvs/address.ts';
 import type { Place } from './places.ts';
-import type { ServiceEntry } from './services-schema.ts';
+import { destinationInput, familyIn, isTunnelled } from './services-entry.ts';
+import type { Defaults, ServiceEntry } from './services-schema.ts';
 
-/** What names were resolved to. */
-export interface Hosts {
-  /** By name: canonical text, sorted, at least one. */
-  readonly addresses: ReadonlyMap<string, readonly string[]>;
-  /** By name: why it was not resolved. What it was resolved to before may stand in `addresses` all the same. */
-  readonly failures: ReadonlyMap<string, string>;
+/** What a name was resolved to. */
+export interface HostAnswer {
+  /** Canonical text, sorted; of the families that were asked for. */
+  readonly addresses: readonly string[];
+  /** Why there is none of a family. */
+  readonly failures: { readonly [Name in Family]?: string };
+  /** Why some of them are those of last time. */
+  readonly kept?: string;
 }
+
+/** By name. */
+export type Hosts = ReadonlyMap<string, HostAnswer>;
 
 export interface HostAddress {
   /** In small letters. */
@@ -30,18 +37,31 @@ export function parseHostAddress(text: string): HostAddress | undefined {
   return hostName.test(name) ? { name, port } : undefined;
 }
 
-/** The names that documents need, each with the first place where it stands. */
-export function hostsIn(documents: readonly CheckedDocument[]): Map<string, Place> {
-  const places = new Map<string, Place>();
+export interface NamedHost {
+  /** The first place where it stands. */
+  readonly place: Place;
+  /** The address families of services that it could serve. */
+  readonly families: ReadonlySet<Family>;
+}
+
+/** The names that documents need. */
+export function hostsIn(documents: readonly CheckedDocument[]): Map<string, NamedHost> {
+  const hosts = new Map<string, NamedHost & { readonly families: Set<Family> }>();
   for (const document of documents) {
+    const defaults = (document.values['defaults'] ?? {}) as Defaults;
     const entries = (document.values['services'] ?? []) as (ServiceEntry | undefined)[];
     for (const [i, entry] of entries.entries()) {
-      for (const [j, { address }] of (entry?.destinations ?? []).entries()) {
-        const host = parseHostAddress(address);
-        if (host === undefined || places.has(host.name)) continue;
-        places.set(host.name, { document, path: ['services', i, 'destinations', j, 'address'] });
+      for (const [j, described] of (entry?.destinations ?? []).entries()) {
+        const name = parseHostAddress(described.address)?.name;
+        if (entry === undefined || name === undefined) continue;
+        const place = { document, path: ['services', i, 'destinations', j, 'address'] };
+        const { families } = hosts.get(name) ?? { families: new Set() };
+        if (!hosts.has(name)) hosts.set(name, { place, families });
+        const tunnelled = isTunnelled(destinationInput(described, entry, defaults));
+        const needed = tunnelled ? (['inet', 'inet6'] as const) : [entry.address].flat().map(familyIn);
+        for (const family of needed) families.add(family);
       }
     }
   }
-  return places;
+  return hosts;
 }

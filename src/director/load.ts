@@ -24,18 +24,18 @@ export interface LoadedState {
  */
 export async function loadState(source: string | TextSource, options: LookupOptions = {}): Promise<LoadedState> {
   const { documents, files, problems } = loadDocuments(source, sections);
-  const places = hostsIn(documents);
-  const hosts = await lookUpHosts([...places.keys()], options);
+  const named = hostsIn(documents);
+  const hosts = await lookUpHosts(named, options);
   const findings = new Findings();
-  for (const [name, place] of places) {
-    const failure = hosts.failures.get(name);
-    if (failure === undefined || !hosts.addresses.has(name)) continue;
-    findings.warn(place, `${name}: ${failure}; it keeps the addresses of last time`);
+  for (const [name, { kept }] of hosts) {
+    const place = named.get(name)?.place;
+    if (kept && place) findings.warn(place, `${name}: ${kept}; it keeps the addresses of last time`);
   }
   const state = resolveState(documents, hosts, findings);
   throwProblems(
     [...problems, ...findings.problems],
     documents.map(({ file }) => file),
   );
-  return { state, files, hosts: hosts.addresses, warnings: findings.warnings };
+  const addresses = new Map([...hosts].map(([name, { addresses }]) => [name, addresses]));
+  return { state, files, hosts: addresses, warnings: findings.warnings };
 }

@@ -1,4 +1,5 @@
 /** An entry of the section `services`, in the terms of the nouns: the nearest word counts. */
+import type { Family } from '../ipvs/address.ts';
 import type { DestinationInput } from '../ipvs/destination.ts';
 import type { VirtualServiceInput } from '../ipvs/service.ts';
 import type { Defaults, DestinationEntry, ServiceEntry } from './services-schema.ts';
@@ -7,7 +8,7 @@ import type { DesiredService } from './state.ts';
 export type EntryDestination = DestinationInput & { readonly address: string };
 
 /** What is malformed is refused where addresses are read. */
-export function familyIn(address: string): 'inet' | 'inet6' {
+export function familyIn(address: string): Family {
   return address.includes('[') || address.endsWith('/inet6') ? 'inet6' : 'inet';
 }
 
@@ -51,6 +52,10 @@ export function destinationInput(
     upperThreshold: described.upperThreshold ?? defaults.upperThreshold,
     lowerThreshold: described.lowerThreshold ?? defaults.lowerThreshold,
   };
+}
+
+export function isTunnelled({ forward }: EntryDestination): boolean {
+  return forward === 'tunnel' || typeof forward === 'object';
 }
 
 /** What belongs to the service and is not the kernel's. */

@@ -7,13 +7,14 @@ import { normalizeDestination } from '../ipvs/destination.ts';
 import { quote } from '../ipvs/quote.ts';
 import { normalizeService, type VirtualService } from '../ipvs/service.ts';
 import { attempt } from './attempt.ts';
-import { type HostAddress, type Hosts, parseHostAddress } from './host-name.ts';
+import { type HostAddress, type HostAnswer, type Hosts, parseHostAddress } from './host-name.ts';
 import { type Findings, type Place, placeText, Unique, within } from './places.ts';
 import { addressesIn } from './port-range.ts';
 import {
   destinationInput,
   type EntryDestination,
   familyIn,
+  isTunnelled,
   optionsOf,
   persistenceOf,
   serviceInput,
@@ -82,12 +83,14 @@ class ServiceResolver {
     const targets = found.flatMap((targets) => targets ?? []);
     if (entry.interface !== undefined) this.#checkInterface(entry.interface, targets, within(place, 'interface'));
     // Where an address is wrong, destinations can be looked at by themselves only.
-    const services = found.includes(undefined) ? standIns(place) : targets;
+    const complete = !found.includes(undefined);
+    const services = complete ? targets : standIns(place);
     const before = this.#findings.problems.length;
     for (const [i, described] of (entry.destinations ?? []).entries()) {
       this.#addDestination(destinationInput(described, entry, defaults), within(place, 'destinations', i), services);
     }
-    if (entry.destinations?.length && this.#findings.problems.length === before) this.#refuseEmptyFamily(services);
+    const right = complete && this.#findings.problems.length === before;
+    if (right && entry.destinations?.length) this.#refuseEmptyFamily(targets);
     const options = optionsOf(entry, defaults);
     return targets.map(({ service, destinations }) => ({ service, destinations, ...options }));
   }
@@ -149,44 +152,45 @@ class ServiceResolver {
    * of them if it is reached by tunnel.
    */
   #addDestination(input: EntryDestination, place: Place, targets: readonly Target[]): void {
-    const at = within(place, 'address');
     const host = parseHostAddress(input.address);
     if (host) {
-      this.#addHost(input, host, place, at, targets);
+      this.#addHost(input, host, place, targets);
       return;
     }
     const family = isMixed(targets) && !isTunnelled(input) ? familyOf(input.address) : undefined;
     for (const target of targets) {
       if (family !== undefined && family !== target.family) continue;
-      if (!this.#add(input, target, place, at)) return;
+      if (!this.#add(input, target, place)) return;
     }
   }
 
   /** Every address of the name that the service can have. */
-  #addHost(input: EntryDestination, host: HostAddress, place: Place, at: Place, targets: readonly Target[]): void {
-    const { name, port } = host;
-    const known = this.#hosts.addresses.get(name);
-    if (known === undefined) {
-      this.#findings.report(at, `${name}: ${this.#hosts.failures.get(name) ?? 'only loadState() resolves host names'}`);
-    }
+  #addHost(input: EntryDestination, { name, port }: HostAddress, place: Place, targets: readonly Target[]): void {
+    const at = within(place, 'address');
+    const { addresses, failures } = this.#hosts.get(name) ?? notResolved;
     let used = false;
     for (const target of targets) {
-      for (const ip of known ?? [target.family === 'inet' ? '192.0.2.1' : '2001:db8::1']) {
-        const family = ip.includes(':') ? 'inet6' : 'inet';
-        if (family !== target.family && !isTunnelled(input)) continue;
+      const { family } = target;
+      const usable = addresses.filter((ip) => familyOf(ip) === family || isTunnelled(input));
+      for (const ip of usable) {
+        if (!this.#add({ ...input, address: withPort(ip, port) }, target, place, name)) return;
         used = true;
-        const address = port === undefined ? ip : family === 'inet' ? `${ip}:${port}` : `[${ip}]:${port}`;
-        if (!this.#add({ ...input, address }, target, place, at, name)) return;
       }
-      // Without an address, what else is said of it has been looked at now.
-      if (known === undefined) return;
+      // One that cannot be told is not one that has none.
+      if (usable.length > 0 || failures[family] === undefined) continue;
+      this.#findings.report(at, `${name}: ${failures[family]}`);
+      // What else is said of it can be looked at all the same.
+      const ip = family === 'inet' ? '192.0.2.1' : '2001:db8::1';
+      this.#add({ ...input, address: withPort(ip, port) }, target, place, name);
+      return;
     }
     if (!used) this.#findings.report(at, `${name} has no ${targets[0]?.family === 'inet' ? 'IPv4' : 'IPv6'} address`);
   }
 
   /** False if something is wrong: with the next service it would be the same. */
-  #add(input: EntryDestination, target: Target, place: Place, at: Place, host?: string): boolean {
+  #add(input: EntryDestination, target: Target, place: Place, host?: string): boolean {
     const { service, destinations, present } = target;
+    const at = within(place, 'address');
     const destination = attempt(this.#findings, place, at, () => normalizeDestination(input, service.address));
     if (destination === undefined) return false;
     const { address } = destination;
@@ -209,6 +213,14 @@ class ServiceResolver {
   }
 }
 
+const unknown = 'only loadState() resolves host names';
+const notResolved: HostAnswer = { addresses: [], failures: { inet: unknown, inet6: unknown } };
+
+function withPort(ip: string, port: string | undefined): string {
+  if (port === undefined) return ip;
+  return familyOf(ip) === 'inet6' ? `[${ip}]:${port}` : `${ip}:${port}`;
+}
+
 /** Any kernel may have one of its own; what is nearly the name of one of Linux is probably that. */
 function warnOfScheduler(name: string | undefined, place: Place, findings: Findings): void {
   if (name === undefined || schedulers.includes(name)) return;
@@ -228,10 +240,6 @@ function standIns(place: Place): Target[] {
 
 function isMixed(targets: readonly Target[]): boolean {
   return targets.some(({ family }) => family !== targets[0]?.family);
-}
-
-function isTunnelled({ forward }: EntryDestination): boolean {
-  return forward === 'tunnel' || typeof forward === 'object';
 }
 
 /** Undefined for what is no address: that is refused where it is checked. */

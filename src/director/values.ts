@@ -1,6 +1,7 @@
 /** Values that several sections of a file share. */
 import { z } from 'zod';
 import { parseDuration } from '../config/duration.ts';
+import { quote } from '../ipvs/quote.ts';
 
 /** To seconds. */
 export const duration: z.ZodType<number, string | number> = z
@@ -12,7 +13,7 @@ export const duration: z.ZodType<number, string | number> = z
     if (seconds !== undefined) return seconds;
     context.addIssue({
       code: 'custom',
-      message: `${JSON.stringify(value)} is not a duration; write 300s, 15m, 2h or seconds`,
+      message: `${quote(value)} is not a duration; write 300s, 15m, 2h or seconds`,
     });
     return z.NEVER;
   })
@@ -32,7 +33,7 @@ export const share: z.ZodType<number, string> = z
   .transform((text, context) => {
     const percent = Number(/^(\d{1,3}(?:\.\d{1,3})?)%$/.exec(text)?.[1] ?? Number.NaN);
     if (percent <= 100) return percent / 100;
-    context.addIssue({ code: 'custom', message: `${JSON.stringify(text)} is not a share from 0% to 100%` });
+    context.addIssue({ code: 'custom', message: `${quote(text)} is not a share from 0% to 100%` });
     return z.NEVER;
   });
 

@@ -74,7 +74,7 @@ test('what does not prevent anything is told too', async () => {
   expect(await validate({ 'a.yaml': 'services: [{ address: fwmark:1, scheduler: wrrr }]' })).toEqual({
     status: 0,
     stdout: 'a.yaml: valid: 1 service, 0 destinations\n',
-    stderr: `a.yaml:1:44: services[0].scheduler: warning: Linux has no scheduler "wrrr"; did you mean "wrr"?
+    stderr: `a.yaml:1:44: warning: services[0].scheduler: Linux has no scheduler "wrrr"; did you mean "wrr"?
     services: [{ address: fwmark:1, scheduler: wrrr }]
                                                ^
 `,

@@ -77,6 +77,7 @@ describe('what is wrong is told with its position', () => {
       'list: [{ size: 1, shape: { Corners: 1, corners: 2 } }]',
       ['f.yaml:1:28: list[0].shape.Corners: there is no such key; did you mean "corners"?'],
     ],
+    ['a key with what a terminal would obey', '"\\e[31m": 1', ['f.yaml:1:1: "\\u001b[31m": there is no such key']],
     ['a misspelt section', 'mod: fast', ['f.yaml:1:1: mod: there is no such key; did you mean "mode"?']],
     ['a word that is none', 'mode: 5', ['f.yaml:1:7: mode: one of fast, slow']],
     ['a misspelt word', 'mode: fats', ['f.yaml:1:7: mode: one of fast, slow; did you mean "fast"?']],

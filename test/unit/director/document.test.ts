@@ -27,7 +27,7 @@ function expectProblem(marked: string, problem: string): void {
 function together(files: Readonly<Record<string, string>>) {
   const documents = Object.entries(files).map(([file, text]) => checkDocument(text, file, sections));
   const findings = new Findings();
-  const state = resolveState(documents, { addresses: new Map(), failures: new Map() }, findings);
+  const state = resolveState(documents, new Map(), findings);
   return {
     state,
     problems: [...documents.flatMap(({ problems }) => problems), ...findings.problems].map(formatProblem),
@@ -183,7 +183,7 @@ services:
   test('an unknown scheduler may be somebody’s own; one that is nearly known is told of', () => {
     const found = (text: string) => {
       const findings = new Findings();
-      resolveState([checkDocument(text, 'f.yaml', sections)], { addresses: new Map(), failures: new Map() }, findings);
+      resolveState([checkDocument(text, 'f.yaml', sections)], new Map(), findings);
       expect(findings.problems).toEqual([]);
       return findings.warnings.map(formatProblem);
     };
@@ -239,6 +239,7 @@ sync:
   test.each([
     ['- { state: §slave, interface: eth1 }', 'sync[0].state: one of master, backup'],
     ['- §{ state: master }', 'sync[0].interface: it is missing'],
+    ['- §{ interface: eth1 }', 'sync[0].state: it is missing'],
     ['- { state: master, interface: §"eth 1" }', 'sync[0].interface: invalid sync daemon: interface "eth 1"'],
     ['- { state: master, interface: eth1, maxLength: §0 }', 'sync[0].maxLength: invalid sync daemon: 0'],
     ['- { state: master, interface: eth1, group: §10.0.0.1 }', 'sync[0].group: invalid sync daemon: "10.0.0.1" is not'],
@@ -333,7 +334,14 @@ sync: [{ state: master, interface: "a b" }]
     ]);
   });
 
-  test('but nothing of services whose defaults are wrong', () => {
+  test('but nothing that follows from it', () => {
+    expectProblem(
+      'services: [{ address: ["tcp://192.0.2.1:80", §"tcp://[2001:db8::1]"], destinations: [{ address: 10.0.0.1 }] }]',
+      'services[0].address[1]: invalid port',
+    );
+  });
+
+  test('nor anything of services whose defaults are wrong', () => {
     expectProblem(
       'defaults: { persistence: §300 }\nservices: [{ address: "tcp://192.0.2.1:0" }]',
       'defaults.persistence',

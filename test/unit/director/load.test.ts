@@ -7,13 +7,14 @@ import type { LookupOptions } from '../../../src/director/host-lookup.ts';
 import { parseHostAddress } from '../../../src/director/host-name.ts';
 import { loadState } from '../../../src/director/load.ts';
 import { formatProblem, type IpvsError } from '../../../src/errors.ts';
+import type { Family } from '../../../src/ipvs/address.ts';
 
 const notFound = () => Promise.reject(Object.assign(new Error('getaddrinfo'), { code: 'ENOTFOUND' }));
 const never = () => new Promise<never>(() => undefined);
 
-/** A resolver that knows these. */
+/** A resolver that knows these, of both families. */
 function resolver(names: Readonly<Record<string, readonly string[]>>) {
-  return vi.fn((name: string) => (names[name] ? Promise.resolve(names[name]) : notFound()));
+  return vi.fn((name: string, _: Family) => (names[name] ? Promise.resolve(names[name]) : notFound()));
 }
 
 async function load(text: string, options: LookupOptions = {}) {
@@ -96,10 +97,10 @@ describe('a destination by name', () => {
           ['10.0.0.1:81', undefined],
         ],
       ],
-      hosts: { 'web1.example.net': ['9.0.0.1', '10.0.0.9', '10.0.0.10', 'fd00::1'] },
+      hosts: { 'web1.example.net': ['9.0.0.1', '10.0.0.9', '10.0.0.10'] },
       warnings: [],
     });
-    expect(lookup.mock.calls).toEqual([['web1.example.net']]);
+    expect(lookup.mock.calls).toEqual([['web1.example.net', 'inet']]);
   });
 
   test('serves the services of each family, and by tunnel all of them; with its port, or the port of the service', async () => {
@@ -140,7 +141,7 @@ services:
         lookup,
       },
     );
-    expect(lookup).toHaveBeenCalledTimes(1);
+    expect(lookup).toHaveBeenCalledTimes(1); // for IPv4
   });
 
   test('needs a resolver: text alone is not enough', async () => {
@@ -151,10 +152,10 @@ services:
   });
 
   test.each([
-    ['{ address: §v6.example }', 'v6.example has no IPv4 address'],
-    ['{ address: §nowhere.example }', 'nowhere.example: there is no such host'],
-    ['{ address: §mute.example }', 'mute.example: it has no address that a destination could have'],
-    ['{ address: §odd.example }', 'odd.example: it has no address that a destination could have'],
+    ['{ address: §v6.example }', 'v6.example: it has no IPv4 address that a destination could have'],
+    ['{ address: §nowhere.example }', 'nowhere.example: there is no such host with an IPv4 address'],
+    ['{ address: §mute.example }', 'mute.example: it has no IPv4 address that a destination could have'],
+    ['{ address: §odd.example }', 'odd.example: it has no IPv4 address that a destination could have'],
     [
       '{ address: 10.0.0.1 }, { address: §one.example }',
       '10.0.0.1:80 (one.example) is described twice in this service',
@@ -165,7 +166,7 @@ services:
     ],
     ['{ address: §"one.example:65536" }', 'invalid port: "65536"'],
     ['{ address: §"one.example:8080", forward: direct }', "invalid port: 8080 is not the service's 80"],
-    ['{ address: nowhere.example, weight: -1 }', 'nowhere.example: there is no such host'],
+    ['{ address: nowhere.example, weight: -1 }', 'nowhere.example: there is no such host with an IPv4 address'],
   ])('%s is refused', async (marked, problem) => {
     const lookup = resolver({
       'v6.example': ['fd00::1'],
@@ -201,14 +202,14 @@ describe('a resolver that fails', () => {
   const place = 'f.yaml:1:71: services[0].destinations[0].address';
 
   test.each([
-    ['knows no such host', notFound, 'there is no such host'],
+    ['knows no such host', notFound, 'there is no such host with an IPv4 address'],
     [
       'cannot be reached',
       () => Promise.reject(Object.assign(new Error(''), { code: 'EAI_AGAIN' })),
       'the resolver does not answer',
     ],
     ['says nothing', never, 'no answer within 0.01s'],
-    ['has nothing to say', () => Promise.resolve([]), 'it has no address that a destination could have'],
+    ['has nothing to say', () => Promise.resolve([]), 'it has no IPv4 address that a destination could have'],
     [
       'throws',
       () => {
@@ -241,6 +242,62 @@ describe('a resolver that fails', () => {
     const lookup = resolver({});
     expect((await load(web('{ address: 10.0.0.1 }'), { lookup, known })).hosts).toEqual({});
     expect(lookup).not.toHaveBeenCalled();
+  });
+});
+
+describe('a resolver that fails for one address family', () => {
+  const known = new Map([['dual', ['10.0.0.1', 'fd00::1']]]);
+  const text = `
+services:
+  - address: [tcp://192.0.2.1:80, "tcp://[2001:db8::1]:80"]
+    destinations: [{ address: dual }, { address: 10.0.0.9 }, { address: "fd00::9" }]
+`;
+  const answers = (inet: () => Promise<string[]>) => (_: string, family: Family) =>
+    family === 'inet' ? inet() : Promise.resolve(['fd00::2']);
+  const again = () => Promise.reject(Object.assign(new Error(''), { code: 'EAI_AGAIN' }));
+
+  test('removes nobody of that family, and is told of', async () => {
+    expect(await load(text, { lookup: answers(again), known })).toEqual({
+      destinations: [
+        [
+          ['10.0.0.1:80', 'dual'],
+          ['10.0.0.9:80', undefined],
+        ],
+        [
+          ['[fd00::2]:80', 'dual'],
+          ['[fd00::9]:80', undefined],
+        ],
+      ],
+      hosts: { dual: ['10.0.0.1', 'fd00::2'] },
+      warnings: [expect.stringMatching(/dual: the resolver does not answer; it keeps the addresses of last time$/)],
+    });
+  });
+
+  test('is an error where nothing of that family is known', async () => {
+    expect(await problemsOf(text, { lookup: answers(again) })).toEqual([
+      'f.yaml:4:31: services[0].destinations[0].address: dual: the resolver does not answer',
+    ]);
+  });
+
+  test('is not the same as one that says there is none', async () => {
+    const { destinations, hosts, warnings } = await load(text, { lookup: answers(notFound), known });
+    expect({ hosts, warnings }).toEqual({ hosts: { dual: ['fd00::2'] }, warnings: [] });
+    expect(destinations[0]).toEqual([['10.0.0.9:80', undefined]]);
+  });
+
+  test('is not the same as one whose answer does not suit the service', async () => {
+    const two =
+      'services: [{ address: "fwmark:1/inet6", destinations: [{ address: a }] }, { address: fwmark:1, destinations: [{ address: a }] }]';
+    expect(await problemsOf(two, { lookup: answers(notFound) })).toEqual([
+      'f.yaml:1:122: services[1].destinations[0].address: a has no IPv4 address',
+    ]);
+  });
+
+  test('is not asked where nobody needs the other', async () => {
+    const lookup = resolver({ dual: ['10.0.0.1'] });
+    await load(web('{ address: dual }'), { lookup });
+    await load(web('{ address: dual, forward: tunnel }'), { lookup });
+    expect(lookup.mock.calls.map(([, family]) => family)).toEqual(['inet', 'inet', 'inet6']);
   });
 });
 
@@ -304,7 +361,7 @@ describe('files', () => {
       expect.stringMatching(/^main\.yaml:2:33: services\[0\]\.wieght: there is no such key/),
       expect.stringMatching(/^z\.yaml:3:6: /),
       'a.yaml:1:23: services[0].address: fwmark:1 is described twice, first at main.yaml:2:23',
-      'a.yaml:1:59: services[0].destinations[0].address: nowhere: there is no such host',
+      'a.yaml:1:59: services[0].destinations[0].address: nowhere: there is no such host with an IPv4 address',
     ]);
   });
 
