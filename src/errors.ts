@@ -70,7 +70,11 @@ export const errorTable = {
     message: 'the plan is not what would be done now',
     hint: 'the table, or what was applied, changed meanwhile: plan anew',
   },
-  NO_SUCH_ENTRY: { kind: 'config', message: 'there is no such entry', hint: '"ipvs history" lists those that are kept' },
+  NO_SUCH_ENTRY: {
+    kind: 'config',
+    message: 'there is no such entry',
+    hint: '"ipvs history" lists those that are kept',
+  },
   NO_SUCH_DRAIN: {
     kind: 'config',
     message: 'it is not being drained',
