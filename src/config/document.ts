@@ -2,9 +2,11 @@
  * From YAML text to checked values, with the position of everything that is wrong.
  * Which keys a file may have is not known here: the sections come from the resources.
  */
-import { isMap, isNode, isScalar, LineCounter, parseDocument, type Document as YamlDocument } from 'yaml';
+import { isMap, isNode, isScalar, LineCounter, type Document as YamlDocument } from 'yaml';
 import { z } from 'zod';
 import { type ConfigProblem, IpvsError } from '../errors.ts';
+import { quote } from '../ipvs/quote.ts';
+import { parseYaml } from './yaml.ts';
 
 /** One top-level key of a file. */
 export interface Section {
@@ -28,7 +30,7 @@ const MOST_ALIASES = 100_000;
 /** Where the parser speaks to programmers. */
 const yamlWords: Readonly<Record<string, string>> = {
   MULTIPLE_DOCS: 'the file holds several documents',
-  RESOURCE_EXHAUSTION: 'nested too deeply',
+  NON_STRING_KEY: 'a key is text',
 };
 
 /** Throws CONFIG_INVALID with all problems, in the order of the file. */
@@ -41,12 +43,7 @@ export function checkDocument(
   if (text.length > MOST_CHARACTERS)
     throw new IpvsError('CONFIG_INVALID', { subject: file, detail: 'it is too large' });
   const lines = new LineCounter();
-  const document = parseDocument(text, {
-    lineCounter: lines,
-    prettyErrors: false,
-    uniqueKeys: true,
-    logLevel: 'error',
-  });
+  const document = parseYaml(text, lines);
   const at = (offset: number, path: Path, message: string): ConfigProblem => {
     const { line, col } = lines.linePos(offset);
     return { file, line, column: col, path: pathText(path), message };
@@ -130,7 +127,7 @@ function innermost(issue: z.core.$ZodIssue): z.core.$ZodIssue[] {
 /** `services[0].destinations[2].weight` */
 function pathText(path: Path): string {
   return path
-    .map((key) => (typeof key === 'number' ? `[${key}]` : `.${key}`))
+    .map((key) => (typeof key === 'number' ? `[${key}]` : `.${/^[\w-]+$/.test(key) ? key : quote(key)}`))
     .join('')
     .replace(/^\./, '');
 }
