@@ -10,6 +10,17 @@ export default defineConfig({
         test: { name: 'unit', include: ['test/unit/**/*.test.ts'], setupFiles },
       },
       {
+        // Broken input at every door: as `unit`, but by chance.
+        test: {
+          name: 'fuzz',
+          include: ['test/fuzz/**/*.test.ts'],
+          setupFiles,
+          globalSetup: ['test/fuzz/seed.ts'],
+          // How long it takes is up to FUZZ_RUNS and FUZZ_SECONDS.
+          testTimeout: 0,
+        },
+      },
+      {
         // Needs root and ip_vs: `scripts/bed -- npm run test:kernel` where the host has neither.
         test: {
           name: 'kernel',

@@ -89,7 +89,8 @@ const paths = {
   lowerThreshold: ['lowerThreshold'],
 } as const;
 
-const MOST_WEIGHT = 0x7fff_ffff;
+/** The kernel's is an int; it takes none below zero (ip_vs_ctl.c). */
+export const MOST_WEIGHT = 0x7fff_ffff;
 
 /**
  * Fills in defaults, checks everything that the kernel would take wrongly, and makes it canonical.

@@ -47,6 +47,7 @@ import {
   type Destination,
   type DestinationState,
   type Forward,
+  MOST_WEIGHT,
   type Tunnel,
   tunnelChecksums,
   tunnelTypes,
@@ -550,7 +551,7 @@ export function serviceReader(statistics: boolean): (message: Message) => Virtua
 
 function serviceAddressOf(view: DataView, family: Family, values: Decoder<typeof serviceFields>): ServiceAddress {
   const fwmark = values.get(serviceFields.fwmark);
-  if (fwmark !== undefined) return { family, fwmark };
+  if (fwmark !== undefined && fwmark !== 0) return { family, fwmark };
   return {
     family,
     protocol: protocolOf(values.need(serviceFields.protocol)),
@@ -567,9 +568,15 @@ function persistenceOf(
   const at = values.need(serviceFields.netmask);
   return {
     timeoutSeconds: values.need(serviceFields.timeoutSeconds),
-    netmask: family === 'inet' ? netmaskOf(bytesAt(view, at, 4)) : view.getUint32(at, hostIsLittleEndian),
+    netmask: family === 'inet' ? netmaskOf(bytesAt(view, at, 4)) : prefixAt(view, at),
     engine: values.get(serviceFields.engine) ?? null,
   };
+}
+
+function prefixAt(view: DataView, at: Place): number {
+  const prefix = view.getUint32(at, hostIsLittleEndian);
+  if (prefix >= 1 && prefix <= 128) return prefix;
+  throw malformed(at, `a prefix length of ${prefix}`);
 }
 
 export function destinationReader(statistics: boolean, service: string): (message: Message) => DestinationState {
@@ -581,10 +588,12 @@ export function destinationReader(statistics: boolean, service: string): (messag
     const ownFamily = values.get(f.family);
     const family = ownFamily === undefined ? serviceFamily : familyOf(ownFamily);
     const ip = ipText(message.view, family, values.need(f.address));
+    const weight = values.need(f.weight);
+    if (weight > MOST_WEIGHT) throw malformed(message.start, `a weight of ${weight}`);
     const destination = {
       address: formatDestinationAddress({ family, ip, port: values.need(f.port) }),
       forward: forwardOf(values),
-      weight: values.need(f.weight),
+      weight,
       upperThreshold: values.need(f.upperThreshold),
       lowerThreshold: values.need(f.lowerThreshold),
       activeConnections: values.get(f.activeConnections) ?? 0,

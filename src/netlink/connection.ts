@@ -40,6 +40,10 @@ const REQUESTS_PER_SEND = 256;
  */
 const FULL_PIECE_BYTES = [3776, 7872, 32_448];
 const LARGEST_OBJECT_BYTES = 512;
+/** No datagram of the kernel's is nearly as long. */
+const MOST_DATAGRAM_BYTES = 1024 * 1024;
+/** More than a million objects: a bound all the same, so that every conversation ends. */
+const MOST_ANSWER_BYTES = 512 * MOST_DATAGRAM_BYTES;
 /** A reply that was cut off says how long it was, so one more try is enough; a second is courtesy. */
 const DUMP_TRIES = 3;
 
@@ -108,6 +112,8 @@ export class NetlinkConnection {
   readonly #turns = new Turns();
   /** A conversation began and did not reach its last message. A dump left so would block the next one. */
   #unfinished = false;
+  /** Of the answers of this conversation, as the receive buffer is charged for them. */
+  #answeredBytes = 0;
 
   private constructor(native: Native, fd: number, readBytes: number) {
     this.#native = native;
@@ -287,8 +293,10 @@ export class NetlinkConnection {
   /** Clears the writer and what an earlier conversation left unread; returns the next sequence number. */
   #begin(): number {
     if (this.#fd < 0) throw new IpvsError('CLOSED');
+    this.#answeredBytes = 0;
     if (this.#unfinished) while (this.#receive() !== 'nothing');
     this.#unfinished = true;
+    this.#answeredBytes = 0;
     this.#writer.reset();
     this.#sequence = this.#sequence >= 0xffff_0000 ? 1 : this.#sequence + 1;
     return this.#sequence;
@@ -308,6 +316,10 @@ export class NetlinkConnection {
   #receive(): Messages | 'nothing' | 'overrun' | 'truncated' {
     const length = this.#native.receive(this.#fd, this.#buffer);
     if (length === -errno.EAGAIN) return 'nothing';
+    this.#answeredBytes += Math.max(length, BYTES_PER_ANSWER);
+    if (length > MOST_DATAGRAM_BYTES || this.#answeredBytes > MOST_ANSWER_BYTES) {
+      throw new IpvsError('REPLY_MALFORMED', { detail: 'the answer does not end' });
+    }
     if (length === -errno.ENOBUFS) return 'overrun';
     if (length < 0) throw new IpvsError('SOCKET_FAILED', { operation: 'receive', errno: -length });
     if (length > this.#buffer.length) {

@@ -65,6 +65,7 @@ export function resolveFamily(connection: NetlinkConnection, name: string): numb
   if (outcome.errno !== 0)
     throw new IpvsError('SOCKET_FAILED', { operation: 'find family', subject: name, errno: outcome.errno });
   const family = replies[0]?.familyId;
-  if (family === undefined) throw malformed(0, 'the family has no number');
+  // Below the first of all families are the types of control messages.
+  if (family === undefined || family < GENL_ID_CTRL) throw malformed(0, 'the family has no number');
   return family;
 }

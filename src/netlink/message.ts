@@ -145,9 +145,12 @@ export function readDone({ view, start, end }: Message): number {
   return errnoAt(view, start);
 }
 
+/** MAX_ERRNO, linux/err.h */
+const MOST_ERRNO = 4095;
+
 /** The kernel writes errors as negative numbers; 0 is success. */
 function errnoAt(view: DataView, offset: number): number {
   const error = view.getInt32(offset, hostIsLittleEndian);
-  if (error > 0) throw malformed(offset, `an error number of ${error}`);
+  if (error > 0 || error < -MOST_ERRNO) throw malformed(offset, `an error number of ${error}`);
   return 0 - error;
 }

@@ -609,6 +609,17 @@ describe.runIf(hostIsLittleEndian)('replies, on a little-endian host', () => {
     expect(() => readService(attributes)).toThrow(expect.objectContaining({ code: 'REPLY_MALFORMED' }));
   });
 
+  const SIX =
+    '0600 0100 0a00 0000 0800 0500 02010000 0700 0600 727200 00 0c00 0700 03000000 ffffffff 0800 0800 01000000';
+  it.each([
+    // A mark of 0 is none (ip_vs_ctl.c): then there is an address.
+    ['the mark 0', '0600 0100 0200 0000 0800 0500 00000000 0700 0600 727200 00 0c00 0700 02000000 ffffffff'],
+    ['the prefix length 0 of IPv6', `${SIX} 0800 0900 00000000`],
+    ['the prefix length 129 of IPv6', `${SIX} 0800 0900 81000000`],
+  ])('a service with %s is REPLY_MALFORMED', (_, attributes) => {
+    expect(() => readService(attributes)).toThrow(expect.objectContaining({ code: 'REPLY_MALFORMED' }));
+  });
+
   const destinationState = {
     address: '192.0.2.20:8443',
     forward: 'masquerade',
@@ -681,6 +692,11 @@ describe.runIf(hostIsLittleEndian)('replies, on a little-endian host', () => {
     ['method', `${V4} ${NUMBERS}`],
     ['weight', `${V4} 0800 0300 00000000 0800 0500 00000000 0800 0600 00000000`],
   ])('a destination without its %s is REPLY_MALFORMED', (_, attributes) => {
+    expect(() => readDestination(attributes)).toThrow(expect.objectContaining({ code: 'REPLY_MALFORMED' }));
+  });
+
+  it('a weight below zero is REPLY_MALFORMED', () => {
+    const attributes = `${V4} 0800 0300 00000000 0800 0400 00000080 0800 0500 00000000 0800 0600 00000000`;
     expect(() => readDestination(attributes)).toThrow(expect.objectContaining({ code: 'REPLY_MALFORMED' }));
   });
 

@@ -94,6 +94,10 @@ describe.runIf(hostIsLittleEndian)('resolveFamily, on a little-endian host', () 
       'with a number of one byte',
       (r) => [message(0x10, 0, r.sequence, genericHeader(1), attribute(1, Uint8Array.of(5))), ...answer(r)],
     ],
+    [
+      'with the number of a control message',
+      (r) => [message(0x10, 0, r.sequence, genericHeader(1), attribute(1, le16(3))), ...answer(r)],
+    ],
   ])('throws REPLY_MALFORMED for an answer %s', (_, peer) => {
     const { connection } = connect(peer);
     expect(() => resolveFamily(connection, 'IPVS')).toThrow(expect.objectContaining({ code: 'REPLY_MALFORMED' }));
