@@ -58,7 +58,11 @@ export class OptionTable {
 
   /** "IP Virtual Server version 1.2.1 (size=4096)" */
   version(): string {
-    return this.#struct(getOption.VERSION, versionField);
+    const bytes = new Uint8Array(versionField.sizeBytes);
+    const length = this.#socket.get(getOption.VERSION, bytes);
+    const words = valueAt(versionField, bytes);
+    this.#check(length, Buffer.byteLength(words) + 1);
+    return words;
   }
 
   info(): InfoValues {
@@ -79,17 +83,17 @@ export class OptionTable {
     const bytes = bytesOf(serviceEntryStruct, { ...NO_SERVICE, protocol, address, port, fwmark });
     const length = this.#socket.get(getOption.SERVICE, bytes);
     if (length === -errno.ESRCH) return undefined;
-    this.#check(length);
+    this.#check(length, bytes.length);
     return read(new DataView(bytes.buffer), 0);
   }
 
   /** What `read` makes of all services of IPv4, as they were at one moment. */
   services<T>(read: ReadEntry<T>): T[] {
-    let room = this.info().services + SLACK;
+    let room = bounded(this.info().services) + SLACK;
     for (let attempt = 1; attempt <= TRIES; attempt++) {
       const { bytes, view } = zeroed(SERVICES_HEADER_BYTES + room * serviceEntryStruct.sizeBytes);
       servicesHeaderStruct.write(view, 0, { count: room });
-      this.#check(this.#socket.get(getOption.SERVICES, bytes));
+      this.#check(this.#socket.get(getOption.SERVICES, bytes), bytes.length);
       // Every service has a protocol, one by firewall mark too.
       const { sizeBytes, readers } = serviceEntryStruct;
       const services = entriesOf(view, SERVICES_HEADER_BYTES, sizeBytes, readers.protocol, read);
@@ -105,13 +109,13 @@ export class OptionTable {
    */
   destinations<T>(id: ServiceId, count: number, read: ReadEntry<T>): T[] | undefined {
     const { protocol, address, port, fwmark } = id;
-    let room = count + SLACK - (count % SLACK);
+    let room = bounded(count) + SLACK - (count % SLACK);
     for (let attempt = 1; attempt <= TRIES; attempt++) {
       const { bytes, view } = this.#roomFor(DESTINATIONS_HEADER_BYTES + room * destinationEntryStruct.sizeBytes);
       destinationsHeaderStruct.write(view, 0, { protocol, address, port, fwmark, count: room });
       const length = this.#socket.get(getOption.DESTS, bytes);
       if (length === -errno.ESRCH) return undefined;
-      this.#check(length);
+      this.#check(length, bytes.length);
       // The kernel takes no destination 0.0.0.0.
       const { sizeBytes, readers } = destinationEntryStruct;
       const destinations = entriesOf(view, DESTINATIONS_HEADER_BYTES, sizeBytes, readers.address, read);
@@ -129,13 +133,16 @@ export class OptionTable {
 
   #struct<T>(option: number, type: StructField<T>): T {
     const bytes = new Uint8Array(type.sizeBytes);
-    this.#check(this.#socket.get(option, bytes));
+    this.#check(this.#socket.get(option, bytes), bytes.length);
     return valueAt(type, bytes);
   }
 
-  #check(length: number): void {
-    if (length >= 0) return;
-    throw optionError(-length);
+  /** The kernel writes everything that there is room for, or nothing. */
+  #check(length: number, expected: number): void {
+    if (length < 0) throw optionError(-length);
+    if (length !== expected) {
+      throw new IpvsError('REPLY_MALFORMED', { detail: `${length} bytes, ${expected} expected` });
+    }
   }
 }
 
@@ -160,8 +167,12 @@ function entriesOf<T>(
 }
 
 function moreRoom(room: number): number {
-  if (room >= MOST_ENTRIES) throw new IpvsError('REPLY_MALFORMED', { detail: `more than ${room} entries` });
-  return Math.min(room * 2, MOST_ENTRIES);
+  return bounded(room * 2);
+}
+
+function bounded(entries: number): number {
+  if (entries <= MOST_ENTRIES) return entries;
+  throw new IpvsError('REPLY_MALFORMED', { detail: `more than ${MOST_ENTRIES} entries` });
 }
 
 /** What an errno of any of the options means. */

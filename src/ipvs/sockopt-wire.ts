@@ -159,10 +159,12 @@ function daemonValues(daemon: SyncDaemon): DaemonValues {
   return { state: syncStates.indexOf(state) + 1, interface: name, id };
 }
 
-/** The daemon, or undefined where none runs. */
+/** The daemon, or undefined where none runs. Throws REPLY_MALFORMED. */
 export function daemonOf({ state, interface: name, id }: DaemonValues): SyncDaemon | undefined {
+  if (state === 0) return undefined;
   const known = syncStates[state - 1];
-  return known && { state: known, interface: name, id };
+  if (known === undefined) throw new IpvsError('REPLY_MALFORMED', { detail: `sync daemon of state ${state}` });
+  return { state: known, interface: name, id };
 }
 
 /** A service by its identity, and how many destinations it has; those of IPv6 count. */

@@ -2,7 +2,20 @@
  * The options and structs of include/uapi/linux/ip_vs.h. Names are ours; each field's name in the
  * header is in the test that asks the C compiler. An address, always of IPv4, is the number that it is.
  */
-import { be32, type Struct, type StructField, s32, struct, text, u16, u16be, u32, u32be, u64 } from './struct.ts';
+import {
+  be32,
+  natural,
+  type Struct,
+  type StructField,
+  s32,
+  struct,
+  text,
+  u16,
+  u16be,
+  u32,
+  u32be,
+  u64,
+} from './struct.ts';
 
 /** IP_VS_SO_SET_*. A length that is not exactly that of the struct is EINVAL (ip_vs_ctl.c, set_arglen). */
 export const setOption = {
@@ -68,7 +81,7 @@ export const destinationStruct: Struct<DestinationValues> = struct({
   address: u32be,
   port: u16be,
   connectionFlags: u32,
-  weight: s32,
+  weight: natural,
   upperThreshold: u32,
   lowerThreshold: u32,
 });
@@ -160,7 +173,7 @@ export const destinationEntryStruct: Struct<DestinationEntryValues> = struct({
   address: u32be,
   port: u16be,
   connectionFlags: u32,
-  weight: s32,
+  weight: natural,
   upperThreshold: u32,
   lowerThreshold: u32,
   activeConnections: u32,
@@ -199,7 +212,11 @@ export interface TimeoutsValues {
   readonly tcpFinSeconds: number;
   readonly udpSeconds: number;
 }
-export const timeoutsStruct: Struct<TimeoutsValues> = struct({ tcpSeconds: s32, tcpFinSeconds: s32, udpSeconds: s32 });
+export const timeoutsStruct: Struct<TimeoutsValues> = struct({
+  tcpSeconds: natural,
+  tcpFinSeconds: natural,
+  udpSeconds: natural,
+});
 
 /** struct ip_vs_daemon_user */
 export interface DaemonValues {

@@ -112,6 +112,15 @@ export const s32: StructField<number> = {
   write: (view, at, value) => view.setInt32(at, value, LE),
   read: (view, at) => view.getInt32(at, LE),
 };
+/** An int that the kernel keeps from being negative. */
+export const natural: StructField<number> = {
+  ...s32,
+  read(view, at) {
+    const value = view.getInt32(at, LE);
+    if (value < 0) throw new IpvsError('REPLY_MALFORMED', { detail: `${value} where nothing is negative` });
+    return value;
+  },
+};
 export const u64: StructField<bigint> = {
   sizeBytes: 8,
   alignBytes: 8,
