@@ -4,6 +4,9 @@
  *   prot port    usecnt name
  *   TCP  21      0      ftp
  */
+import { IpvsError } from '../errors.ts';
+import { quote } from './quote.ts';
+
 export interface Application {
   readonly name: string;
   readonly protocol: string;
@@ -12,11 +15,16 @@ export interface Application {
   readonly users: number;
 }
 
+const MOST_PORT = 0xffff;
+
+/** Throws REPLY_MALFORMED. */
 export function applicationsOf(lines: readonly string[]): Application[] {
-  return lines.flatMap((line) => {
-    const parts = /^(\S+)\s+(\d+)\s+(-?\d+)\s+(\S+)\s*$/.exec(line);
-    if (parts === null) return [];
-    const [, protocol = '', port, users, name = ''] = parts;
-    return [{ name, protocol: protocol.toLowerCase(), port: Number(port), users: Number(users) }];
-  });
+  return lines
+    .filter((line) => line !== '' && !line.startsWith('prot '))
+    .map((line) => {
+      const [, protocol = '', port, users, name = ''] = /^(\S+) +(\d+) +(-?\d{1,10}) +(\S+) *$/.exec(line) ?? [];
+      if (port === undefined || Number(port) > MOST_PORT)
+        throw new IpvsError('REPLY_MALFORMED', { subject: '/proc/net/ip_vs_app', detail: quote(line) });
+      return { name, protocol: protocol.toLowerCase(), port: Number(port), users: Number(users) };
+    });
 }

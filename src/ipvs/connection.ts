@@ -9,6 +9,7 @@
  */
 import { IpvsError } from '../errors.ts';
 import { formatDestinationAddress, formatServiceAddress, ipOf, type ServiceAddress } from './address.ts';
+import { quote } from './quote.ts';
 import type { Timeouts } from './timeouts.ts';
 
 export interface Connection {
@@ -50,18 +51,20 @@ export const connectionStates: readonly string[] = [
 /** A timer that has run out and was not yet seen to: the kernel prints the difference as a large number. */
 const OVERDUE_SECONDS = 0x7fff_ffff;
 
-const pattern =
-  /^(\S+)\s+([0-9A-Fa-f:]+) ([0-9A-F]{4}) ([0-9A-Fa-f:]+) ([0-9A-F]{4}) ([0-9A-Fa-f:]+) ([0-9A-F]{4}) (\S+)\s+(\d+)(?: (\S+) (.*))?$/s;
+const IP = '([0-9A-F]{8}|(?:[0-9a-f]{4}:){7}[0-9a-f]{4})';
+const PORT = '([0-9A-F]{4})';
+/** State and seconds have columns of 11 and 7: a line that is cut off among the digits falls short of them. */
+const pattern = new RegExp(
+  `^(\\S+) +${IP} ${PORT} ${IP} ${PORT} ${IP} ${PORT} (?=.{19})(\\S+) +(\\d{1,20})(?: (\\S+) (.*))?$`,
+  's',
+);
 
 /** The connection of a line; undefined for the heading. Throws REPLY_MALFORMED. */
 export function connectionOf(line: string): Connection | undefined {
   const parts = pattern.exec(line);
   if (parts === null) {
     if (line.startsWith('Pro FromIP') || line === '') return undefined;
-    throw new IpvsError('REPLY_MALFORMED', {
-      subject: '/proc/net/ip_vs_conn',
-      detail: JSON.stringify(line.slice(0, 200)),
-    });
+    throw malformed(line);
   }
   const [, protocol = '', from = '', fromPort = '', to = '', toPort = '', dest = '', destPort = '', state = ''] = parts;
   const clientPort = Number.parseInt(fromPort, 16);
@@ -84,11 +87,13 @@ export function connectionOf(line: string): Connection | undefined {
 function serviceOf(protocol: string, to: string, port: string): ServiceAddress {
   const virtual = ip(to);
   // Templates of a firewall mark have the protocol "IP" and the mark for an address (ip_vs_core.c, ip_vs_sched_persist).
-  if (protocol === 'IP')
-    return { family: virtual.family, fwmark: new DataView(virtual.bytes.buffer).getUint32(virtual.bytes.length - 4) };
+  if (protocol === 'IP') {
+    const fwmark = new DataView(virtual.bytes.buffer).getUint32(virtual.bytes.length - 4);
+    if (fwmark === 0) throw malformed('the mark 0');
+    return { family: virtual.family, fwmark };
+  }
   const known = protocols[protocol];
-  if (known === undefined)
-    throw new IpvsError('REPLY_MALFORMED', { subject: '/proc/net/ip_vs_conn', detail: `protocol ${protocol}` });
+  if (known === undefined) throw malformed(`protocol ${protocol}`);
   return { protocol: known, ...address(virtual), port: Number.parseInt(port, 16) };
 }
 
@@ -98,11 +103,11 @@ function address({ family, text }: ReturnType<typeof ipOf>): { family: 'inet' | 
 
 /** C000020A, or 2001:0db8:0000:… in full. */
 function ip(text: string): ReturnType<typeof ipOf> {
-  const digits = text.replaceAll(':', '');
-  const bytes = new Uint8Array(digits.length / 2);
-  for (let i = 0; i < bytes.length; i++) bytes[i] = Number.parseInt(digits.slice(2 * i, 2 * i + 2), 16);
-  if (bytes.length === 4 || bytes.length === 16) return ipOf(bytes);
-  throw new IpvsError('REPLY_MALFORMED', { subject: '/proc/net/ip_vs_conn', detail: `address ${text}` });
+  return ipOf(Uint8Array.from(Buffer.from(text.replaceAll(':', ''), 'hex')));
+}
+
+function malformed(detail: string): IpvsError {
+  return new IpvsError('REPLY_MALFORMED', { subject: '/proc/net/ip_vs_conn', detail: quote(detail) });
 }
 
 /** The client without its port, which a template does not have. */

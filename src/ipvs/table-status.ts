@@ -7,6 +7,9 @@
  *   Conn buckets empty:	253 (98%)
  *   Conn buckets len-1:	3 (100%)
  */
+import { IpvsError } from '../errors.ts';
+import { quote } from './quote.ts';
+
 export interface TableStatus {
   readonly connections: number;
   readonly connectionTable: HashTable;
@@ -24,6 +27,7 @@ export interface HashTable {
   readonly emptyBuckets: number;
 }
 
+/** Throws REPLY_MALFORMED. */
 export function tableStatusOf(lines: readonly string[]): TableStatus {
   const said = Object.fromEntries(
     lines.flatMap((line) => {
@@ -31,17 +35,29 @@ export function tableStatusOf(lines: readonly string[]): TableStatus {
       return end < 0 ? [] : [[line.slice(0, end), line.slice(end + 1).trim()]];
     }),
   );
-  const number = (name: string) => Number.parseInt(said[name] ?? '0', 10);
+  /** The number that the pattern finds; `otherwise` where the file has no such line. */
+  const number = (name: string, pattern: RegExp, otherwise?: string) => {
+    const [, digits] = pattern.exec(said[name] ?? otherwise ?? '') ?? [];
+    if (digits !== undefined) return Number(digits);
+    throw new IpvsError('REPLY_MALFORMED', {
+      subject: '/proc/net/ip_vs_status',
+      detail: `${name}: ${quote(said[name])}`,
+    });
+  };
   const table = (name: string): HashTable => ({
-    buckets: number(`${name} buckets`),
-    loadFactor: Number(/lfactor (-?\d+)/.exec(said[`${name} buckets`] ?? '')?.[1] ?? 0),
-    emptyBuckets: number(`${name} buckets empty`),
+    buckets: number(`${name} buckets`, COUNT),
+    loadFactor: number(`${name} buckets`, LOAD_FACTOR),
+    // Of a table without buckets the kernel does not say it.
+    emptyBuckets: number(`${name} buckets empty`, COUNT, '0'),
   });
   return {
-    connections: number('Conns'),
+    connections: number('Conns', COUNT),
     connectionTable: table('Conn'),
-    services: number('Services'),
+    services: number('Services', COUNT),
     serviceTable: table('Service'),
     lines: said,
   };
 }
+
+const COUNT = /^(\d{1,10})(?: |$)/;
+const LOAD_FACTOR = /lfactor (-?\d{1,2})\)$/;

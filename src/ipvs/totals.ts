@@ -21,10 +21,14 @@ export interface CpuCounters extends Counters {
   readonly cpu: number;
 }
 
+const COLUMNS = 5;
+/** More processors than any kernel knows. */
+const MOST_CPUS = 0x1_0000n;
+
 /** From the lines of both files. Throws REPLY_MALFORMED. */
 export function totalsOf(stats: readonly string[], perCpu: readonly string[]): Totals {
-  const [total, rates] = stats.map(numbersOf).filter((row) => row?.length === 5);
-  if (!total || !rates) throw malformed('ip_vs_stats');
+  const [total, rates, ...more] = rowsOf('ip_vs_stats', stats, COLUMNS);
+  if (!total || !rates || more.length > 0) throw malformed('ip_vs_stats');
   return { total: { ...countersOf(total), rates: countersOf(rates) }, cpus: cpusOf(perCpu) };
 }
 
@@ -32,29 +36,30 @@ function cpusOf(lines: readonly string[]): CpuCounters[] {
   // The row of "~" is the total, and what follows it the rates: neither is a processor's.
   const end = lines.findIndex((line) => line.trimStart().startsWith('~'));
   if (end < 0) throw malformed('ip_vs_stats_percpu');
+  return rowsOf('ip_vs_stats_percpu', lines.slice(0, end), 1 + COLUMNS).map(([cpu = MOST_CPUS, ...counters]) => {
+    if (cpu >= MOST_CPUS) throw malformed('ip_vs_stats_percpu');
+    return { cpu: Number(cpu), ...countersOf(counters) };
+  });
+}
+
+/** The numbers of all lines but headings. */
+function rowsOf(name: string, lines: readonly string[], columns: number): bigint[][] {
   return lines
-    .slice(0, end)
-    .map(numbersOf)
-    .filter((row) => row !== undefined)
-    .map(([cpu, ...counters]) => ({ cpu: Number(cpu), ...countersOf(counters) }));
+    .filter((line) => !/^ *(?:$|Total |CPU |Conns)/.test(line))
+    .map((line) => {
+      const words = line.trim().split(/ +/);
+      if (words.length !== columns || !words.every((word) => /^[0-9A-F]{1,16}$/.test(word))) throw malformed(name);
+      return words.map((word) => BigInt(`0x${word}`));
+    });
 }
 
-/** The row's numbers; undefined for a heading. */
-function numbersOf(line: string): bigint[] | undefined {
-  const words = line.trim().split(/\s+/);
-  return words.every((word) => /^[0-9A-F]{1,16}$/.test(word)) ? words.map((word) => BigInt(`0x${word}`)) : undefined;
-}
-
-function countersOf(row: readonly bigint[]): Counters {
-  const [connections, packetsIn, packetsOut, bytesIn, bytesOut] = row;
-  if (
-    connections === undefined ||
-    packetsIn === undefined ||
-    packetsOut === undefined ||
-    bytesIn === undefined ||
-    bytesOut === undefined
-  )
-    throw malformed('ip_vs_stats_percpu');
+function countersOf([
+  connections = 0n,
+  packetsIn = 0n,
+  packetsOut = 0n,
+  bytesIn = 0n,
+  bytesOut = 0n,
+]: bigint[]): Counters {
   return { connections, packetsIn, packetsOut, bytesIn, bytesOut };
 }
 

@@ -29,14 +29,14 @@ export async function* linesOf(native: Native, namespacePath: string, name: stri
       if (bytesRead === 0) break;
       const lines = (rest + piece.toString('latin1', 0, bytesRead)).split('\n');
       rest = lines.pop() ?? '';
-      if (rest.length > PIECE_BYTES)
-        throw new IpvsError('REPLY_MALFORMED', { subject: name, detail: 'an endless line' });
+      if (rest.length > PIECE_BYTES) throw malformed(name, 'an endless line');
       if (lines.length > 0) yield lines;
     }
   } finally {
     native.close(fd);
   }
-  if (rest !== '') yield [rest];
+  // The kernel ends every line.
+  if (rest !== '') throw malformed(name, 'it ends within a line');
 }
 
 /** All of a small file. */
@@ -44,6 +44,10 @@ export async function allLinesOf(native: Native, namespacePath: string, name: st
   const all: string[] = [];
   for await (const lines of linesOf(native, namespacePath, name)) all.push(...lines);
   return all;
+}
+
+function malformed(name: string, detail: string): IpvsError {
+  return new IpvsError('REPLY_MALFORMED', { subject: `/proc/net/${name}`, detail });
 }
 
 function unreadable(name: string, errno: number, cause?: unknown): IpvsError {

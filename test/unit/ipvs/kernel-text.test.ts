@@ -1,5 +1,5 @@
 /** Files of /proc/net as Linux 7.2 prints them. */
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, test } from 'vitest';
 import { applicationsOf } from '../../../src/ipvs/application.ts';
 import { tableStatusOf } from '../../../src/ipvs/table-status.ts';
 import { totalsOf } from '../../../src/ipvs/totals.ts';
@@ -53,6 +53,7 @@ describe('totals', () => {
     for (let end = 0; end < 5; end++)
       expect(() => totalsOf(stats, perCpu.slice(0, end)), String(end)).toThrow(malformed);
     expect(() => totalsOf(stats, perCpu.with(2, '  0        1'))).toThrow(malformed);
+    expect(() => totalsOf(stats, perCpu.with(2, '  G        1        6        6   189   7E7'))).toThrow(malformed);
   });
 });
 
@@ -62,6 +63,13 @@ describe('applications', () => {
       { name: 'ftp', protocol: 'tcp', port: 21, users: 0 },
     ]);
   });
+});
+
+test.each([
+  ['a port beyond all ports', 'TCP  65536   0      ftp              '],
+  ['no number', 'TCP  21      x      ftp              '],
+])('an application with %s is malformed', (_, line) => {
+  expect(() => applicationsOf([line])).toThrow(expect.objectContaining({ code: 'REPLY_MALFORMED' }));
 });
 
 describe('the status of the tables', () => {
@@ -82,5 +90,20 @@ Service buckets empty:\t15 (93%)
       serviceTable: { buckets: 16, loadFactor: -3, emptyBuckets: 15 },
       lines: { 'Conn buckets len-1': '3 (100%)' },
     });
+  });
+
+  it('is 0 before the first service', () => {
+    const none = { buckets: 0, loadFactor: 0, emptyBuckets: 0 };
+    const empty = ['Conns:\t0', 'Conn buckets:\t0 (0 bits, lfactor 0)'].flatMap((line) => [
+      line,
+      line.replace(/Conns?/, (word) => (word === 'Conns' ? 'Services' : 'Service')),
+    ]);
+    expect(tableStatusOf(empty)).toMatchObject({ services: 0, connectionTable: none, serviceTable: none });
+  });
+
+  it.each(['Conns', 'Conn buckets', 'Services', 'Service buckets'])('without its %s is malformed', (name) => {
+    const malformed = expect.objectContaining({ code: 'REPLY_MALFORMED' });
+    expect(() => tableStatusOf(lines.filter((line) => !line.startsWith(`${name}:`)))).toThrow(malformed);
+    expect(() => tableStatusOf([...lines, `${name}:\tmany`])).toThrow(malformed);
   });
 });
