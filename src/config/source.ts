@@ -1,9 +1,10 @@
 /** A file as text: the value that it holds, and where in the text every part of that stands. */
-import { isMap, isNode, isScalar, LineCounter, parseDocument, type Document as YamlDocument } from 'yaml';
+import { isMap, isNode, isScalar, LineCounter, type Document as YamlDocument } from 'yaml';
 import type { ConfigProblem } from '../errors.ts';
 import { quote } from '../ipvs/quote.ts';
 import { excerptOf } from './excerpt.ts';
 import { parseJson } from './json.ts';
+import { parseYaml } from './yaml.ts';
 
 export type Path = readonly (string | number)[];
 
@@ -15,7 +16,7 @@ const MOST_ALIASES = 100_000;
 /** Where the parser speaks to programmers. */
 const yamlWords: Readonly<Record<string, string>> = {
   MULTIPLE_DOCS: 'the file holds several documents',
-  RESOURCE_EXHAUSTION: 'nested too deeply',
+  NON_STRING_KEY: 'a key is text',
   DUPLICATE_KEY: 'the key is given twice',
 };
 
@@ -54,7 +55,7 @@ export class Source {
         this.#at(
           0,
           [],
-          many ? `more than ${MOST_ALIASES} values by way of aliases` : (yamlWords['RESOURCE_EXHAUSTION'] as string),
+          many ? `more than ${MOST_ALIASES} values by way of aliases` : 'nested too deeply',
         ),
       ];
     }
@@ -104,13 +105,7 @@ export class Source {
   #parse(): { readonly document: YamlDocument; readonly lines: LineCounter } {
     if (this.#parsed === undefined) {
       const lines = new LineCounter();
-      const document = parseDocument(this.text, {
-        lineCounter: lines,
-        prettyErrors: false,
-        uniqueKeys: true,
-        logLevel: 'error',
-      });
-      this.#parsed = { document, lines };
+      this.#parsed = { document: parseYaml(this.text, lines), lines };
     }
     return this.#parsed;
   }

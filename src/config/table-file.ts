@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { type ConfigProblem, IpvsError } from '../errors.ts';
 import { parseServiceAddress, serviceKey } from '../ipvs/address.ts';
 import { destinationKey, type Forward } from '../ipvs/destination.ts';
-import { DEFAULT_SCHEDULER } from '../ipvs/service.ts';
+import { DEFAULT_SCHEDULER, normalizeFlags } from '../ipvs/service.ts';
 import { emptyTable, type Table, type TableDestination, type TableService } from '../ipvs/table.ts';
 import { checkDocument, type Path, type ReportProblem, throwProblems } from './document.ts';
 
@@ -84,7 +84,7 @@ const service = z.strictObject({
 
 const trashed = z.strictObject({
   of: z.string(),
-  serviceNumber: z.int(),
+  serviceNumber: z.int().min(1),
   idleSinceMs: moment.nullable(),
   destination,
 });
@@ -133,14 +133,16 @@ export function parseTable(text: string, file: string): Table {
   const problems: ConfigProblem[] = [];
   const report: ReportProblem = (path, message) => problems.push(document.problem(path, message));
   const services = values.services.map((service, i) => serviceOf(service, ['services', i], report));
-  refuseDoubles(services, ['services'], report);
+  refuseDoubles(services, ['services'], 'address', report);
+  refuseDoubles(services, ['services'], 'number', report);
   const trash = values.trash.map((entry, i) => ({
     ...entry,
     destination: destinationOf(entry.destination, undefined, ['trash', i, 'destination'], report),
   }));
-  throwProblems(problems);
   // Numbers that nobody gave follow those that somebody did.
   let nextNumber = Math.max(values.nextNumber, ...services.map(({ number = 0 }) => number + 1));
+  if (!Number.isSafeInteger(nextNumber + services.length)) report(['nextNumber'], 'there is no number left');
+  throwProblems(problems);
   return {
     services: services.map((service) => ({ ...service, number: service.number ?? nextNumber++ })),
     trash,
@@ -171,16 +173,22 @@ function serviceOf(
   report: ReportProblem,
 ): Omit<TableService, 'number'> & { number?: number } {
   const address = attempt(() => serviceKey(entry.address), [...path, 'address'], report);
-  const { persistence, number, statistics, ...rest } = entry;
-  const netmask = address === undefined || parseServiceAddress(address).family === 'inet' ? 32 : 128;
+  const { persistence, number, statistics, scheduler, ...rest } = entry;
+  const flags = () => normalizeFlags(rest.schedulerFlags, scheduler);
+  const bits = address === undefined || parseServiceAddress(address).family === 'inet' ? 32 : 128;
+  const netmask = persistence?.netmask ?? bits;
+  if (typeof netmask === 'number' ? netmask > bits : bits > 32)
+    report([...path, 'persistence', 'netmask'], `${netmask} is none of the service's address family`);
   const destinations = entry.destinations.map((destination, i) =>
     destinationOf(destination, address, [...path, 'destinations', i], report),
   );
-  refuseDoubles(destinations, [...path, 'destinations'], report);
+  refuseDoubles(destinations, [...path, 'destinations'], 'address', report);
   return {
     ...rest,
     address: address ?? entry.address,
-    persistence: persistence && { ...persistence, netmask: persistence.netmask ?? netmask },
+    scheduler,
+    schedulerFlags: attempt(flags, [...path, 'schedulerFlags'], report) ?? [],
+    persistence: persistence && { ...persistence, netmask },
     ...(number !== undefined && { number }),
     ...(statistics && { statistics: statistics as NonNullable<TableService['statistics']> }),
     destinations,
@@ -213,10 +221,15 @@ function attempt<T>(action: () => T, path: Path, report: ReportProblem): T | und
   }
 }
 
-function refuseDoubles(entries: readonly { readonly address: string }[], path: Path, report: ReportProblem): void {
-  const seen = new Set<string>();
-  for (const [i, { address }] of entries.entries()) {
-    if (seen.has(address)) report([...path, i, 'address'], `${address} is there twice`);
-    seen.add(address);
+function refuseDoubles<Key extends string>(
+  entries: readonly { readonly [Name in Key]?: unknown }[],
+  path: Path,
+  key: Key,
+  report: ReportProblem,
+): void {
+  const seen = new Set<unknown>();
+  for (const [i, { [key]: value }] of entries.entries()) {
+    if (value !== undefined && seen.has(value)) report([...path, i, key], `${value} is there twice`);
+    seen.add(value);
   }
 }

@@ -49,6 +49,7 @@ export interface DestinationAddress {
 
 /** Throws INVALID_ADDRESS. A zone ("%eth0") is refused: the kernel's table has no place for it. */
 export function parseIp(text: string): IpAddress {
+  if (typeof text !== 'string') throw new IpvsError('INVALID_ADDRESS', { detail: quote(text) });
   const quad = quadOf(text);
   if (quad >= 0) return { family: 'inet', text, bytes: Uint8Array.of(quad >>> 24, quad >>> 16, quad >>> 8, quad) };
   // ipaddr.js would read 010.0.0.1 as octal; the platform's parser refuses it.
@@ -234,10 +235,18 @@ function parseEndpoint(input: string, start: number, defaultPort?: number): Endp
   return { family: ip.family, ip: ip.text, port: parts?.[3] === undefined ? defaultPort : parsePort(parts[3], 0) };
 }
 
+/** Its parts are what can be made text of. */
 function asObject<T extends object>(input: T): T {
-  if (typeof input === 'object' && input !== null) return input;
+  if (typeof input === 'object' && input !== null) {
+    const { family, protocol, ip, port, fwmark }: { readonly [Name in AddressPart]?: unknown } = input;
+    const parts = [family, protocol, ip, port, fwmark];
+    if (parts.every((part) => part === null || partTypes.includes(typeof part))) return input;
+  }
   throw new IpvsError('INVALID_ADDRESS', { detail: quote(input) });
 }
+
+type AddressPart = keyof AddressedService | keyof MarkedService;
+const partTypes = ['string', 'number', 'undefined'];
 
 function sameFamily<T extends { readonly family: Family }>(input: { readonly family: Family }, parsed: T): T {
   if (input.family === parsed.family) return parsed;

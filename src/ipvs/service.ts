@@ -145,7 +145,8 @@ function normalizeScheduler(name: unknown): string {
   });
 }
 
-function normalizeFlags(flags: readonly string[], scheduler: string): string[] {
+/** In the order of their bits. Throws INVALID_SCHEDULER, INVALID_OPTION. */
+export function normalizeFlags(flags: readonly string[], scheduler: string): string[] {
   const names = schedulerFlagNames(scheduler);
   if (!Array.isArray(flags))
     throw new IpvsError('INVALID_OPTION', { detail: 'schedulerFlags is a list', path: ['schedulerFlags'] });

@@ -43,7 +43,7 @@ test('zod, yaml and pino are imported only where they are used, never by a comma
   const users = (library: string) =>
     files.filter((file) => new RegExp(`^import .*'${library}';`, 'm').test(readFileSync(file, 'utf8')));
   expect(users('zod').every((file) => /^src\/(config|director)\//.test(file))).toBe(true);
-  expect(users('yaml')).toEqual(['src/config/source.ts']);
+  expect(users('yaml')).toEqual(['src/config/source.ts', 'src/config/yaml.ts']);
   expect(users('pino')).toEqual([]);
 });
 

@@ -150,6 +150,21 @@ describe('what is wrong is told with its position', () => {
     expect(problemsOf(bomb)[0]).toMatch(/f\.yaml:1:1: /);
   });
 
+  // Each took minutes, or the process with it.
+  test.each([
+    ['lists in lists', 'list: '.concat('['.repeat(5000)), 'nested too deeply'],
+    ['keys that are maps', '? '.repeat(400), 'nested too deeply'],
+    ['thousands of keys', Array.from({ length: 50_000 }, (_, i) => `k${i}: 1\n`).join(''), 'more than 4096 keys'],
+    ['thousands of aliases', `list:\n- &a 1\n${'- *a\n'.repeat(50_000)}`, 'more than 10000 aliases'],
+  ])('%s are too much', (_, text, words) => {
+    expect(problemsOf(text)).toEqual([expect.stringMatching(new RegExp(`^f\\.yaml:\\d+:\\d+: ${words}$`))]);
+  });
+
+  test.each([
+    ['? { a: 1 }\n: 2', 'f.yaml:1:3: a key is text'],
+    ['"a\\nb": 1', 'f.yaml:1:1: "a\\nb": there is no such key'],
+  ])('a key like %j', (text, problem) => expect(problemsOf(text)).toEqual([problem]));
+
   test('whatever the text: values, or problems with a place in it', () => {
     const line = fc.oneof(
       fc.string(),

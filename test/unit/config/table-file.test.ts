@@ -57,6 +57,15 @@ describe('a table as a file', () => {
     ['{"services": [{"address": "fwmark:1", "destinations": [\n{"address": "10.0.0.1", "weight": -1}]}]}', 2],
     ['{"services": [{"address": "fwmark:1", "statistics": \n{"connections": "many"}}]}', 2],
     ['{"syncDaemons": {"master": \n{"interface": "lo", "ttl": 256}}}', 2],
+    ['{"services": [{"address": "fwmark:1", "persistence": {\n"netmask": 33}}]}', 2],
+    ['{"services": [{"address": "fwmark:1/inet6", "persistence": {\n"netmask": "255.0.0.0"}}]}', 2],
+    ['{"services": [{"address": "fwmark:1",\n"schedulerFlags": ["sh-port"]}]}', 2],
+    ['{"services": [{"address": "fwmark:1", "number": 1}, {"address": "fwmark:2",\n"number": 1}]}', 2],
+    ['{"services": [{"address": "fwmark:1"}],\n"nextNumber": 9007199254740991}', 2],
+    [
+      '{"trash": [{"of": "fwmark:1", "serviceNumber":\n0, "idleSinceMs": null, "destination": {"address": "10.0.0.1:80"}}]}',
+      2,
+    ],
   ])('is refused with the place of what is wrong: %j', (text, line) => {
     const [problem] = problemsOf(() => parseTable(text, 'table.json'));
     expect(problem).toMatchObject({ file: 'table.json', line });
