@@ -26,6 +26,12 @@ Environment& EnvironmentOf(const Napi::CallbackInfo& info) {
   return *info.Env().GetInstanceData<Environment>();
 }
 
+bool ReadText(const Napi::Value& value, std::string* text) {
+  if (!value.IsString()) return false;
+  *text = value.As<Napi::String>();
+  return text->find('\0') == std::string::npos;
+}
+
 }  // namespace ipvs_director
 
 static Napi::Object Init(Napi::Env env, Napi::Object exports) {

@@ -33,6 +33,9 @@ class Environment {
 
 Environment& EnvironmentOf(const Napi::CallbackInfo& info);
 
+// False for what is no string, and for one with a NUL in it, which the kernel would take for its end.
+bool ReadText(const Napi::Value& value, std::string* text);
+
 // Runs open() in the network namespace at path (empty: the current one) and returns its result:
 // a descriptor or a negative errno. The calling thread never changes its namespace.
 int InNamespace(const std::string& path, const std::function<int()>& open);

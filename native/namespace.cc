@@ -13,7 +13,8 @@ namespace ipvs_director {
 
 // Makes the calling thread a member of the namespace at path. 0 or negative errno.
 static int Enter(const std::string& path) {
-  int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  // Of what is no namespace: a FIFO would wait for somebody who writes.
+  int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (fd < 0) return -errno;
   int result = setns(fd, CLONE_NEWNET) == 0 ? 0 : -errno;
   close(fd);
@@ -50,10 +51,11 @@ int InNamespace(const std::string& path, const std::function<int()>& open) {
 static bool ReadStrings(const Napi::Value& value, std::vector<std::string>* strings) {
   if (!value.IsArray()) return false;
   Napi::Array array = value.As<Napi::Array>();
-  for (uint32_t i = 0; i < array.Length(); i++) {
-    Napi::Value item = array.Get(i);
-    if (!item.IsString()) return false;
-    strings->push_back(item.As<Napi::String>());
+  uint32_t length = array.Length();  // a getter may make it longer
+  for (uint32_t i = 0; i < length; i++) {
+    std::string text;
+    if (!ReadText(array.Get(i), &text)) return false;
+    strings->push_back(text);
   }
   return true;
 }
@@ -69,14 +71,15 @@ static std::vector<char*> Pointers(std::vector<std::string>& strings) {
 // execve() ends all other threads, so the whole new program lives in the namespace.
 static Napi::Value ExecInNamespace(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
+  std::string path;
+  std::string file;
   std::vector<std::string> arguments;
   std::vector<std::string> environment;
-  if (!info[0].IsString() || !info[1].IsString() || !ReadStrings(info[2], &arguments) ||
+  if (!ReadText(info[0], &path) || !ReadText(info[1], &file) || !ReadStrings(info[2], &arguments) ||
       !ReadStrings(info[3], &environment)) {
     return Napi::Number::New(env, -EINVAL);
   }
-  std::string file = info[1].As<Napi::String>();
-  int result = Enter(info[0].As<Napi::String>());
+  int result = Enter(path);
   if (result == 0) {
     // libuv reopens a terminal close-on-exec; the new program wants its standard streams all the same.
     for (int fd = 0; fd <= 2; fd++) fcntl(fd, F_SETFD, 0);

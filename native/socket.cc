@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <climits>
 #include <cstring>
 #include <string>
 
@@ -68,16 +69,23 @@ struct Bytes {
   bool valid = false;
 };
 
+// Not more than the kernel's own lengths can say.
 Bytes BytesOf(const Napi::Value& value) {
   if (!value.IsTypedArray()) return {};
   Napi::TypedArray array = value.As<Napi::TypedArray>();
   if (array.TypedArrayType() != napi_uint8_array) return {};
   Napi::Uint8Array bytes = array.As<Napi::Uint8Array>();
+  if (bytes.ByteLength() > INT_MAX) return {};
   return {bytes.Data(), bytes.ByteLength(), true};
 }
 
+// -1 for what is no whole number, or too large: it is no descriptor, no length and no option.
 int IntegerOf(const Napi::Value& value) {
-  return value.IsNumber() ? value.As<Napi::Number>().Int32Value() : -1;
+  if (!value.IsNumber()) return -1;
+  double number = value.As<Napi::Number>().DoubleValue();
+  if (!(number >= INT_MIN && number <= INT_MAX)) return -1;
+  int integer = static_cast<int>(number);
+  return integer == number ? integer : -1;
 }
 
 Napi::Value Result(const Napi::CallbackInfo& info, long value) {
@@ -86,38 +94,41 @@ Napi::Value Result(const Napi::CallbackInfo& info, long value) {
 
 // openNetlink(protocol, namespacePath, receiveBufferBytes, sendBufferBytes)
 Napi::Value OpenNetlink(const Napi::CallbackInfo& info) {
-  if (!info[1].IsString()) return Result(info, -EINVAL);
+  std::string path;
+  if (!ReadText(info[1], &path)) return Result(info, -EINVAL);
   int protocol = IntegerOf(info[0]);
   int receive_bytes = IntegerOf(info[2]);
   int send_bytes = IntegerOf(info[3]);
-  int fd = InNamespace(info[1].As<Napi::String>(),
-                       [&] { return OpenNetlinkSocket(protocol, receive_bytes, send_bytes); });
+  int fd = InNamespace(path, [&] { return OpenNetlinkSocket(protocol, receive_bytes, send_bytes); });
   return Result(info, EnvironmentOf(info).Adopt(fd));
 }
 
 // openDatagram(namespacePath)
 Napi::Value OpenDatagram(const Napi::CallbackInfo& info) {
-  if (!info[0].IsString()) return Result(info, -EINVAL);
-  int fd = InNamespace(info[0].As<Napi::String>(), OpenDatagramSocket);
+  std::string path;
+  if (!ReadText(info[0], &path)) return Result(info, -EINVAL);
+  int fd = InNamespace(path, OpenDatagramSocket);
   return Result(info, EnvironmentOf(info).Adopt(fd));
 }
 
 // openPacket(namespacePath)
 Napi::Value OpenPacket(const Napi::CallbackInfo& info) {
-  if (!info[0].IsString()) return Result(info, -EINVAL);
-  int fd = InNamespace(info[0].As<Napi::String>(), OpenPacketSocket);
+  std::string path;
+  if (!ReadText(info[0], &path)) return Result(info, -EINVAL);
+  int fd = InNamespace(path, OpenPacketSocket);
   return Result(info, EnvironmentOf(info).Adopt(fd));
 }
 
 // openProcNet(namespacePath, name): the file /proc/net/NAME as that namespace sees it, for reading
 Napi::Value OpenProcNet(const Napi::CallbackInfo& info) {
-  if (!info[0].IsString() || !info[1].IsString()) return Result(info, -EINVAL);
-  std::string name = info[1].As<Napi::String>();
+  std::string path;
+  std::string name;
+  if (!ReadText(info[0], &path) || !ReadText(info[1], &name)) return Result(info, -EINVAL);
   if (name.empty() || name.find_first_of("/.") != std::string::npos) return Result(info, -EINVAL);
   // /proc/net is that of the whole process; the thread that enters the namespace has its own.
-  std::string path = "/proc/thread-self/net/" + name;
-  int fd = InNamespace(info[0].As<Napi::String>(), [&] {
-    int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  std::string file = "/proc/thread-self/net/" + name;
+  int fd = InNamespace(path, [&] {
+    int fd = open(file.c_str(), O_RDONLY | O_CLOEXEC);
     return fd < 0 ? -errno : fd;
   });
   return Result(info, EnvironmentOf(info).Adopt(fd));

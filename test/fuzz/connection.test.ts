@@ -93,7 +93,7 @@ describe.runIf(hostIsLittleEndian)('whatever comes, and in whatever order', () =
 
   test('every conversation ends, with a result or a refusal, and the next is as if nothing had been', () =>
     fuzz(
-      4000,
+      2500,
       fc.asyncProperty(
         buffers,
         fc.array(fc.tuple(names, answers), { minLength: 1, maxLength: 4 }),

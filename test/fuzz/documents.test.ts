@@ -125,7 +125,7 @@ describe('a description of a state', () => {
 
   test('that is broken is a lawful one, or refused with places', () =>
     fuzz(
-      2500,
+      1000,
       fc.property(mutatedText(states, yamlWords), (text) => {
         const state = checked(parseState, text);
         if (state !== undefined) expectState(state);
@@ -242,7 +242,7 @@ describe('a table', () => {
 
   test('that is broken is a lawful one, or refused with places', () =>
     fuzz(
-      2500,
+      1000,
       fc.property(mutatedText(tables, jsonWords), (text) => {
         const table = checked(parseTable, text);
         if (table !== undefined) expectTable(table);
@@ -270,7 +270,7 @@ describe('a table', () => {
       {},
     );
     return fuzz(
-      2500,
+      1000,
       fc.property(fc.array(fc.tuple(fc.nat(200), odd), { minLength: 1, maxLength: 3 }), (replacements) => {
         const value = JSON.parse(tables[1] as string);
         for (const [index, other] of replacements) replace(value, index, other);

@@ -149,7 +149,7 @@ describe.runIf(hostIsLittleEndian).each(Object.entries(readings))('%s', (_, { ho
   test('of broken answers are lawful values, or refused; and those after them are as if nothing had been', async () => {
     const expected = await hold(open(new Options()));
     await fuzz(
-      600,
+      400,
       fc.asyncProperty(scripts, async (script) => {
         const options = new Options(script);
         const backend = open(options);

@@ -79,13 +79,13 @@ describe.runIf(hostIsLittleEndian).each(doors)('%s', (_, door) => {
 
   test('of broken bytes are lawful values, or refused', () =>
     fuzz(
-      1500,
+      1000,
       fc.property(mutatedBytes(corpus), (payload) => expectLawful(door, payload)),
     ));
 
   test('of broken attributes in true lengths are lawful values, or refused', () =>
     fuzz(
-      1500,
+      1000,
       fc.property(rebuilt(corpus), (payload) => expectLawful(door, payload)),
     ));
 
