@@ -1,22 +1,20 @@
-// The library against its peers on a real kernel: programming, dumping, one edit. Needs root and ip_vs;
-// scripts/bench builds what it needs and runs it in a bed.
+// The library against its peers on a real kernel: programming, dumping, one edit. Needs root and ip_vs.
 //
 // Cases run in turn (A B C A B C ...), every programming in a fresh network namespace, and nothing begins before
 // the processors are idle. "cold" is the first call in a fresh process, "warm" that of one which has
 // done the same before; neither includes the start of the process, nor does limit.c. ipvsadm and ipvs are
 // whole processes.
-import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { cpus, release, tmpdir } from 'node:os';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { parseArgs } from 'node:util';
 import { inFreshNamespace, limit, settle, wholeProcess } from './namespaces.mjs';
-import { gatesTable, judged, tableOf } from './report.mjs';
+import { sectionOf } from './report.mjs';
 import { destinationOf, rulesOf, serviceOf } from './table.mjs';
 import { cold, libraryWorker } from './workers.mjs';
 
-/** @typedef {import('./report.mjs').Rows} Rows */
+/** @typedef {import('./report.mjs').Comparison} Comparison */
+/** @typedef {import('./report.mjs').Times} Times */
 /** @typedef {import('./table.mjs').Size} Size */
 /**
  * Each returns milliseconds.
@@ -24,36 +22,20 @@ import { cold, libraryWorker } from './workers.mjs';
  */
 
 const ipvsProgram = fileURLToPath(new URL('../dist/cli/ipvs.js', import.meta.url));
-const scratch = mkdtempSync(join(tmpdir(), 'ipvs-bench-'));
 const EDITS = 500;
-
-const { values: options } = parseArgs({
-  options: {
-    services: { type: 'string', multiple: true, default: ['1000', '10000'] },
-    runs: { type: 'string', default: '5' },
-    json: { type: 'string' },
-  },
-});
-const runs = wholeNumber(options.runs, 1000);
-const sizes = options.services.map((services) => ({ services: wholeNumber(services, 50_000), destinations: 2 }));
-
-/**
- * @param {string} text
- * @param {number} most
- */
-function wholeNumber(text, most) {
-  if (/^[1-9]\d*$/.test(text) && Number(text) <= most) return Number(text);
-  throw new Error(`"${text}" is no number from 1 to ${most}`);
-}
 
 /** @param {Size} size */
 const numbersOf = ({ services, destinations }) => [String(services), String(destinations)];
 /** @param {Size} size */
 const warmUps = ({ services }) => Math.max(6, Math.ceil(60_000 / services));
 
-/** @param {Size} size */
-async function program(size) {
-  const rules = join(scratch, `rules-${size.services}`);
+/**
+ * @param {Size} size
+ * @param {number} runs
+ */
+async function program(size, runs) {
+  const scratch = mkdtempSync(join(tmpdir(), 'ipvs-bench-'));
+  const rules = join(scratch, 'rules');
   writeFileSync(rules, rulesOf(size));
   const warm = libraryWorker();
   try {
@@ -67,7 +49,7 @@ async function program(size) {
       'execute(), warm': (netns) => warm.do({ name: 'program', netns, size }),
       'execute(), cold': (netns) => cold({ name: 'program', netns, size }),
     };
-    return await inTurn(cases, (run) =>
+    return await inTurn(runs, cases, (run) =>
       inFreshNamespace(async (netns) => {
         const ms = await run(netns);
         await limit(netns, 'expect', ...numbersOf(size));
@@ -76,14 +58,16 @@ async function program(size) {
     );
   } finally {
     await warm.close();
+    rmSync(scratch, { recursive: true });
   }
 }
 
 /**
  * Everything that only reads, and edits, which leave the table as large as it is.
  * @param {Size} size
+ * @param {number} runs
  */
-async function readAndEdit(size) {
+async function readAndEdit(size, runs) {
   const [service, destination] = [serviceOf(0).address.slice('tcp://'.length), destinationOf(0).address];
   const edit = ['ipvsadm', '-e', '-t', service, '-r', destination, '-m', '-w', '5'];
   const node = process.execPath;
@@ -97,6 +81,7 @@ async function readAndEdit(size) {
         await warm.do({ name: 'edit', netns, size, edits: EDITS });
       }
       const dumped = await inTurn(
+        runs,
         {
           'ipvsadm -Ln': () => wholeProcess(netns, ['ipvsadm', '-Ln']),
           'ipvsadm -Ln --stats': () => wholeProcess(netns, ['ipvsadm', '-Ln', '--stats']),
@@ -113,6 +98,7 @@ async function readAndEdit(size) {
         settled,
       );
       const edited = await inTurn(
+        runs,
         {
           'ipvsadm -e': () => wholeProcess(netns, edit),
           'limit.c': async () => (await limit(netns, 'edit', String(EDITS))) / EDITS,
@@ -134,61 +120,48 @@ async function settled(run, netns = '') {
 }
 
 /**
+ * @param {number} runs
  * @param {Cases} cases
  * @param {(run: (netns: string) => Promise<number>) => Promise<number>} around
  */
-async function inTurn(cases, around) {
-  /** @type {Rows} */
-  const rows = new Map(Object.keys(cases).map((name) => [name, []]));
+async function inTurn(runs, cases, around) {
+  /** @type {Times} */
+  const times = new Map(Object.keys(cases).map((name) => [name, []]));
   for (let i = 0; i < runs; i++) {
-    for (const [name, run] of Object.entries(cases)) rows.get(name)?.push(await around(run));
+    for (const [name, run] of Object.entries(cases)) times.get(name)?.push(await around(run));
   }
-  return rows;
+  return times;
 }
 
+/** @type {readonly Comparison[]} */
+const programming = [
+  ['ipvsadm -R', 'execute(), warm', { atLeast: 10, goal: 15 }],
+  ['execute(), warm', 'limit.c', { atMost: 3, goal: 2 }],
+];
+/** @type {readonly Comparison[]} */
+const dumping = [
+  ['ipvsadm -Ln', 'snapshot(), warm', { atLeast: 5 }],
+  ['ipvsadm -Ln', 'snapshot() by netlink alone, warm', { atLeast: 3 }],
+  ['ipvsadm -Ln --stats', 'snapshot({ statistics }), warm', { atLeast: 3 }],
+];
 /**
- * @param {Size} size
- * @param {Rows} programmed
- * @param {Rows} dumped
+ * Of a small table it is the start of the process that is measured.
+ * @type {Comparison}
  */
-function gatesOf({ services }, programmed, dumped) {
-  const gates = [
-    judged(programmed, 'ipvsadm -R', 'execute(), warm', { atLeast: 10, goal: 15 }),
-    judged(programmed, 'execute(), warm', 'limit.c', { atMost: 3, goal: 2 }),
-    judged(dumped, 'ipvsadm -Ln', 'snapshot(), warm', { atLeast: 5 }),
-    judged(dumped, 'ipvsadm -Ln', 'snapshot() by netlink alone, warm', { atLeast: 3 }),
-    judged(dumped, 'ipvsadm -Ln --stats', 'snapshot({ statistics }), warm', { atLeast: 3 }),
-  ];
-  if (services >= 10_000) gates.push(judged(dumped, 'ipvs list', 'ipvsadm -Ln', { atMost: 1 }));
-  return gates;
-}
+const listing = ['ipvs list', 'ipvsadm -Ln', { atMost: 1 }];
+const LARGE = 10_000;
 
-await inFreshNamespace((netns) => limit(netns, 'expect', '0', '0')); // makes the kernel load ip_vs
-const machine = {
-  cpu: `${cpus().length} x ${cpus()[0]?.model.trim()}`,
-  kernel: release(),
-  node: process.version,
-  ipvsadm: execFileSync('ipvsadm', ['--version'], { encoding: 'utf8' }).trim(),
-};
-console.log(
-  Object.entries(machine)
-    .map(([name, value]) => `${name.padEnd(8)} ${value}`)
-    .join('\n'),
-);
-
-const results = [];
-for (const size of sizes) {
-  const title = `${size.services} services x ${size.destinations}`;
-  const objects = size.services * (1 + size.destinations);
-  const programmed = await program(size);
-  console.log(`\n${tableOf(`program ${title}`, programmed, objects)}`);
-  const { dumped, edited } = await readAndEdit(size);
-  console.log(`\n${tableOf(`dump ${title}`, dumped, objects)}`);
-  console.log(`\n${tableOf(`one edit in ${title}`, edited, 1)}`);
-  const gates = gatesOf(size, programmed, dumped);
-  console.log(`\n${gatesTable(gates)}`);
-  const rows = (/** @type {Rows} */ of) => Object.fromEntries(of);
-  results.push({ ...size, programMs: rows(programmed), dumpMs: rows(dumped), editMs: rows(edited), gates });
+/** @type {import('./main.mjs').Bench} */
+export async function* kernel({ sizes, runs }) {
+  await inFreshNamespace((netns) => limit(netns, 'expect', '0', '0')); // makes the kernel load ip_vs
+  for (const size of sizes) {
+    const { services, destinations } = size;
+    const table = `${services} services x ${destinations}`;
+    const objects = services * (1 + destinations);
+    yield sectionOf(`program ${table}`, await program(size, runs), { objects, comparisons: programming });
+    const { dumped, edited } = await readAndEdit(size, runs);
+    const comparisons = services >= LARGE ? [...dumping, listing] : dumping;
+    yield sectionOf(`dump ${table}`, dumped, { objects, comparisons });
+    yield sectionOf(`one edit in ${table}`, edited, { comparisons: [['ipvsadm -e', 'execute(), warm', {}]] });
+  }
 }
-rmSync(scratch, { recursive: true });
-if (options.json !== undefined) writeFileSync(options.json, `${JSON.stringify({ machine, results }, null, 2)}\n`);
