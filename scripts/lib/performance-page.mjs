@@ -33,12 +33,12 @@ function resultInMarkdown(result) {
     return [grid(rows), ...(gates.length > 0 ? [grid(gates)] : [])];
   });
   const about = aboutOf(result).map(([name, value]) => `- ${name}: ${value}`);
-  return [`## ${result.bed}`, about.join('\n'), ...tables].join('\n\n');
+  return [`## On the bed ${result.bed}`, about.join('\n'), ...tables].join('\n\n');
 }
 
 /** @param {readonly (readonly string[])[]} table its heading first; the first column is text, the others are numbers */
 function grid(table) {
   const [heading = [], ...rows] = table.map((row) => row.map((cell) => cell.replaceAll('|', '\\|')));
-  const line = (/** @type {readonly string[]} */ cells) => `| ${cells.join(' | ')} |`.replaceAll('|  |', '| |');
+  const line = (/** @type {readonly string[]} */ cells) => `| ${cells.join(' | ')} |`.replace(/\| {2}(?=\|)/g, '| ');
   return [line(heading), `|---|${'---:|'.repeat(heading.length - 1)}`, ...rows.map(line)].join('\n');
 }
