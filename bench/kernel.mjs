@@ -14,7 +14,7 @@ import { parseArgs } from 'node:util';
 import { inFreshNamespace, limit, settle, wholeProcess } from './namespaces.mjs';
 import { gatesTable, judged, tableOf } from './report.mjs';
 import { destinationOf, rulesOf, serviceOf } from './table.mjs';
-import { cold, Worker } from './workers.mjs';
+import { cold, libraryWorker } from './workers.mjs';
 
 /** @typedef {import('./report.mjs').Rows} Rows */
 /** @typedef {import('./table.mjs').Size} Size */
@@ -55,7 +55,7 @@ const warmUps = ({ services }) => Math.max(6, Math.ceil(60_000 / services));
 async function program(size) {
   const rules = join(scratch, `rules-${size.services}`);
   writeFileSync(rules, rulesOf(size));
-  const warm = new Worker();
+  const warm = libraryWorker();
   try {
     for (let i = 0; i < warmUps(size); i++) {
       await inFreshNamespace((netns) => warm.do({ name: 'program', netns, size }));
@@ -87,7 +87,7 @@ async function readAndEdit(size) {
   const [service, destination] = [serviceOf(0).address.slice('tcp://'.length), destinationOf(0).address];
   const edit = ['ipvsadm', '-e', '-t', service, '-r', destination, '-m', '-w', '5'];
   const node = process.execPath;
-  const warm = new Worker();
+  const warm = libraryWorker();
   try {
     return await inFreshNamespace(async (netns) => {
       await limit(netns, 'program', ...numbersOf(size));

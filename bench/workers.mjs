@@ -3,15 +3,24 @@ import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 
-/** @typedef {import('./worker.mjs').Task} Task */
-
+/**
+ * @template {{ readonly name: string }} Task
+ * @template Answer
+ */
 export class Worker {
-  #process = fork(fileURLToPath(new URL('./worker.mjs', import.meta.url)));
+  #process;
 
   /**
-   * The milliseconds that it took.
+   * @param {string} program beside this file
+   * @param {readonly string[]} execArgv
+   */
+  constructor(program, execArgv = []) {
+    this.#process = fork(fileURLToPath(new URL(program, import.meta.url)), { execArgv: [...execArgv] });
+  }
+
+  /**
    * @param {Task} task
-   * @returns {Promise<number>}
+   * @returns {Promise<Answer>}
    */
   async do(task) {
     const giveUp = new AbortController();
@@ -34,12 +43,17 @@ export class Worker {
   }
 }
 
+/** A process that uses the library; it answers with milliseconds. */
+export function libraryWorker() {
+  return /** @type {Worker<import('./worker.mjs').Task, number>} */ (new Worker('./worker.mjs'));
+}
+
 /**
  * The milliseconds that it takes in a fresh process.
- * @param {Task} task
+ * @param {import('./worker.mjs').Task} task
  */
 export async function cold(task) {
-  const worker = new Worker();
+  const worker = libraryWorker();
   try {
     return await worker.do(task);
   } finally {

@@ -1,17 +1,23 @@
 // Sockets, and the files of /proc/net, as the kernel offers them: every call is synchronous and
 // non-blocking, works on the caller's buffer and returns a length, a descriptor or a negative errno.
 #include <fcntl.h>
+#include <linux/if_packet.h>
 #include <linux/netlink.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstring>
 #include <string>
 
 #include "addon.h"
 
 namespace ipvs_director {
 namespace {
+
+// Two hardware addresses; the type of what follows is behind them.
+constexpr size_t kEthernetTypeAt = 12;
+constexpr size_t kEthernetHeaderBytes = 14;
 
 // A netlink message that did not come from the kernel (port 0) is forged: skipped, but not for ever.
 constexpr int kForeignMessagesAtMost = 64;
@@ -47,6 +53,12 @@ int OpenNetlinkSocket(int protocol, int receive_bytes, int send_bytes) {
 
 int OpenDatagramSocket() {
   int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  return fd < 0 ? -errno : fd;
+}
+
+// Of protocol 0: it sends, and nothing is queued for it.
+int OpenPacketSocket() {
+  int fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
   return fd < 0 ? -errno : fd;
 }
 
@@ -90,6 +102,13 @@ Napi::Value OpenDatagram(const Napi::CallbackInfo& info) {
   return Result(info, EnvironmentOf(info).Adopt(fd));
 }
 
+// openPacket(namespacePath)
+Napi::Value OpenPacket(const Napi::CallbackInfo& info) {
+  if (!info[0].IsString()) return Result(info, -EINVAL);
+  int fd = InNamespace(info[0].As<Napi::String>(), OpenPacketSocket);
+  return Result(info, EnvironmentOf(info).Adopt(fd));
+}
+
 // openProcNet(namespacePath, name): the file /proc/net/NAME as that namespace sees it, for reading
 Napi::Value OpenProcNet(const Napi::CallbackInfo& info) {
   if (!info[0].IsString() || !info[1].IsString()) return Result(info, -EINVAL);
@@ -118,6 +137,25 @@ Napi::Value Send(const Napi::CallbackInfo& info) {
   ssize_t sent;
   do {
     sent = sendto(fd, bytes.data, length, 0, reinterpret_cast<sockaddr*>(&kernel), sizeof kernel);
+  } while (sent < 0 && errno == EINTR);
+  return Result(info, sent < 0 ? -errno : sent);
+}
+
+// sendPacket(fd, interfaceIndex, bytes): a whole Ethernet frame
+Napi::Value SendPacket(const Napi::CallbackInfo& info) {
+  int fd = IntegerOf(info[0]);
+  int index = IntegerOf(info[1]);
+  Bytes bytes = BytesOf(info[2]);
+  if (!EnvironmentOf(info).Owns(fd)) return Result(info, -EBADF);
+  if (!bytes.valid || bytes.length < kEthernetHeaderBytes || index <= 0) return Result(info, -EINVAL);
+  sockaddr_ll link{};
+  link.sll_family = AF_PACKET;
+  link.sll_ifindex = index;
+  // Kernels before 5.2 do not look for it in the frame.
+  memcpy(&link.sll_protocol, bytes.data + kEthernetTypeAt, sizeof link.sll_protocol);
+  ssize_t sent;
+  do {
+    sent = sendto(fd, bytes.data, bytes.length, 0, reinterpret_cast<sockaddr*>(&link), sizeof link);
   } while (sent < 0 && errno == EINTR);
   return Result(info, sent < 0 ? -errno : sent);
 }
@@ -174,8 +212,10 @@ Napi::Value Close(const Napi::CallbackInfo& info) {
 void ExportSockets(Napi::Env env, Napi::Object exports) {
   exports.Set("openNetlink", Napi::Function::New(env, OpenNetlink, "openNetlink"));
   exports.Set("openDatagram", Napi::Function::New(env, OpenDatagram, "openDatagram"));
+  exports.Set("openPacket", Napi::Function::New(env, OpenPacket, "openPacket"));
   exports.Set("openProcNet", Napi::Function::New(env, OpenProcNet, "openProcNet"));
   exports.Set("send", Napi::Function::New(env, Send, "send"));
+  exports.Set("sendPacket", Napi::Function::New(env, SendPacket, "sendPacket"));
   exports.Set("receive", Napi::Function::New(env, Receive, "receive"));
   exports.Set("getOption", Napi::Function::New(env, GetOption, "getOption"));
   exports.Set("setOption", Napi::Function::New(env, SetOption, "setOption"));

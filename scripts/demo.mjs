@@ -54,13 +54,15 @@ function ipvs(folder, ...words) {
     cwd: folder,
     encoding: 'utf8',
     stdio: ['ignore', 'pipe', 'inherit'],
+    env: { ...process.env, IPVS_DIRECTOR_STATE_DIR: record },
   });
   const lines = stdout.trimEnd().split('\n');
   const left = lines.length - 9;
   if (left > 1) lines.splice(7, left, `  … ${left} more lines`);
   for (const line of lines) {
     const clipped = onTerminal && line.length > columns - 3 ? `${line.slice(0, columns - 4)}…` : line;
-    const color = /^[+-] /.test(line) ? (line.startsWith('+') ? 'green' : 'red') : undefined;
+    const sign = /^ *([+-]) /.exec(line)?.[1];
+    const color = sign && (sign === '+' ? 'green' : 'red');
     say(color ? paint(color, clipped) : clipped);
   }
   say();
@@ -164,6 +166,7 @@ for (const [signal, number] of /** @type {const} */ ([
 process.stdout.on('error', () => process.exit(1));
 
 const folder = mkdtempSync(join(tmpdir(), 'ipvs-demo-'));
+const record = join(folder, 'record');
 process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
 
 const yaml = readFileSync(join(root, 'examples', 'web.yaml'), 'utf8');

@@ -1,4 +1,4 @@
-// Writes the man page and what docs/reference/ says of commands, settings and features, from their tables in src/.
+// Writes the man page, the schema of files, and what docs/reference/ says of commands, settings and features, from their tables in src/.
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';

@@ -126,6 +126,16 @@ export const errorTable = {
     hint: 'stop the daemon, or remove such destinations',
   },
   INTERFACE_NOT_FOUND: { kind: 'kernel', message: 'there is no such network interface' },
+  ADDRESS_EXISTS: {
+    kind: 'kernel',
+    message: 'the address is on the interface already',
+    hint: '"ip address show" shows it, perhaps with another prefix length',
+  },
+  ADDRESS_NOT_FOUND: {
+    kind: 'kernel',
+    message: 'the address is not on the interface',
+    hint: '"ip address show" shows what is; the prefix length has to be the same',
+  },
   PROC_UNREADABLE: {
     kind: 'kernel',
     message: 'cannot read what the kernel shows',
@@ -179,6 +189,10 @@ export interface ConfigProblem {
   /** `services[0].destinations[2].weight` */
   readonly path: string;
   readonly message: string;
+  /** The key or word that was probably meant; `message` names it too. */
+  readonly suggestion?: string;
+  /** Two lines for people: that of the file (of a long one a part), and a caret under the place. */
+  readonly excerpt?: string;
 }
 
 export interface ErrorDetails {
@@ -261,7 +275,7 @@ function messageOf(code: ErrorCode, { operation, subject, detail, errno, problem
 }
 
 /** `web.yaml:7:14: services[0].scheduler: message`, as compilers write it and editors read it. */
-function formatProblem({ file, line, column, path, message }: ConfigProblem): string {
+export function formatProblem({ file, line, column, path, message }: ConfigProblem): string {
   return `${file}:${line}:${column}: ${path ? `${path}: ` : ''}${message}`;
 }
 
@@ -277,6 +291,7 @@ export const errno = {
   ENOENT: 2,
   ESRCH: 3,
   EINTR: 4,
+  ENXIO: 6,
   EAGAIN: 11,
   ENOMEM: 12,
   EACCES: 13,
@@ -289,6 +304,7 @@ export const errno = {
   ENOPROTOOPT: 92,
   EOPNOTSUPP: 95,
   EAFNOSUPPORT: 97,
+  EADDRNOTAVAIL: 99,
   ENETUNREACH: 101,
   ENOBUFS: 105,
 } as const;

@@ -1,4 +1,5 @@
 /** IPVS Director as a library. */
+export type { LoadedFile, TextSource } from './config/load.ts';
 export { describePlan } from './director/describe.ts';
 export {
   type ApplyOptions,
@@ -15,7 +16,9 @@ export type { DrainDetails, DrainProgress, RampProgress } from './director/drain
 export type { DrainPass } from './director/drain-runner.ts';
 export type { DrainMove } from './director/drain-step.ts';
 export type { DrainOutcome, DrainWaitOptions } from './director/drain-wait.ts';
+export type { Lookup, LookupOptions } from './director/host-lookup.ts';
 export type { Excess } from './director/limits.ts';
+export { type LoadedState, loadState } from './director/load.ts';
 export { type CurrentState, plan, readState } from './director/plan.ts';
 export type {
   DesiredDestination,

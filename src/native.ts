@@ -17,6 +17,8 @@ export interface Native {
   openNetlink(protocol: number, namespacePath: string, receiveBufferBytes: number, sendBufferBytes: number): number;
   /** Opens an AF_INET datagram socket, the carrier of the `IP_VS_SO_*` options. */
   openDatagram(namespacePath: string): number;
+  /** Opens an AF_PACKET socket that sends whole frames and receives nothing. Needs CAP_NET_RAW in the namespace. */
+  openPacket(namespacePath: string): number;
   /** Opens /proc/net/`name` for reading, as the network namespace at `namespacePath` sees it. */
   openProcNet(namespacePath: string, name: string): number;
   /**
@@ -26,6 +28,8 @@ export interface Native {
   lockFile(path: string): number;
   /** Sends the first `length` bytes to the kernel as one datagram. */
   send(fd: number, bytes: Uint8Array, length: number): number;
+  /** Sends an Ethernet frame, header included, on the interface of that index. */
+  sendPacket(fd: number, interfaceIndex: number, bytes: Uint8Array): number;
   /** Receives one datagram; returns its whole length, more than `bytes.length` if it was cut off. */
   receive(fd: number, bytes: Uint8Array): number;
   /** getsockopt(2): `bytes` goes in and comes back; returns the length that the kernel wrote. */
@@ -41,9 +45,11 @@ export interface Native {
 const functions = [
   'openNetlink',
   'openDatagram',
+  'openPacket',
   'openProcNet',
   'lockFile',
   'send',
+  'sendPacket',
   'receive',
   'getOption',
   'setOption',

@@ -60,11 +60,11 @@ export function action<Options extends GlobalOptions>(spec: Action<Options>): Ac
   return spec as unknown as Action;
 }
 
-/** `service add <service>` as help shows it: `service add SERVICE`. */
+/** `service add <service>` as help shows it: `service add SERVICE`; `validate <file..>`: `validate FILE...`. */
 export function shownUsage(usage: string): string {
-  return usage.replace(/[<[](\w+)(\.\.)?[>\]]/g, (text) =>
-    text.startsWith('<') ? text.slice(1, -1).toUpperCase() : text.toUpperCase(),
-  );
+  return usage
+    .replaceAll('..', '...')
+    .replace(/<(.*?)>|\[.*?\]/g, (text, required?: string) => (required ?? text).toUpperCase());
 }
 
 /** Tells yargs of a command; `usage` is all that is written to call it. */

@@ -38,6 +38,11 @@ export const commands: readonly CommandEntry[] = [
     load: () => import('./commands/apply.ts'),
   },
   {
+    usage: 'validate <file..>',
+    summary: 'Check files that describe what the kernel should balance',
+    load: () => import('./commands/validate.ts'),
+  },
+  {
     usage: 'service',
     summary: 'Add, edit, delete or show one service',
     load: () => import('./commands/service.ts'),

@@ -1,5 +1,5 @@
 /** Exit statuses, the same for every command, and how an error becomes one line. */
-import { IpvsError } from '../errors.ts';
+import { type ConfigProblem, formatProblem, IpvsError } from '../errors.ts';
 import { quote } from '../ipvs/quote.ts';
 import { commands } from './commands.ts';
 
@@ -26,7 +26,7 @@ export function usageError(message: string, argv: readonly string[]): UsageError
   );
 }
 
-/** Prints one line (for CONFIG_INVALID one for each problem) to stderr; returns the exit status. */
+/** Prints one line (for CONFIG_INVALID every problem with its place) to stderr; returns the exit status. */
 export function printError(error: unknown, json: boolean): number {
   if (json && error instanceof IpvsError) {
     const { code, kind, message, operation, subject, path, errno, errnoName, hint, problems } = error;
@@ -42,6 +42,19 @@ export function printError(error: unknown, json: boolean): number {
   return error instanceof IpvsError && error.kind === 'input' ? EXIT.usage : EXIT.error;
 }
 
+/** What does not prevent anything goes to stderr too. */
+export function printWarnings(warnings: readonly ConfigProblem[], json: boolean): void {
+  for (const warning of warnings) {
+    if (json) console.error(JSON.stringify({ warning }));
+    else console.error(problemText({ ...warning, message: `warning: ${warning.message}` }));
+  }
+}
+
+/** As compilers write it: the place and what is wrong, then the line with a caret. */
+function problemText(problem: ConfigProblem): string {
+  return [formatProblem(problem), ...(problem.excerpt?.split('\n') ?? []).map((line) => `    ${line}`)].join('\n');
+}
+
 /** The help of the command that was meant. */
 function helpOf(argv: readonly string[]): string {
   const names = commands.flatMap(({ usage, aliases = [] }) => [usage.split(' ', 1)[0], ...aliases]);
@@ -53,7 +66,7 @@ function textOf(error: unknown): string {
   if (error instanceof UsageError)
     return `ipvs: ${error.message.replaceAll('\n', '; ')}; see "${helpOf(process.argv)}"`;
   if (error instanceof IpvsError) {
-    if (error.problems.length > 0) return error.message;
+    if (error.problems.length > 0) return error.problems.map(problemText).join('\n');
     return `ipvs: ${error.message}${error.hint ? `; ${error.hint}` : ''}`;
   }
   // A fault of ours: whoever reports it needs to see where.

@@ -2,8 +2,10 @@
 import { statSync } from 'node:fs';
 import type { Argv } from 'yargs';
 import type { Director } from '../director/director.ts';
+import type { Touches } from '../director/ownership.ts';
+import type { RecordOptions } from '../director/record.ts';
 import type { KernelTransport } from '../ipvs/backend.ts';
-import type { Ipvs, Logger } from '../ipvs/ipvs.ts';
+import type { Ipvs, Logger, OpenOptions } from '../ipvs/ipvs.ts';
 import { type OptionSpec, yargsOption } from './command.ts';
 import { UsageError } from './exit.ts';
 import { oneValue } from './options.ts';
@@ -38,7 +40,7 @@ export const globalOptions: Readonly<Record<string, OptionSpec>> = {
   'state-dir': {
     value: 'FOLDER',
     describe:
-      'Where the record of what was applied is kept. Default: /var/lib/ipvs-director, or without root the XDG state folder; with --state FILE, FILE.d',
+      'Where the record of what was applied is kept. Default: $IPVS_DIRECTOR_STATE_DIR, else /var/lib/ipvs-director, or without root the XDG state folder; with --state FILE, FILE.d',
   },
 };
 
@@ -49,47 +51,70 @@ export function addGlobalOptions(yargs: Argv): Argv {
 
 /** Opens the table and its record for `work`, and closes them whatever happens. */
 export async function withDirector<T>(options: GlobalOptions, work: (director: Director) => Promise<T>): Promise<T> {
-  const { transport = 'auto' } = options;
-  const file = oneValue(options.state, 'state');
-  const stateDir = oneValue(options.stateDir, 'state-dir');
-  if (transport === 'memory') {
-    const { withMemoryDirector } = await import('./memory-director.ts');
-    return withMemoryDirector(file, stateDir ?? (file && `${file}.d`), await loggerOf(options), work);
-  }
-  if (file !== undefined) throw new UsageError(STATE_IS_OF_MEMORY);
+  if (options.transport === 'memory') return inMemory(options, work);
   const { openDirector } = await import('../director/director.ts');
-  const logger = await loggerOf(options);
-  const director = await openDirector({
-    transport,
-    ...(stateDir !== undefined && { stateDir }),
-    ...(logger && { logger }),
+  const director = await openDirector({ ...(await kernelOptions(options)), ...recordOptions(options) });
+  return closing(director, work);
+}
+
+/** For a verb that changes the table: under its lock, and with a record of what of it is ours, or is no more. */
+export async function withVerb<T>(
+  options: GlobalOptions,
+  name: string,
+  touches: Touches,
+  work: (ipvs: Ipvs) => Promise<T>,
+): Promise<T> {
+  if (options.transport === 'memory') return inMemory(options, (director) => director.verb(name, touches, work));
+  const [{ openIpvs }, { openRecord }, { verb }] = await Promise.all([
+    import('../ipvs/ipvs.ts'),
+    import('../director/record.ts'),
+    import('../director/verb.ts'),
+  ]);
+  const record = openRecord('', recordOptions(options));
+  return closing(await openIpvs(await kernelOptions(options)), (ipvs) => {
+    const settle = async () => (await import('../director/settled.ts')).settled(record, ipvs);
+    return verb(record, settle, name, touches, () => work(ipvs));
   });
+}
+
+/** Opens the table for `work` that only reads, and closes it whatever happens. */
+export async function withIpvs<T>(options: GlobalOptions, work: (ipvs: Ipvs) => Promise<T>): Promise<T> {
+  if (options.transport === 'memory') {
+    const { withMemory } = await import('./memory.ts');
+    return withMemory(oneValue(options.state, 'state'), await loggerOf(options), work);
+  }
+  const { openIpvs } = await import('../ipvs/ipvs.ts');
+  return closing(await openIpvs(await kernelOptions(options)), work);
+}
+
+async function inMemory<T>(options: GlobalOptions, work: (director: Director) => Promise<T>): Promise<T> {
+  const file = oneValue(options.state, 'state');
+  const folder = oneValue(options.stateDir, 'state-dir') ?? (file && `${file}.d`);
+  const { withMemoryDirector } = await import('./memory-director.ts');
+  return withMemoryDirector(file, folder, await loggerOf(options), work);
+}
+
+async function closing<T, Opened extends Ipvs | Director>(
+  opened: Opened,
+  work: (opened: Opened) => Promise<T>,
+): Promise<T> {
   try {
-    return await work(director);
+    return await work(opened);
   } finally {
-    await director.close();
+    await opened.close();
   }
 }
 
-const STATE_IS_OF_MEMORY = '--state is the table of --transport memory: say that too';
-
-/** Opens the kernel's table for `work`, and closes it whatever happens. */
-export async function withIpvs<T>(options: GlobalOptions, work: (ipvs: Ipvs) => Promise<T>): Promise<T> {
-  const { transport = 'auto' } = options;
-  const file = oneValue(options.state, 'state');
-  if (transport === 'memory') {
-    const { withMemory } = await import('./memory.ts');
-    return withMemory(file, await loggerOf(options), work);
-  }
-  if (file !== undefined) throw new UsageError(STATE_IS_OF_MEMORY);
-  const { openIpvs } = await import('../ipvs/ipvs.ts');
+async function kernelOptions(options: GlobalOptions): Promise<OpenOptions> {
+  const { transport = 'auto', state } = options;
+  if (state !== undefined) throw new UsageError('--state is the table of --transport memory: say that too');
   const logger = await loggerOf(options);
-  const ipvs = await openIpvs({ transport, ...(logger && { logger }) });
-  try {
-    return await work(ipvs);
-  } finally {
-    await ipvs.close();
-  }
+  return { ...(transport !== 'memory' && { transport }), ...(logger && { logger }) };
+}
+
+function recordOptions(options: GlobalOptions): RecordOptions {
+  const stateDir = oneValue(options.stateDir, 'state-dir');
+  return stateDir === undefined ? {} : { stateDir };
 }
 
 async function loggerOf({ logLevel }: GlobalOptions): Promise<Logger | undefined> {

@@ -30,14 +30,14 @@ const program = addGlobalOptions(yargs(process.argv.slice(2)))
     throw error ?? usageError(message ?? 'wrong usage', process.argv.slice(2));
   });
 
-/** What yargs proposes, but for `apply` nothing: then the shell proposes files. */
+/** What yargs proposes, but for commands of files nothing: then the shell proposes files. */
 function complete(
   current: string,
   argv: { readonly _: readonly unknown[] },
   propose: (onEnd?: (error: Error | null, completions?: string[]) => void) => void,
   done: (completions: string[]) => void,
 ): void {
-  if (argv._.includes('apply') && !current.startsWith('-')) done([]);
+  if (argv._.some((word) => word === 'apply' || word === 'validate') && !current.startsWith('-')) done([]);
   else propose();
 }
 

@@ -1,12 +1,12 @@
 /** What plan, apply and others take: a file or a saved plan, and how much of it is meant. */
-import { createHash } from 'node:crypto';
+import type { TextSource } from '../config/load.ts';
+import { readText } from '../config/text-file.ts';
 import type { Director, IntendedPlan, Intent, PlanOptions } from '../director/director.ts';
-import { parseState } from '../director/document.ts';
 import { IpvsError } from '../errors.ts';
 import type { OptionSpec } from './command.ts';
-import { UsageError } from './exit.ts';
+import { loadDescription, sourceOf } from './description.ts';
+import { printWarnings, UsageError } from './exit.ts';
 import { oneValue, words } from './options.ts';
-import { readText } from './text-file.ts';
 
 export interface PlanArguments {
   readonly adopt?: boolean;
@@ -49,16 +49,11 @@ function percent(text: string | undefined): number | undefined {
   throw new UsageError(`--max-change is a share from 0% to 100%, not "${text}"`);
 }
 
-/** yargs makes an empty text of the positional "-". */
-function sourceOf(file: string): { text: string; name: string } {
-  if (file === '' && process.argv.includes('-')) return { text: readText(0, 'stdin'), name: 'stdin' };
-  return { text: readText(file), name: file };
-}
-
-export async function intentOf(file: string, _director: Director): Promise<Intent> {
-  const { text, name } = sourceOf(file);
-  const sha256 = createHash('sha256').update(text).digest('hex');
-  return { desired: parseState(text, name), source: { files: [{ path: name, sha256 }], hosts: {} } };
+/** What a file describes. Host names that do not answer keep what was applied last. */
+export async function intentOf(source: string | TextSource, director: Director, json: boolean): Promise<Intent> {
+  const { state, files, hosts, warnings } = await loadDescription(source, { known: director.hosts() });
+  printWarnings(warnings, json);
+  return { desired: state, source: { files, hosts: Object.fromEntries(hosts) } };
 }
 
 const FORMAT = 'ipvs-director plan';
@@ -83,7 +78,8 @@ export function savedPlan(text: string, file: string): IntendedPlan | undefined 
 }
 
 /** What `ipvs apply` was given: a plan that was kept, or a file. */
-export async function planOrIntentOf(file: string, director: Director): Promise<IntendedPlan | Intent> {
-  const { text, name } = sourceOf(file);
-  return savedPlan(text, name) ?? intentOf(file, director);
+export async function planOrIntentOf(file: string, director: Director, json: boolean): Promise<IntendedPlan | Intent> {
+  const source = sourceOf(file);
+  const text = typeof source === 'string' ? readText(source) : source.text;
+  return savedPlan(text, file) ?? intentOf(typeof source === 'string' ? { text, file } : source, director, json);
 }

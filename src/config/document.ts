@@ -1,77 +1,60 @@
 /**
- * From YAML text to checked values, with the position of everything that is wrong.
- * Which keys a file may have is not known here: the sections come from the resources.
+ * From the text of a file to checked values, with the position of everything that is wrong.
+ * Which keys a file may have is not known here: the sections come from those who understand them.
  */
-import { isMap, isNode, isScalar, LineCounter, parseDocument, type Document as YamlDocument } from 'yaml';
 import { z } from 'zod';
 import { type ConfigProblem, IpvsError } from '../errors.ts';
+import { nearest } from './nearest.ts';
+import { type Path, Source } from './source.ts';
+
+export type { Path } from './source.ts';
+
+/** Reports that the value at `path` of a file is wrong. */
+export type ReportProblem = (path: Path, message: string) => void;
 
 /** One top-level key of a file. */
 export interface Section {
   readonly schema: z.ZodType;
 }
 
-export type Path = readonly (string | number)[];
-
-/** Reports that the value at `path` of a file is wrong. */
-export type ReportProblem = (path: Path, message: string) => void;
-
 export interface CheckedDocument {
-  /** The values of the sections, as their schemas return them. */
+  readonly file: string;
+  /**
+   * The values of the sections, as their schemas return them. A section in which something is wrong is missing; of a
+   * list, only the entries are undefined that are wrong.
+   */
   readonly values: Readonly<Record<string, unknown>>;
+  /** Everything that is wrong with it so far. */
+  readonly problems: readonly ConfigProblem[];
+  /** Sections that are there, and not in `values`. */
+  readonly broken: ReadonlySet<string>;
   /** A problem with the value at `path`, positioned. */
-  problem(path: Path, message: string): ConfigProblem;
+  problem(path: Path, message: string, suggestion?: string): ConfigProblem;
 }
 
-/** More than any table that a kernel holds would need; a bound all the same. */
-const MOST_CHARACTERS = 32 * 1024 * 1024;
-/** References (&anchor, *alias) can make a small file enormous. */
-const MOST_ALIASES = 100_000;
-
-/** Where the parser speaks to programmers. */
-const yamlWords: Readonly<Record<string, string>> = {
-  MULTIPLE_DOCS: 'the file holds several documents',
-  RESOURCE_EXHAUSTION: 'nested too deeply',
-};
-
-/** Throws CONFIG_INVALID with all problems, in the order of the file. */
+/** Checks what a text says against the schemas of its sections. */
 export function checkDocument(
   text: string,
   file: string,
   sections: Readonly<Record<string, Section>>,
 ): CheckedDocument {
   if (typeof text !== 'string') throw new IpvsError('INVALID_OPTION', { detail: 'the text of a file is a string' });
-  if (text.length > MOST_CHARACTERS)
-    throw new IpvsError('CONFIG_INVALID', { subject: file, detail: 'it is too large' });
-  const lines = new LineCounter();
-  const document = parseDocument(text, {
-    lineCounter: lines,
-    prettyErrors: false,
-    uniqueKeys: true,
-    logLevel: 'error',
-  });
-  const at = (offset: number, path: Path, message: string): ConfigProblem => {
-    const { line, col } = lines.linePos(offset);
-    return { file, line, column: col, path: pathText(path), message };
+  const source = new Source(text, file);
+  const document = {
+    file,
+    problem: (path: Path, message: string, suggestion?: string) => source.problem(path, message, suggestion),
   };
-  const problem = (path: Path, message: string) => at(offsetOf(document, path), path, message);
-
-  // What YAML only warns of (a tag that is not known) would be lost.
-  const deep = document.errors.find(({ code }) => code === 'RESOURCE_EXHAUSTION');
-  const faults = deep ? [deep] : [...document.errors, ...document.warnings];
-  if (faults.length > 0) {
-    throw invalid(faults.map(({ pos, code, message }) => at(pos[0], [], yamlWords[code] ?? firstLine(message))));
-  }
-  const content = toPlain(document, file);
-  const checked = schemaOf(sections).safeParse(content ?? {});
-  if (checked.success) return { values: checked.data, problem };
-  throw invalid(
-    checked.error.issues.flatMap(innermost).flatMap((issue) => {
-      const path = issue.path.map((key) => (typeof key === 'symbol' ? String(key) : key));
-      if (issue.code !== 'unrecognized_keys') return [problem(path, issue.message.replace(/^Invalid input: /, ''))];
-      return issue.keys.map((key) => at(keyOffset(document, [...path, key]), [...path, key], 'there is no such key'));
-    }),
-  );
+  if (source.faults.length > 0) return { ...document, values: {}, problems: source.faults, broken: new Set() };
+  const content = source.value ?? {};
+  const schema = schemaOf(sections);
+  const checked = schema.safeParse(content, { error: wordsOf });
+  if (checked.success) return { ...document, values: checked.data, problems: [], broken: new Set() };
+  const { issues } = checked.error;
+  return {
+    ...document,
+    problems: issues.flatMap(innermost).flatMap((issue) => problemsOf(issue, content, source)),
+    ...withoutWrong(schema, content, issues),
+  };
 }
 
 /** The JSON Schema (2020-12) of a file with these sections. */
@@ -79,45 +62,54 @@ export function jsonSchema(sections: Readonly<Record<string, Section>>): object 
   return z.toJSONSchema(schemaOf(sections), { io: 'input' });
 }
 
-function schemaOf(sections: Readonly<Record<string, Section>>): z.ZodType<Record<string, unknown>> {
+type Schema = z.ZodObject<Readonly<Record<string, z.ZodType>>, z.core.$strict>;
+
+function schemaOf(sections: Readonly<Record<string, Section>>): Schema {
   return z.strictObject(Object.fromEntries(Object.entries(sections).map(([key, { schema }]) => [key, schema])));
 }
 
-/** Throws CONFIG_INVALID if there are any. */
-export function throwProblems(problems: readonly ConfigProblem[]): void {
-  if (problems.length > 0) throw invalid(problems);
+/** Throws CONFIG_INVALID if there are any, in the order of the files and in that of each file. */
+export function throwProblems(problems: readonly ConfigProblem[], files: readonly string[] = []): void {
+  if (problems.length === 0) return;
+  const ranks = new Map(files.map((file, i) => [file, i]));
+  const rank = ({ file }: ConfigProblem) => ranks.get(file) ?? 0;
+  const sorted = [...problems].sort((a, b) => rank(a) - rank(b) || a.line - b.line || a.column - b.column);
+  throw new IpvsError('CONFIG_INVALID', { subject: sorted[0]?.file ?? '', problems: sorted });
 }
 
-function invalid(problems: readonly ConfigProblem[]): IpvsError {
-  const sorted = [...problems].sort((a, b) => a.line - b.line || a.column - b.column);
-  return new IpvsError('CONFIG_INVALID', { subject: sorted[0]?.file ?? '', problems: sorted });
+/** What the library says to programmers, for people. Of keys, those that there are: `problemsOf` needs them. */
+function wordsOf(issue: z.core.$ZodRawIssue): string | undefined {
+  const { code, inst, input } = issue;
+  if (code === 'unrecognized_keys' && inst instanceof z.ZodObject) return Object.keys(inst.shape).join(' ');
+  if (code === 'invalid_value') return `one of ${issue.values.join(', ')}`;
+  return code === 'invalid_type' && input === undefined ? 'it is missing' : undefined;
 }
 
-function toPlain(document: YamlDocument, file: string): unknown {
-  try {
-    return document.toJS({ maxAliasCount: MOST_ALIASES });
-  } catch (error) {
-    const message =
-      error instanceof ReferenceError ? `more than ${MOST_ALIASES} values by way of aliases` : 'nested too deeply';
-    throw invalid([{ file, line: 1, column: 1, path: '', message }]);
+function problemsOf(issue: z.core.$ZodIssue, content: unknown, source: Source): ConfigProblem[] {
+  const path = pathOf(issue);
+  const { message } = issue;
+  if (issue.code === 'unrecognized_keys') {
+    return issue.keys.map((key) =>
+      source.keyProblem([...path, key], 'there is no such key', nearest(key, message.split(' '))),
+    );
   }
+  const value = valueAt(content, path);
+  const suggestion = typeof value === 'string' ? nearest(value, choicesOf(issue)) : undefined;
+  return [source.problem(path, message.replace(/^Invalid input: /, ''), suggestion)];
 }
 
-/** Where the value at `path` begins; of one that is missing, where that begins which lacks it. */
-function offsetOf(document: YamlDocument, path: Path): number {
-  for (let length = path.length; length > 0; length--) {
-    const node = document.getIn(path.slice(0, length), true);
-    if (isNode(node) && node.range) return node.range[0];
-  }
-  return document.contents?.range?.[0] ?? 0;
+/** The words that may stand there. */
+function choicesOf(issue: z.core.$ZodIssue): string[] {
+  if (issue.code === 'invalid_union') return issue.errors.flat().filter(isOfItself).flatMap(choicesOf);
+  return issue.code === 'invalid_value' ? issue.values.filter((value) => typeof value === 'string') : [];
 }
 
-function keyOffset(document: YamlDocument, path: Path): number {
-  const parent = path.length === 1 ? document.contents : document.getIn(path.slice(0, -1), true);
-  const pair = isMap(parent)
-    ? parent.items.find(({ key }) => isScalar(key) && String(key.value) === path.at(-1))
-    : undefined;
-  return isNode(pair?.key) && pair.key.range ? pair.key.range[0] : offsetOf(document, path);
+function isOfItself({ path }: z.core.$ZodIssue): boolean {
+  return path.length === 0;
+}
+
+function pathOf({ path }: z.core.$ZodIssue): (string | number)[] {
+  return path.map((key) => (typeof key === 'symbol' ? String(key) : key));
 }
 
 /** Where a value may have one of several shapes, the problems inside of the shape that was meant. */
@@ -130,14 +122,47 @@ function innermost(issue: z.core.$ZodIssue): z.core.$ZodIssue[] {
   return meant.flatMap((inner) => innermost({ ...inner, path: [...issue.path, ...inner.path] }));
 }
 
-/** `services[0].destinations[2].weight` */
-function pathText(path: Path): string {
-  return path
-    .map((key) => (typeof key === 'number' ? `[${key}]` : `.${key}`))
-    .join('')
-    .replace(/^\./, '');
+/** What can still be looked at when what is wrong is left out: so everything that is wrong is told at once. */
+function withoutWrong(
+  schema: Schema,
+  content: unknown,
+  issues: readonly z.core.$ZodIssue[],
+): Pick<CheckedDocument, 'values' | 'broken'> {
+  const known = structuredClone(content);
+  for (const issue of issues.flatMap(innermost)) {
+    if (issue.code !== 'unrecognized_keys') continue;
+    // Of what is no map (!!binary) nothing can be taken.
+    for (const key of issue.keys) Reflect.deleteProperty(valueAt(known, pathOf(issue)) as object, key);
+  }
+  const checked = schema.safeParse(known);
+  if (checked.success) return { values: checked.data, broken: new Set() };
+
+  const broken = new Set<string>();
+  const holes = new Map<string, Set<number>>();
+  for (const issue of checked.error.issues) {
+    const [section, index] = pathOf(issue).map((key, i) => (i === 0 ? String(key) : key));
+    if (typeof section !== 'string') return { values: {}, broken };
+    if (typeof index === 'number') holes.set(section, (holes.get(section) ?? new Set()).add(index));
+    else broken.add(section);
+  }
+  const sections = Object.entries(known as object).filter(([section]) => !broken.has(section));
+  const values = schema.parse(
+    Object.fromEntries(
+      sections.map(([section, value]) => {
+        const wrong = holes.get(section);
+        return [section, wrong === undefined ? value : (value as unknown[]).filter((_, i) => !wrong.has(i))];
+      }),
+    ),
+  );
+  for (const [section, wrong] of holes) {
+    if (broken.has(section)) continue;
+    const right = (values[section] as unknown[]).values();
+    const all = (known as Record<string, unknown[]>)[section] ?? [];
+    values[section] = all.map((_, i) => (wrong.has(i) ? undefined : right.next().value));
+  }
+  return { values, broken };
 }
 
-function firstLine(text: string): string {
-  return text.split('\n', 1)[0] ?? text;
+function valueAt(content: unknown, path: Path): unknown {
+  return path.reduce<unknown>((inner, key) => (inner as Record<string | number, unknown> | null)?.[key], content);
 }

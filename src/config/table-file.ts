@@ -128,6 +128,7 @@ type Sections = { readonly [Name in keyof typeof sections]: z.output<(typeof sec
 /** Throws CONFIG_INVALID, whose `problems` lists everything that is wrong. `file` is only for messages. */
 export function parseTable(text: string, file: string): Table {
   const document = checkDocument(text, file, sections);
+  throwProblems(document.problems);
   const values = document.values as Sections;
   const problems: ConfigProblem[] = [];
   const report: ReportProblem = (path, message) => problems.push(document.problem(path, message));

@@ -1,4 +1,5 @@
 /** What resources work on, and what several of them do alike. */
+import type { AddressTable } from '../addresses/address-table.ts';
 import { IpvsError } from '../errors.ts';
 import type { Ipvs } from '../ipvs/ipvs.ts';
 import type { Operation } from '../ipvs/operation.ts';
@@ -6,6 +7,8 @@ import type { Change, ChangeResult } from '../plan/resource.ts';
 
 export interface Context {
   readonly ipvs: Ipvs;
+  /** Absent where there are no interfaces: in memory. */
+  readonly addresses?: AddressTable;
 }
 
 /** Where ip_vs is not loaded there is nothing yet: reading must not load it. */

@@ -42,11 +42,14 @@ function describeGroup(of: string, changes: readonly Change[], plan: Plan, paint
   const others = changes.filter((change) => change.key !== of && kindOf(change) !== 'add');
   return [
     ...(own.length === 0 ? [`  ${of}`] : own.flatMap((change) => describeChange(change, of, '', paint))),
-    ...[...added, ...others].flatMap((change) =>
-      describeChange(change, change.key.slice(of.length + 1), '    ', paint),
-    ),
+    ...[...added, ...others].flatMap((change) => describeChange(change, nameIn(of, change), '    ', paint)),
     ...describeStrays(of, plan, paint),
   ];
+}
+
+/** Without what it belongs to, where its name begins with that. */
+function nameIn(of: string, { key, subject }: Change): string {
+  return key.startsWith(`${of} `) ? key.slice(of.length + 1) : subject;
 }
 
 function describeChange(change: Change, name: string, indent: string, paint: Paint): string[] {

@@ -1,13 +1,12 @@
 /** The composition root: a table, what is remembered of it, and everything that can be done to both. */
-import { join } from 'node:path';
+import { AddressTable } from '../addresses/address-table.ts';
 import { IpvsError } from '../errors.ts';
 import { serviceKey } from '../ipvs/address.ts';
-import { identityOf } from '../ipvs/identity.ts';
-import { type Ipvs, type OpenOptions, openIpvs, type Snapshot } from '../ipvs/ipvs.ts';
+import { type Ipvs, type OpenOptions, openIpvsAt, type Snapshot } from '../ipvs/ipvs.ts';
 import { inNamespace } from '../ipvs/namespace.ts';
 import { native } from '../native.ts';
 import { author } from '../plan/author.ts';
-import { FolderFiles, VolatileFiles } from '../plan/files.ts';
+import { VolatileFiles } from '../plan/files.ts';
 import { knownAt } from '../plan/known.ts';
 import {
   type Applied,
@@ -18,7 +17,8 @@ import {
   ledgerFor,
   type Source,
 } from '../plan/ledger.ts';
-import { type Lock, lock } from '../plan/lock.ts';
+import type { Lock } from '../plan/lock.ts';
+import { type PackedChanges, type PastChange, unpackChanges } from '../plan/packed-changes.ts';
 import { type Plan, planOf, samePlan, type Tables } from '../plan/plan.ts';
 import type { Known } from '../plan/resource.ts';
 import { Store } from '../plan/store.ts';
@@ -31,26 +31,29 @@ import {
   type RunOptions,
   readTables,
   recover,
+  tablesOf,
   transact,
 } from '../plan/transaction.ts';
 import { processSysctls, type Sysctls } from '../proc/sysctl.ts';
 import type { Context } from './context.ts';
+import { destinationOf } from './destination-of.ts';
 import { withDrainEffects } from './drain-effects.ts';
 import { DrainKeeper, type DrainOptions } from './drain-keeper.ts';
 import type { DrainProgress, RampProgress } from './drain-progress.ts';
 import { type DrainPass, DrainRunner } from './drain-runner.ts';
 import { type DrainOutcome, type DrainWaitOptions, waitForDrain } from './drain-wait.ts';
+import { serviceOf } from './keys.ts';
 import { type Excess, excesses } from './limits.ts';
 import { nextLedger } from './next-ledger.ts';
-import { placeOf } from './place.ts';
+import { foreignKeys, ownership, ownServices, type Touches, touched } from './ownership.ts';
+import { openRecord, type RecordOptions, type TableRecord } from './record.ts';
 import { planRefusal } from './refuse.ts';
 import { resources } from './resources.ts';
-import { destinationKeyIn } from './services.ts';
-import type { DesiredState } from './state.ts';
-import { stateDirectory } from './state-directory.ts';
+import { type DesiredState, NOTHING_DESIRED } from './state.ts';
 import { SysctlLoans } from './sysctl-loans.ts';
 import { addressesOf, targetedState } from './targets.ts';
 import { undoTarget } from './undo-target.ts';
+import { verb } from './verb.ts';
 
 /** What is wanted, and where it came from. */
 export interface Intent {
@@ -86,50 +89,34 @@ export interface ApplyOptions extends RunOptions {
   readonly onPlan?: (plan: IntendedPlan) => void;
 }
 
-export interface DirectorOptions extends OpenOptions {
-  /** Where ledger, journal and history are kept. Default: /var/lib/ipvs-director, or for others than root their XDG state folder. */
-  readonly stateDir?: string;
-  /** How long to wait for another program that changes the table. Default: 10 seconds. */
-  readonly lockTimeoutMs?: number;
-}
+export interface DirectorOptions extends OpenOptions, RecordOptions {}
 
 /** Opens a table of the kernel, and its record. Throws what `openIpvs` throws. */
 export async function openDirector(options: DirectorOptions = {}): Promise<Director> {
-  const { stateDir = stateDirectory(), lockTimeoutMs, ...open } = options;
-  const { name, table } = inNamespace(open.netns, ({ path, release }) => {
-    const identity = identityOf(native(), path);
-    release();
-    return identity;
-  });
-  const folder = join(stateDir, name);
-  return new Director({
-    ipvs: await openIpvs(open),
-    store: new Store(new FolderFiles(folder)),
-    table,
+  const { stateDir, lockTimeoutMs, netns, ...open } = options;
+  return inNamespace(netns, ({ path, release }) => {
+    const record = openRecord(path, {
+      ...(stateDir !== undefined && { stateDir }),
+      ...(lockTimeoutMs !== undefined && { lockTimeoutMs }),
+    });
+    const addresses = AddressTable.open({ native: native(), namespacePath: path });
     // Of another namespace only what goes through sockets is reached.
-    ...(open.netns === undefined && { sysctls: processSysctls }),
-    lock: (purpose, signal) =>
-      lock(join(folder, 'lock'), {
-        native: native(),
-        purpose,
-        ...(lockTimeoutMs !== undefined && { timeoutMs: lockTimeoutMs }),
-        ...(signal && { signal }),
-      }),
+    const settings = netns === undefined && { sysctls: processSysctls };
+    return new Director({ ipvs: openIpvsAt(path, open), addresses, ...record, ...settings, release });
   });
 }
 
-export interface DirectorParts {
+/** The record's default is one that ends with the director, and no lock. */
+export interface DirectorParts extends Partial<TableRecord> {
   readonly ipvs: Ipvs;
-  /** Default: one that ends with the director. */
-  readonly store?: Store;
-  /** Which table it is, over reboots. */
-  readonly table?: string;
-  /** Keeps others from changing the table. Default: nothing does. */
-  readonly lock?: (purpose: string, signal: AbortSignal | undefined) => Promise<Lock>;
+  /** Those of interfaces. Default: there are none. */
+  readonly addresses?: AddressTable;
   readonly by?: Author;
   readonly now?: () => number;
   /** Settings of the kernel for this table. Default: out of reach. */
   readonly sysctls?: Sysctls;
+  /** Called once, at the end. */
+  readonly release?: () => void;
 }
 
 const UNLOCKED: Lock = { release: () => undefined };
@@ -139,18 +126,22 @@ export class Director implements AsyncDisposable {
   readonly ipvs: Ipvs;
   readonly #store: Store;
   readonly #engine: Engine<DesiredState, Context>;
-  readonly #lock: NonNullable<DirectorParts['lock']>;
+  readonly #lock: TableRecord['lock'];
   readonly #by: Author;
   readonly #now: () => number;
   readonly #runner: DrainRunner;
   readonly #drains: DrainKeeper;
+  readonly #release: () => void;
+  #closed = false;
 
   constructor(parts: DirectorParts) {
     const { ipvs, store = new Store(new VolatileFiles()), table = 'memory' } = parts;
-    const { lock = async () => UNLOCKED, by = author(), now = Date.now, sysctls } = parts;
+    const { lock = async () => UNLOCKED, by = author(), now = Date.now } = parts;
+    const { addresses, sysctls, release = () => undefined } = parts;
     this.ipvs = ipvs;
     this.#store = store;
-    this.#engine = { resources, context: { ipvs }, store, table };
+    this.#engine = { resources, context: { ipvs, ...(addresses && { addresses }) }, store, table };
+    this.#release = release;
     this.#lock = lock;
     this.#by = by;
     this.#now = now;
@@ -215,70 +206,54 @@ export class Director implements AsyncDisposable {
     return this.apply({ desired, source: applied }, { command: 'recover', force: true, ...options });
   }
 
-  /** Takes over services that others made, with their destinations; all that there are with "all". Returns those that are new. */
+  /**
+   * Takes over what others made of services, and their destinations; of all that there are with "all". Returns the services
+   * of which something is new. Throws SERVICE_NOT_FOUND, INVALID_ADDRESS, LOCKED.
+   */
   async adopt(services: readonly string[] | 'all'): Promise<string[]> {
+    const meant = services === 'all' ? undefined : new Set(services.map((service) => serviceKey(service)));
     return this.#locked('adopt', undefined, async () => {
       const ledger = this.#ledger();
-      const known = await this.#known(ledger);
-      const present = new Map((await this.ipvs.snapshot()).services.map((service) => [service.address, service]));
-      const meant = services === 'all' ? [...present.keys()] : services.map((service) => serviceKey(service));
-      const absent = meant.find((address) => !present.has(address));
+      const present = (await this.ipvs.snapshot()).services;
+      const absent = [...(meant ?? [])].find((address) => !present.some((service) => service.address === address));
       if (absent !== undefined) throw new IpvsError('SERVICE_NOT_FOUND', { operation: 'adopt', subject: absent });
-      const foreign = meant.filter((address) => !isOurs(address, known));
-      const keys = foreign.flatMap((address) => [
-        address,
-        ...(present.get(address)?.destinations ?? []).map((destination) =>
-          destinationKeyIn(address, destination.address),
-        ),
-      ]);
-      this.#store.writeLedger({ ...ledger, made: [...ledger.made, ...keys] });
-      return foreign;
+      const chosen = present.filter(({ address }) => meant?.has(address) ?? true);
+      const keys = foreignKeys(chosen, ownership(await this.#known(ledger)));
+      this.#write(ledger, touched(ledger, { makes: keys }));
+      return [...new Set(keys.flatMap((key) => serviceOf(key) ?? []))];
     });
   }
 
-  /** Forgets that services are ours; the kernel keeps them as they are. Returns those that were. */
+  /**
+   * Forgets that services are ours; the kernel keeps them as they are. Returns those that were.
+   * Throws SERVICE_NOT_FOUND, INVALID_ADDRESS, LOCKED.
+   */
   async disown(services: readonly string[] | 'all'): Promise<string[]> {
+    const meant = services === 'all' ? undefined : services.map((service) => serviceKey(service));
     return this.#locked('disown', undefined, async () => {
       const ledger = this.#ledger();
-      const known = await this.#known(ledger);
-      const ours = [
-        ...new Set([
-          ...(known.applied?.services.map(({ service }) => service.address) ?? []),
-          ...[...known.made].map((key) => key.split(' ', 1)[0] ?? ''),
-        ]),
-      ].filter((address) => address !== 'sync');
-      const meant = services === 'all' ? ours : services.map((service) => serviceKey(service));
-      const unknown = meant.find((address) => !ours.includes(address));
+      const ours = ownServices(await this.#known(ledger));
+      const without = new Set(meant ?? ours);
+      const unknown = [...without].find((address) => !ours.has(address));
       if (unknown !== undefined)
         throw new IpvsError('SERVICE_NOT_FOUND', { operation: 'disown', subject: unknown, detail: 'it is not ours' });
-      const without = new Set(meant);
-      const made = ledger.made.filter((key) => !without.has(key.split(' ', 1)[0] ?? ''));
-      const keep = ({ service }: { readonly service: string }) => !without.has(service);
-      const rest = { ...ledger, made, drains: ledger.drains.filter(keep), ramps: ledger.ramps.filter(keep) };
-      this.#store.writeLedger({ ...rest, applied: await this.#appliedWithout(ledger.applied, without) });
-      return meant;
+      const applied = await this.#appliedWithout(ledger.applied, without);
+      this.#write(ledger, { ...touched(ledger, { takes: [...without] }), applied });
+      return [...without];
     });
   }
 
-  /** Does something to the table that is no apply, and remembers what of it is ours, or is no more. */
-  async verb<T>(
-    command: string,
-    { makes = [], takes = [] }: { readonly makes?: readonly string[]; readonly takes?: readonly string[] | 'all' },
-    action: () => Promise<T>,
-  ): Promise<T> {
-    return this.#locked(command, undefined, async () => {
-      const result = await action();
-      const ledger = this.#ledger();
-      const gone = (key: string) =>
-        takes === 'all' || takes.some((taken) => key === taken || key.startsWith(`${taken} `));
-      const made = new Set([...ledger.made.filter((key) => !gone(key)), ...makes]);
-      const keep = ({ service, destination }: { readonly service: string; readonly destination: string }) =>
-        !gone(destinationKeyIn(service, destination));
-      const next = { made: [...made], drains: ledger.drains.filter(keep), ramps: ledger.ramps.filter(keep) };
-      if (next.made.length !== ledger.made.length || makes.length > 0 || ledger.drains.length + ledger.ramps.length > 0)
-        this.#store.writeLedger({ ...ledger, ...next });
-      return result;
-    });
+  /** Does something to the table that is no apply, and remembers what of it is ours, or is no more. Throws LOCKED. */
+  verb<T>(command: string, touches: Touches, action: (ipvs: Ipvs) => Promise<T>): Promise<T> {
+    const { store, table } = this.#engine;
+    const record = { store, table, lock: this.#lock };
+    return verb(
+      record,
+      () => this.#settled(),
+      command,
+      touches,
+      () => action(this.ipvs),
+    );
   }
 
   /** Takes the weight of a destination, until its connections are over. Throws SERVICE_NOT_FOUND, DESTINATION_NOT_FOUND. */
@@ -307,7 +282,7 @@ export class Director implements AsyncDisposable {
 
   /** Until it is over. Throws NO_SUCH_DRAIN, ABORTED. */
   async waitForDrain(service: string, destination: string, options?: DrainWaitOptions): Promise<DrainOutcome> {
-    return waitForDrain(this.#drains, placeOf(service, destination), options);
+    return waitForDrain(this.#drains, destinationOf(service, destination), options);
   }
 
   /** The oldest first. */
@@ -316,9 +291,9 @@ export class Director implements AsyncDisposable {
   }
 
   /** With its changes. Throws NO_SUCH_ENTRY. */
-  async entry(id: number): Promise<HistoryEntry & { readonly plan: string; readonly planned: Plan['changes'] }> {
+  async entry(id: number): Promise<{ readonly entry: HistoryEntry; readonly changes: readonly PastChange[] }> {
     const entry = this.#entryOf(id);
-    return { ...entry, planned: await this.#store.get<Plan['changes']>(entry.plan) };
+    return { entry, changes: unpackChanges(await this.#store.get<PackedChanges>(entry.plan)) };
   }
 
   /** The plan's own way back: to what had been applied before an entry; before the last one that was applied by default. */
@@ -326,17 +301,17 @@ export class Director implements AsyncDisposable {
     const entry =
       id === undefined ? this.history().findLast(({ outcome }) => outcome === 'applied') : this.#entryOf(id);
     if (entry === undefined) throw new IpvsError('NO_SUCH_ENTRY', { operation: 'undo', detail: 'nothing was applied' });
-    const previous = entry.previous === null ? { services: [] } : await this.#store.get<DesiredState>(entry.previous);
-    const changes = await this.#store.get<Plan['changes']>(entry.plan);
-    const before = await this.#store.get<Tables>(entry.before);
+    const previous = entry.previous === null ? NOTHING_DESIRED : await this.#store.get<DesiredState>(entry.previous);
+    const changes = unpackChanges(await this.#store.get<PackedChanges>(entry.plan));
+    const before = await tablesOf(this.#engine, entry.before);
     const { files, hosts } = entry;
     return { intent: { desired: undoTarget(previous, changes, before), source: { files, hosts } }, id: entry.id };
   }
 
   /** The configuration after an entry, or as the kernel holds it now, by resource. */
   async tables(of: number | 'kernel'): Promise<Tables> {
-    if (of === 'kernel') return configurations(this.#engine, await readTables(this.#engine));
-    return this.#store.get<Tables>(this.#entryOf(of).after);
+    if (of === 'kernel') return configurations(resources, await readTables(this.#engine));
+    return tablesOf(this.#engine, this.#entryOf(of).after);
   }
 
   /** What differs from what was applied last, or from an intent. */
@@ -348,7 +323,11 @@ export class Director implements AsyncDisposable {
   }
 
   async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
     await this.ipvs.close();
+    await this.#engine.context.addresses?.close();
+    this.#release();
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -359,12 +338,16 @@ export class Director implements AsyncDisposable {
     return ledgerFor(this.#engine.table, this.#store.ledger());
   }
 
+  #write(before: Ledger, after: Ledger): void {
+    if (after !== before) this.#store.writeLedger(after);
+  }
+
   async #known(ledger: Ledger, nowMs = this.#now()): Promise<Known<DesiredState>> {
     return knownAt(ledger, await appliedTo<DesiredState>(this.#store, ledger), nowMs);
   }
 
   async #lastDesired({ applied }: Ledger): Promise<DesiredState> {
-    return applied ? this.#store.get<DesiredState>(applied.desired) : { services: [] };
+    return applied ? this.#store.get<DesiredState>(applied.desired) : NOTHING_DESIRED;
   }
 
   async #planned(intent: Intent, options: PlanOptions, ledger: Ledger, current: Tables): Promise<IntendedPlan> {
@@ -408,11 +391,16 @@ export class Director implements AsyncDisposable {
   ): Promise<T> {
     const held = await this.#lock(purpose, signal);
     try {
-      const recovery = await recover(this.#engine);
-      return await work(recovery, await this.#runner.pass());
+      const { recovery, pass } = await this.#settled();
+      return await work(recovery, pass);
     } finally {
       held.release();
     }
+  }
+
+  async #settled(): Promise<{ readonly recovery: Recovery | undefined; readonly pass: DrainPass }> {
+    const recovery = await recover(this.#engine);
+    return { recovery, pass: await this.#runner.pass() };
   }
 }
 
@@ -422,8 +410,4 @@ function servicesIn(tables: Tables): Snapshot {
 
 function sameIntent(before: Applied | null, after: Applied): boolean {
   return before?.desired === after.desired && before.table === after.table;
-}
-
-function isOurs(address: string, { applied, made }: Known<DesiredState>): boolean {
-  return made.has(address) || applied?.services.some(({ service }) => service.address === address) === true;
 }

@@ -1,24 +1,58 @@
-/** The text of a file as a desired state, and its schema. Pure. */
-import { checkDocument, jsonSchema, throwProblems } from '../config/document.ts';
-import type { ConfigProblem } from '../errors.ts';
-import { defaultsSection, resolveServices, servicesSection } from './services-section.ts';
+/** The text of files as a desired state, and its schema. Pure. */
+import { z } from 'zod';
+import { type CheckedDocument, checkDocument, jsonSchema, type Section, throwProblems } from '../config/document.ts';
+import { includeSection } from '../config/include.ts';
+import type { Hosts } from './host-name.ts';
+import { Findings } from './places.ts';
+import { defaultsSection, servicesSection } from './services-schema.ts';
+import { resolveServices } from './services-section.ts';
 import type { DesiredState } from './state.ts';
+import {
+  limitsSection,
+  resolveLimits,
+  resolveSync,
+  resolveTimeouts,
+  syncSection,
+  timeoutsSection,
+} from './table-sections.ts';
 
-const sections = { defaults: defaultsSection, services: servicesSection };
+/** All that may stand at the top of a file. */
+export const sections: Readonly<Record<string, Section>> = {
+  $schema: { schema: z.string().optional().meta({ description: 'For editors' }) },
+  include: includeSection,
+  defaults: defaultsSection,
+  services: servicesSection,
+  timeouts: timeoutsSection,
+  sync: syncSection,
+  limits: limitsSection,
+};
+
+const noHosts: Hosts = { addresses: new Map(), failures: new Map() };
 
 /**
- * Reads a description of the desired state. Pure; `file` is only for messages.
- * Throws CONFIG_INVALID, whose `problems` lists everything that is wrong.
+ * Reads a description of the desired state that stands in one text, and names no hosts. Pure; `file` is only for
+ * messages. Throws CONFIG_INVALID, whose `problems` lists everything that is wrong.
  */
 export function parseState(text: string, file = 'state.yaml'): DesiredState {
   const document = checkDocument(text, file, sections);
-  const problems: ConfigProblem[] = [];
-  const services = resolveServices(document.values, (path, message) => problems.push(document.problem(path, message)));
-  throwProblems(problems);
-  return { services };
+  const findings = new Findings();
+  const state = resolveState([document], noHosts, findings);
+  const includes = (document.values['include'] ?? []) as unknown[];
+  if (includes.length > 0) findings.report({ document, path: ['include'] }, 'only loadState() reads other files');
+  throwProblems([...document.problems, ...findings.problems]);
+  return state;
 }
 
-/** The JSON Schema of what `parseState` reads. */
+/** What checked documents come to together. */
+export function resolveState(documents: readonly CheckedDocument[], hosts: Hosts, findings: Findings): DesiredState {
+  const services = resolveServices(documents, hosts, findings);
+  const timeouts = resolveTimeouts(documents, findings);
+  const sync = resolveSync(documents, findings);
+  const limits = resolveLimits(documents, findings);
+  return { services, ...(timeouts && { timeouts }), ...(sync && { sync }), ...(limits && { limits }) };
+}
+
+/** The JSON Schema of what `parseState` and `loadState` read. */
 export function stateSchema(): object {
-  return jsonSchema(sections);
+  return { title: 'IPVS Director: what the kernel should balance', ...jsonSchema(sections) };
 }

@@ -3,8 +3,9 @@ import type { Snapshot } from '../ipvs/ipvs.ts';
 import type { Operation } from '../ipvs/operation.ts';
 import type { Applied, Drain, Ledger, Ramp } from '../plan/ledger.ts';
 import type { Change } from '../plan/resource.ts';
-import { destinationKeyIn } from './services.ts';
-import type { DesiredService, DesiredState } from './state.ts';
+import { keyOf } from './destination-of.ts';
+import { daemonKey } from './keys.ts';
+import { type DesiredService, type DesiredState, servicesByAddress } from './state.ts';
 
 export function nextLedger(
   ledger: Ledger,
@@ -17,7 +18,7 @@ export function nextLedger(
   const own = (changes as readonly Change<Operation>[]).filter(({ resource }) => resource === 'services');
   const deleted = new Set(own.filter(({ operation }) => operation.type.endsWith('.delete')).map(({ key }) => key));
   const gone = (key: string) => deleted.has(key) || deleted.has(key.split(' ', 1)[0] ?? '');
-  const services = new Map(desired.services.map((entry) => [entry.service.address, entry]));
+  const services = servicesByAddress(desired);
   const added = new Set(own.flatMap(({ operation, key }) => (operation.type === 'service.add' ? [key] : [])));
   const startedAtMs = Date.parse(applied.at);
   const begun = own.flatMap((change) => drainOf(change, services, before, startedAtMs));
@@ -45,21 +46,15 @@ export function nextLedger(
   };
 }
 
-function keyOf({ service, destination }: Drain | Ramp): string {
-  return destinationKeyIn(service, destination);
-}
-
 /** The destination of a key, or for the key of a service anything, if it is described. */
-function describedKeys({
-  services,
-  sync = [],
-}: DesiredState): (key: string) => { readonly weight: number } | undefined {
-  const byAddress = new Map(services.map((entry) => [entry.service.address, entry.destinations]));
-  const daemons = new Set(sync.map(({ state }) => `sync ${state}`));
+function describedKeys(desired: DesiredState): (key: string) => { readonly weight: number } | undefined {
+  const services = servicesByAddress(desired);
+  const { sync = [] } = desired;
+  const daemons = new Set(sync.map(({ state }) => daemonKey(state)));
   return (key) => {
     if (daemons.has(key)) return { weight: 0 };
     const [service = '', destination] = key.split(' ');
-    const destinations = byAddress.get(service);
+    const destinations = services.get(service)?.destinations;
     if (destination === undefined) return destinations && { weight: 0 };
     return destinations?.find(({ address }) => address === destination);
   };

@@ -1,4 +1,5 @@
 /** The plan as a function of data, for those who keep no record: nothing is known of what was applied before. */
+import type { InterfaceAddress } from '../addresses/interface-address.ts';
 import type { Ipvs, Snapshot } from '../ipvs/ipvs.ts';
 import type { SyncDaemon } from '../ipvs/sync-daemon.ts';
 import type { Timeouts } from '../ipvs/timeouts.ts';
@@ -13,6 +14,8 @@ export interface CurrentState {
   /** Null where ip_vs is not loaded. */
   readonly timeouts: Timeouts | null;
   readonly sync: readonly SyncDaemon[];
+  /** Of interfaces; null where there are none. */
+  readonly addresses?: readonly InterfaceAddress[] | null;
 }
 
 const nothingKnown = {
@@ -27,7 +30,7 @@ const nothingKnown = {
  * taken over, whoever made it; what is not stays, but for destinations of `exclusive` services. Pure.
  */
 export function plan(desired: DesiredState, current: CurrentState): Plan {
-  return planOf(resources, desired, nothingKnown, { ...current }, { adopt: true });
+  return planOf(resources, desired, nothingKnown, { addresses: null, ...current }, { adopt: true });
 }
 
 export async function readState(ipvs: Ipvs): Promise<CurrentState> {

@@ -1,5 +1,6 @@
 /** Which resources there are. Another kind of thing is another line here. */
 import type { AnyResource } from '../plan/resource.ts';
+import { addressesResource } from './addresses.ts';
 import type { Context } from './context.ts';
 import { servicesResource } from './services.ts';
 import type { DesiredState } from './state.ts';
@@ -10,4 +11,5 @@ export const resources: readonly AnyResource<DesiredState, Context>[] = [
   timeoutsResource,
   syncResource,
   servicesResource,
+  addressesResource,
 ] as readonly AnyResource<DesiredState, Context>[];

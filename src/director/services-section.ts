@@ -1,264 +1,244 @@
-/** The parts `defaults` and `services` of a file: their schema, and what they come to. */
-import { z } from 'zod';
-import type { ReportProblem } from '../config/document.ts';
-import { parseDuration } from '../config/duration.ts';
-import { IpvsError } from '../errors.ts';
-import { parseDestinationAddress, parseServiceAddress } from '../ipvs/address.ts';
+/** The sections `defaults` and `services` of the files: what they come to. */
+import type { CheckedDocument } from '../config/document.ts';
+import { nearest } from '../config/nearest.ts';
+import { type Family, isUnicast, parseDestinationAddress, parseServiceAddress } from '../ipvs/address.ts';
+import { interfaceName } from '../ipvs/check.ts';
+import { normalizeDestination } from '../ipvs/destination.ts';
+import { quote } from '../ipvs/quote.ts';
+import { normalizeService, type VirtualService } from '../ipvs/service.ts';
+import { attempt } from './attempt.ts';
+import { type HostAddress, type Hosts, parseHostAddress } from './host-name.ts';
+import { type Findings, type Place, placeText, Unique, within } from './places.ts';
+import { addressesIn } from './port-range.ts';
 import {
-  type Destination,
-  type DestinationInput,
-  forwardMethods,
-  normalizeDestination,
-  tunnelChecksums,
-  tunnelTypes,
-} from '../ipvs/destination.ts';
-import { normalizeService, type VirtualService, type VirtualServiceInput } from '../ipvs/service.ts';
-import type { DesiredService } from './state.ts';
+  destinationInput,
+  type EntryDestination,
+  familyIn,
+  optionsOf,
+  persistenceOf,
+  serviceInput,
+} from './services-entry.ts';
+import { type Defaults, type ServiceEntry, schedulers } from './services-schema.ts';
+import type { DesiredDestination, DesiredService } from './state.ts';
 
-const duration = z
-  .union([z.string(), z.number()], { error: 'a duration is written 300s, 15m, 2h or as seconds' })
-  .transform((value, context) => {
-    const seconds = parseDuration(value);
-    if (seconds !== undefined) return seconds;
-    context.addIssue({
-      code: 'custom',
-      message: `${JSON.stringify(value)} is not a duration; write 300s, 15m, 2h or seconds`,
-    });
-    return z.NEVER;
-  })
-  .meta({ description: 'Seconds, or a number with s, m, h or d' });
+/** Bounds of what a few lines can come to, by ranges of ports. */
+const MOST_SERVICES = 200_000;
+const MOST_DESTINATIONS = 2_000_000;
 
-const forward = z
-  .union(
-    [
-      z.enum(forwardMethods),
-      z.strictObject({
-        tunnel: z.enum(tunnelTypes),
-        port: z.number().optional(),
-        checksum: z.enum(tunnelChecksums).optional(),
-      }),
-    ],
-    { error: `one of ${forwardMethods.join(', ')}, or { tunnel: gue, port: 6080 }` },
-  )
-  .meta({ description: 'How packets reach the destination' });
-
-const mask = z.union([z.number(), z.string()], { error: 'a prefix length, or an IPv4 mask' });
-
-const persistence = z.strictObject(
-  {
-    timeout: duration.optional().meta({ description: 'How long a client stays with its destination. Default: 300s' }),
-    netmask: z
-      .union([mask, z.strictObject({ inet: mask.optional(), inet6: mask.optional() })], {
-        error: 'a prefix length, an IPv4 mask, or one for each family: { inet: 24, inet6: 64 }',
-      })
-      .optional()
-      .meta({ description: 'Clients of one network count as one' }),
-    engine: z.string().optional().meta({ description: 'Persistence engine: sip' }),
-  },
-  { error: (issue) => (issue.code === 'invalid_type' ? 'written { timeout: 300s }, or null for none' : undefined) },
-);
-
-const scheduling = {
-  scheduler: z.string().optional().meta({ description: 'Default: wlc' }),
-  schedulerFlags: z.array(z.string()).optional(),
-  persistence: persistence.nullable().optional(),
-  onePacket: z.boolean().optional().meta({ description: 'Schedule every UDP packet by itself' }),
-  forward: forward.optional(),
-};
-
-const limits = {
-  weight: z.number().optional().meta({ description: 'Default: 1; 0 takes no new connections' }),
-  upperThreshold: z.number().optional().meta({ description: 'No new connections at this many' }),
-  lowerThreshold: z.number().optional().meta({ description: 'New connections again below this many' }),
-};
-
-const destination = z.strictObject({
-  address: z
-    .string()
-    .meta({ description: "10.0.0.11, 10.0.0.11:8080, [2001:db8::11]:8080; the port is the service's by default" }),
-  forward: forward.optional(),
-  ...limits,
-});
-
-const service = z.strictObject({
-  name: z.string().optional().meta({ description: 'For people' }),
-  address: z
-    .union([z.string(), z.array(z.string()).min(1)], {
-      error: ({ input }) => (input === undefined ? 'it is missing' : 'an address, or a list of addresses'),
-    })
-    .meta({ description: 'tcp://192.0.2.1:80, udp://[2001:db8::1]:53, fwmark:5; one or several' }),
-  ...scheduling,
-  destinations: z.array(destination).nullish(),
-});
-
-export const defaultsSection: { readonly schema: z.ZodType } = {
-  schema: z.strictObject({ ...scheduling, ...limits }).nullish(),
-};
-export const servicesSection: { readonly schema: z.ZodType } = { schema: z.array(service).nullish() };
-
-type Defaults = z.infer<z.ZodObject<typeof scheduling & typeof limits>>;
-type ServiceEntry = z.infer<typeof service>;
-type DestinationEntry = z.infer<typeof destination>;
-
-/** Expands, fills in and checks; every problem goes to `report` with its path in the file. */
-export function resolveServices(values: Readonly<Record<string, unknown>>, report: ReportProblem): DesiredService[] {
-  const defaults = (values['defaults'] ?? {}) as Defaults;
-  const entries = (values['services'] ?? []) as ServiceEntry[];
-  const places = new Map<string, string>();
-  return entries.flatMap((entry, index) => {
-    const path = ['services', index];
-    const several = Array.isArray(entry.address);
-    const addresses = Array.isArray(entry.address) ? entry.address : [entry.address];
-    refuseOneMaskForTwoFamilies(entry, defaults, addresses, path, report);
-    const desired = addresses.flatMap((address, i) => {
-      const addressPath = several ? [...path, 'address', i] : [...path, 'address'];
-      const service = attempt(report, path, addressPath, () =>
-        normalizeService(serviceInput(entry, address, defaults)),
-      );
-      if (service === undefined) return [];
-      const before = places.get(service.address);
-      if (before !== undefined) {
-        report(addressPath, `${service.address} is described twice, first as ${before}`);
-        return [];
-      }
-      places.set(service.address, `services[${index}]${entry.name ? ` (${entry.name})` : ''}`);
-      return [{ service, addressPath, destinations: [] as Destination[], present: new Set<string>() }];
-    });
-    // An entry whose addresses are wrong says nothing useful about its destinations.
-    if (desired.length === addresses.length) fillDestinations(entry, path, desired, defaults, report);
-    return desired.map(({ service, destinations }) => ({ service, destinations }));
-  });
+/** A service of an entry, while its destinations come in. */
+interface Target {
+  readonly service: VirtualService;
+  readonly family: Family;
+  /** Where its address stands. */
+  readonly place: Place;
+  readonly destinations: DesiredDestination[];
+  /** Their addresses. */
+  readonly present: Set<string>;
 }
 
 /**
- * Addresses of both families may stand in one entry: every destination then serves those of its own
- * family, or all of them if it is reached by tunnel.
+ * Expands, fills in and checks. Names and addresses of all the files are one set; the defaults of a file are for its
+ * own services.
  */
-function fillDestinations(
-  entry: ServiceEntry,
-  path: readonly (string | number)[],
-  desired: readonly {
-    service: VirtualService;
-    addressPath: readonly (string | number)[];
-    destinations: Destination[];
-    /** Their addresses. */
-    present: Set<string>;
-  }[],
-  defaults: Defaults,
-  report: ReportProblem,
-): void {
-  const destinations = entry.destinations ?? [];
-  const familyOf = (service: VirtualService) => parseServiceAddress(service.address).family;
-  const mixed = new Set(desired.map(({ service }) => familyOf(service))).size > 1;
-  for (const [index, described] of destinations.entries()) {
-    const at = [...path, 'destinations', index];
-    const input = destinationInput(described, entry, defaults);
-    for (const { service, destinations, present } of desired) {
-      if (mixed && !suits(input, familyOf(service))) continue;
-      const destination = attempt(report, at, [...at, 'address'], () => normalizeDestination(input, service.address));
-      if (destination === undefined) break;
-      if (present.has(destination.address)) {
-        report([...at, 'address'], `${destination.address} is described twice in this service`);
-        break;
-      }
-      present.add(destination.address);
-      destinations.push(destination);
+export function resolveServices(
+  documents: readonly CheckedDocument[],
+  hosts: Hosts,
+  findings: Findings,
+): DesiredService[] {
+  const resolver = new ServiceResolver(hosts, findings);
+  return documents.flatMap((document) => {
+    // What could be said of services without their defaults may be wrong.
+    if (document.broken.has('defaults')) return [];
+    const defaults = (document.values['defaults'] ?? {}) as Defaults;
+    warnOfScheduler(defaults.scheduler, { document, path: ['defaults', 'scheduler'] }, findings);
+    const entries = (document.values['services'] ?? []) as (ServiceEntry | undefined)[];
+    return entries.flatMap((entry, i) =>
+      entry === undefined ? [] : resolver.servicesOf(entry, defaults, { document, path: ['services', i] }),
+    );
+  });
+}
+
+class ServiceResolver {
+  readonly #hosts: Hosts;
+  readonly #findings: Findings;
+  readonly #names = new Unique();
+  readonly #addresses = new Unique();
+  #services = 0;
+  #destinations = 0;
+
+  constructor(hosts: Hosts, findings: Findings) {
+    this.#hosts = hosts;
+    this.#findings = findings;
+  }
+
+  servicesOf(entry: ServiceEntry, defaults: Defaults, place: Place): DesiredService[] {
+    this.#noteName(entry.name, within(place, 'name'));
+    warnOfScheduler(entry.scheduler, within(place, 'scheduler'), this.#findings);
+    this.#refuseOneMaskForTwoFamilies(entry, defaults, place);
+    const found = [entry.address].flat().map((address, i) => {
+      const at = Array.isArray(entry.address) ? within(place, 'address', i) : within(place, 'address');
+      return this.#targetsAt(address, entry, defaults, place, at);
+    });
+    const targets = found.flatMap((targets) => targets ?? []);
+    if (entry.interface !== undefined) this.#checkInterface(entry.interface, targets, within(place, 'interface'));
+    // Where an address is wrong, destinations can be looked at by themselves only.
+    const services = found.includes(undefined) ? standIns(place) : targets;
+    const before = this.#findings.problems.length;
+    for (const [i, described] of (entry.destinations ?? []).entries()) {
+      this.#addDestination(destinationInput(described, entry, defaults), within(place, 'destinations', i), services);
+    }
+    if (entry.destinations?.length && this.#findings.problems.length === before) this.#refuseEmptyFamily(services);
+    const options = optionsOf(entry, defaults);
+    return targets.map(({ service, destinations }) => ({ service, destinations, ...options }));
+  }
+
+  #noteName(name: string | undefined, place: Place): void {
+    if (name === undefined) return;
+    const before = this.#names.find(name, place);
+    if (before) this.#findings.report(place, `the name ${name} is given twice, first at ${placeText(before)}`);
+  }
+
+  /** Several where the address has a range of ports; undefined where something is wrong, which is told once. */
+  #targetsAt(text: string, entry: ServiceEntry, defaults: Defaults, place: Place, at: Place): Target[] | undefined {
+    const addresses = attempt(this.#findings, place, at, () => addressesIn(text));
+    const targets: Target[] = [];
+    for (const address of addresses ?? []) {
+      const service = attempt(this.#findings, place, at, () =>
+        normalizeService(serviceInput(entry, address, defaults)),
+      );
+      if (service === undefined || !this.#noteAddress(service.address, at)) return undefined;
+      targets.push(targetOf(service, at));
+    }
+    return addresses && targets;
+  }
+
+  #noteAddress(address: string, place: Place): boolean {
+    const before = this.#addresses.find(address, place);
+    if (before) {
+      this.#findings.report(place, `${address} is described twice, first at ${placeText(before)}`);
+    } else if (++this.#services === MOST_SERVICES + 1) {
+      this.#findings.report(place, `there are more than ${MOST_SERVICES} services`);
+    }
+    return before === undefined && this.#services <= MOST_SERVICES;
+  }
+
+  /** A prefix length says nothing without its family: /24 of IPv6 is a good part of the Internet. */
+  #refuseOneMaskForTwoFamilies(entry: ServiceEntry, defaults: Defaults, place: Place): void {
+    const { netmask } = persistenceOf(entry, defaults) ?? {};
+    if (netmask === undefined || typeof netmask === 'object') return;
+    if (new Set([entry.address].flat().map(familyIn)).size < 2) return;
+    const of = entry.persistence === undefined ? { ...place, path: ['defaults'] } : place;
+    this.#findings.report(
+      within(of, 'persistence', 'netmask'),
+      'two address families need a netmask each: { inet: 24, inet6: 64 }',
+    );
+  }
+
+  #checkInterface(name: string, targets: readonly Target[], place: Place): void {
+    if (attempt(this.#findings, place, place, () => interfaceName(name, 'INVALID_OPTION', [])) === undefined) return;
+    for (const { service } of targets) {
+      const address = parseServiceAddress(service.address);
+      if ('ip' in address && isUnicast(address)) continue;
+      this.#findings.report(place, `${service.address} has no address that an interface could have`);
+      return;
     }
   }
-  if (!mixed || destinations.length === 0) return;
-  for (const { service, addressPath, destinations } of desired) {
-    if (destinations.length === 0) report(addressPath, `${service.address} has no destination of its address family`);
+
+  /**
+   * Addresses of both families may stand in one entry: every destination then serves those of its own family, or all
+   * of them if it is reached by tunnel.
+   */
+  #addDestination(input: EntryDestination, place: Place, targets: readonly Target[]): void {
+    const at = within(place, 'address');
+    const host = parseHostAddress(input.address);
+    if (host) {
+      this.#addHost(input, host, place, at, targets);
+      return;
+    }
+    const family = isMixed(targets) && !isTunnelled(input) ? familyOf(input.address) : undefined;
+    for (const target of targets) {
+      if (family !== undefined && family !== target.family) continue;
+      if (!this.#add(input, target, place, at)) return;
+    }
+  }
+
+  /** Every address of the name that the service can have. */
+  #addHost(input: EntryDestination, host: HostAddress, place: Place, at: Place, targets: readonly Target[]): void {
+    const { name, port } = host;
+    const known = this.#hosts.addresses.get(name);
+    if (known === undefined) {
+      this.#findings.report(at, `${name}: ${this.#hosts.failures.get(name) ?? 'only loadState() resolves host names'}`);
+    }
+    let used = false;
+    for (const target of targets) {
+      for (const ip of known ?? [target.family === 'inet' ? '192.0.2.1' : '2001:db8::1']) {
+        const family = ip.includes(':') ? 'inet6' : 'inet';
+        if (family !== target.family && !isTunnelled(input)) continue;
+        used = true;
+        const address = port === undefined ? ip : family === 'inet' ? `${ip}:${port}` : `[${ip}]:${port}`;
+        if (!this.#add({ ...input, address }, target, place, at, name)) return;
+      }
+      // Without an address, what else is said of it has been looked at now.
+      if (known === undefined) return;
+    }
+    if (!used) this.#findings.report(at, `${name} has no ${targets[0]?.family === 'inet' ? 'IPv4' : 'IPv6'} address`);
+  }
+
+  /** False if something is wrong: with the next service it would be the same. */
+  #add(input: EntryDestination, target: Target, place: Place, at: Place, host?: string): boolean {
+    const { service, destinations, present } = target;
+    const destination = attempt(this.#findings, place, at, () => normalizeDestination(input, service.address));
+    if (destination === undefined) return false;
+    const { address } = destination;
+    if (present.has(address)) {
+      this.#findings.report(at, `${address}${host ? ` (${host})` : ''} is described twice in this service`);
+      return false;
+    }
+    present.add(address);
+    if (++this.#destinations === MOST_DESTINATIONS + 1)
+      this.#findings.report(at, `there are more than ${MOST_DESTINATIONS} destinations`);
+    if (this.#destinations > MOST_DESTINATIONS) return false;
+    destinations.push(host === undefined ? destination : { ...destination, host });
+    return true;
+  }
+
+  #refuseEmptyFamily(targets: readonly Target[]): void {
+    if (!isMixed(targets)) return;
+    const empty = targets.find(({ destinations }) => destinations.length === 0);
+    if (empty) this.#findings.report(empty.place, `${empty.service.address} has no destination of its address family`);
   }
 }
 
-function suits(input: DestinationInput, family: string): boolean {
-  const { forward } = input;
-  if (forward === 'tunnel' || typeof forward === 'object') return true;
+/** Any kernel may have one of its own; what is nearly the name of one of Linux is probably that. */
+function warnOfScheduler(name: string | undefined, place: Place, findings: Findings): void {
+  if (name === undefined || schedulers.includes(name)) return;
+  const meant = nearest(name, schedulers);
+  if (meant !== undefined) findings.warn(place, `Linux has no scheduler ${quote(name)}`, meant);
+}
+
+function targetOf(service: VirtualService, place: Place): Target {
+  const { family } = parseServiceAddress(service.address);
+  return { service, family, place, destinations: [], present: new Set() };
+}
+
+/** Services of each family that leave every port as it is, in place of those that are wrong. */
+function standIns(place: Place): Target[] {
+  return ['fwmark:1', 'fwmark:1/inet6'].map((address) => targetOf(normalizeService({ address }), place));
+}
+
+function isMixed(targets: readonly Target[]): boolean {
+  return targets.some(({ family }) => family !== targets[0]?.family);
+}
+
+function isTunnelled({ forward }: EntryDestination): boolean {
+  return forward === 'tunnel' || typeof forward === 'object';
+}
+
+/** Undefined for what is no address: that is refused where it is checked. */
+function familyOf(destination: string): Family | undefined {
   try {
-    return parseDestinationAddress(input.address, 0).family === family;
+    return parseDestinationAddress(destination, 0).family;
   } catch {
-    return true; // let the address be refused where it is checked
-  }
-}
-
-/** A prefix length says nothing without its family: /24 of IPv6 is a good part of the Internet. */
-function refuseOneMaskForTwoFamilies(
-  entry: ServiceEntry,
-  defaults: Defaults,
-  addresses: readonly string[],
-  path: readonly (string | number)[],
-  report: ReportProblem,
-): void {
-  const { netmask } = persistenceOf(entry, defaults) ?? {};
-  if (netmask === undefined || typeof netmask === 'object') return;
-  if (new Set(addresses.map(looksLikeIpv6)).size < 2) return;
-  const place = entry.persistence === undefined ? ['defaults'] : path;
-  report([...place, 'persistence', 'netmask'], 'two address families need a netmask each: { inet: 24, inet6: 64 }');
-}
-
-/** What is malformed is refused where addresses are read. */
-function looksLikeIpv6(address: string): boolean {
-  return address.includes('[') || address.endsWith('/inet6');
-}
-
-function persistenceOf(entry: ServiceEntry, defaults: Defaults): Defaults['persistence'] {
-  return entry.persistence === undefined ? defaults.persistence : entry.persistence;
-}
-
-function serviceInput(entry: ServiceEntry, address: string, defaults: Defaults): VirtualServiceInput {
-  const persistence = persistenceOf(entry, defaults);
-  const ownScheduler = entry.scheduler !== undefined && entry.scheduler !== defaults.scheduler;
-  return {
-    address,
-    scheduler: entry.scheduler ?? defaults.scheduler,
-    // Flags belong to a scheduler: those of the defaults do not go to another one.
-    schedulerFlags: entry.schedulerFlags ?? (ownScheduler ? undefined : defaults.schedulerFlags),
-    persistence: persistence && {
-      timeoutSeconds: persistence.timeout,
-      netmask: netmaskFor(persistence.netmask, address),
-      engine: persistence.engine,
-    },
-    onePacket: entry.onePacket ?? defaults.onePacket,
-  };
-}
-
-function netmaskFor(
-  netmask: NonNullable<Defaults['persistence']>['netmask'],
-  address: string,
-): number | string | undefined {
-  if (typeof netmask !== 'object') return netmask;
-  return looksLikeIpv6(address) ? netmask.inet6 : netmask.inet;
-}
-
-function destinationInput(described: DestinationEntry, entry: ServiceEntry, defaults: Defaults): DestinationInput {
-  return {
-    address: described.address,
-    forward: described.forward ?? entry.forward ?? defaults.forward,
-    weight: described.weight ?? defaults.weight,
-    upperThreshold: described.upperThreshold ?? defaults.upperThreshold,
-    lowerThreshold: described.lowerThreshold ?? defaults.lowerThreshold,
-  };
-}
-
-/** Where the keys of a file have other names than those of the API. */
-const keyInFile: Readonly<Record<string, string>> = { timeoutSeconds: 'timeout' };
-
-/** Runs a check; its refusal is reported at the field that it names. */
-function attempt<T>(
-  report: ReportProblem,
-  path: readonly (string | number)[],
-  addressPath: readonly (string | number)[],
-  check: () => T,
-): T | undefined {
-  try {
-    return check();
-  } catch (error) {
-    if (!(error instanceof IpvsError)) throw error;
-    const field = error.path.map((key) => keyInFile[key] ?? key);
-    report(
-      field[0] === 'address' ? addressPath : [...path, ...field],
-      error.hint ? `${error.message}; ${error.hint}` : error.message,
-    );
     return undefined;
   }
 }

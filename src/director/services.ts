@@ -1,4 +1,5 @@
 /** Virtual services with their destinations, as a resource. */
+import { IpvsError } from '../errors.ts';
 import {
   type Destination,
   type DestinationState,
@@ -22,7 +23,8 @@ import type {
   Stray,
 } from '../plan/resource.ts';
 import { type Context, executed, unlessNotLoaded } from './context.ts';
-import type { DesiredService, DesiredState } from './state.ts';
+import { destinationKeyIn, serviceOf } from './keys.ts';
+import { type DesiredService, type DesiredState, NOTHING_DESIRED, servicesByAddress } from './state.ts';
 
 /** A service as it is configured, without counters; its destinations in the kernel's order, the newest first. */
 export interface ConfiguredService extends VirtualService {
@@ -33,10 +35,12 @@ interface Configuration {
   readonly services: readonly ConfiguredService[];
 }
 
-export const servicesResource: Resource<DesiredState, Snapshot, Configuration, Operation, Context> = {
+export const servicesResource: Resource<DesiredState, Snapshot, Configuration, Packed, Operation, Context> = {
   name: 'services',
   read: ({ ipvs }) => unlessNotLoaded(ipvs.snapshot(), { services: [] }),
-  configuration: ({ services }) => ({ services: services.map(configured) }),
+  reread,
+  pack,
+  unpack,
   diff: diffServices,
   undo: undoServices,
   async check({ ipvs }, changes): Promise<ChangeResult[]> {
@@ -50,7 +54,8 @@ export const servicesResource: Resource<DesiredState, Snapshot, Configuration, O
   apply: executed,
 };
 
-function configured({ address, scheduler, schedulerFlags, persistence, onePacket, destinations }: ConfiguredService) {
+function configured(service: ConfiguredService): ConfiguredService {
+  const { address, scheduler, schedulerFlags, persistence, onePacket, destinations } = service;
   return {
     address,
     scheduler,
@@ -67,11 +72,55 @@ function configured({ address, scheduler, schedulerFlags, persistence, onePacket
   };
 }
 
-/** The key of a destination; a service's is its address. */
-export function destinationKeyIn(service: string, destination: string): string {
-  return `${service} ${destination}`;
+/** Services that are not as a desired state describes them, whole; and those of it that are not there. */
+interface Packed {
+  readonly services: readonly ConfiguredService[];
+  readonly absent: readonly string[];
 }
 
+function pack({ services }: Configuration, base: DesiredState = NOTHING_DESIRED): Packed {
+  const described = servicesByAddress(base);
+  let known = 0;
+  const others: ConfiguredService[] = [];
+  for (const service of services) {
+    const entry = described.get(service.address);
+    if (entry) known++;
+    if (!entry || !sameService(entry.service, service) || !sameList(entry.destinations, service.destinations))
+      others.push(configured(service));
+  }
+  if (known === described.size) return { services: others, absent: [] };
+  const present = new Set(services.map(({ address }) => address));
+  return { services: others, absent: [...described.keys()].filter((address) => !present.has(address)) };
+}
+
+function unpack({ services, absent }: Packed, base: DesiredState = NOTHING_DESIRED): Configuration {
+  const all = new Map(
+    base.services.map(({ service, destinations }) => [service.address, configured({ ...service, destinations })]),
+  );
+  for (const address of absent) all.delete(address);
+  for (const service of services) all.set(service.address, service);
+  return { services: [...all.values()] };
+}
+
+/** Of more than this share of the services, a dump of all is the faster way. */
+const FEW = 1 / 8;
+
+async function reread({ ipvs }: Context, before: Snapshot, keys: ReadonlySet<string>): Promise<Snapshot> {
+  const touched = new Set([...keys].flatMap((key) => serviceOf(key) ?? []));
+  if (touched.size > before.services.length * FEW) return unlessNotLoaded(ipvs.snapshot(), { services: [] });
+  const read = new Map<string, VirtualServiceWithDestinations>();
+  for (const address of touched) {
+    try {
+      read.set(address, await ipvs.service(address));
+    } catch (error) {
+      if (!(error instanceof IpvsError && error.code === 'SERVICE_NOT_FOUND')) throw error;
+    }
+  }
+  const others = before.services.filter(({ address }) => !touched.has(address));
+  return { services: [...others, ...read.values()] };
+}
+
+/** Keys of other resources are words of their own. */
 /**
  * Desired × what was applied last × kernel. What leaves the file is removed, if it was in it; what was never in it
  * stays, inside of a service of ours too (unless that is `exclusive`).
@@ -83,13 +132,14 @@ export function diffServices(
   options: DiffOptions = {},
 ): Diff<Operation> {
   const present = new Map(current.services.map((service) => [service.address, service]));
-  const applied = new Map(known.applied?.services.map((service) => [service.service.address, service]));
+  const applied = servicesByAddress(known.applied ?? NOTHING_DESIRED);
+  const wanted = servicesByAddress(desired);
   const collected: Collected = { changes: [], conflicts: [], strays: [] };
   let objects = 0;
-  const wanted = new Set<string>();
+  const { targets } = options;
   for (const entry of desired.services) {
     const { address } = entry.service;
-    wanted.add(address);
+    if (targets && !targets.has(address)) continue;
     const before = present.get(address);
     const was = applied.get(address);
     if (before && !was && !known.made.has(address) && !options.adopt) {
@@ -102,7 +152,7 @@ export function diffServices(
   }
   for (const service of current.services) {
     const { address } = service;
-    if (wanted.has(address)) continue;
+    if (wanted.has(address) || (targets && !targets.has(address))) continue;
     if (applied.has(address) || options.prune) {
       const detail = applied.has(address) ? 'left the file' : 'not in the file';
       collected.changes.push(
@@ -132,14 +182,14 @@ function serviceChanges(
   before: VirtualServiceWithDestinations | undefined,
   { changes }: Collected,
 ): void {
+  if (before && sameService(before, service)) return;
   // What is described as before has been changed by somebody.
-  const cause = was && serviceDifferences(was.service, service).length === 0 ? 'drift' : 'file';
+  const cause = was && sameService(was.service, service) ? 'drift' : 'file';
   if (before === undefined) {
     changes.push(change('add-service', { type: 'service.add', service }, summaryOf(service), [], cause));
     return;
   }
   const differences = serviceDifferences(before, service);
-  if (differences.length === 0) return;
   const effects: string[] = [];
   if (before.scheduler !== service.scheduler) effects.push('takes a grace period of RCU, some 10 ms');
   if (before.scheduler !== service.scheduler || list(before.schedulerFlags) !== list(service.schedulerFlags))
@@ -147,6 +197,15 @@ function serviceChanges(
   if (before.persistence !== null && service.persistence === null)
     effects.push('clients stay with their destination until their entries time out');
   changes.push(change('edit', { type: 'service.edit', service }, differences.join(', '), effects, cause));
+}
+
+function sameService(a: VirtualService, b: VirtualService): boolean {
+  return (
+    a.scheduler === b.scheduler &&
+    a.onePacket === b.onePacket &&
+    (a.persistence === b.persistence || formatPersistence(a.persistence) === formatPersistence(b.persistence)) &&
+    list(a.schedulerFlags) === list(b.schedulerFlags)
+  );
 }
 
 function serviceDifferences(before: VirtualService, after: VirtualService): string[] {
@@ -166,6 +225,7 @@ function destinationChanges(
   { prune = false }: DiffOptions,
   { changes, strays }: Collected,
 ): void {
+  if (before && isAsDescribed(destinations, before.destinations, known)) return;
   const present = new Map(before?.destinations.map((destination) => [destination.address, destination]));
   const applied = new Map(was?.destinations.map((destination) => [destination.address, destination]));
   const order =
@@ -232,6 +292,20 @@ function holdsAnything({ activeConnections, inactiveConnections, persistentConne
   return activeConnections + inactiveConnections + persistentConnections > 0;
 }
 
+/** Most services of a large table are, in the very order of the file: nothing needs to be looked up for those. */
+function isAsDescribed(
+  described: DesiredService['destinations'],
+  held: readonly Destination[],
+  { weights, leaving }: Known<DesiredState>,
+): boolean {
+  return weights.size === 0 && leaving.size === 0 && sameList(described, held);
+}
+
+/** In the same order too. */
+function sameList(a: readonly Destination[], b: readonly Destination[]): boolean {
+  return a.length === b.length && a.every((destination, i) => sameDestination(destination, b[i] as Destination));
+}
+
 export function weightEdit(service: string, destination: Destination, weight: number): Operation {
   const { address, forward, upperThreshold, lowerThreshold } = destination;
   return {
@@ -280,26 +354,30 @@ function cutBy({ destinations }: Pick<VirtualServiceWithDestinations, 'destinati
 function undoServices(before: Configuration, now: Configuration, keys: ReadonlySet<string>): Change<Operation>[] {
   const [earlier, present] = [byAddress(before.services), byAddress(now.services)];
   const changes: Change<Operation>[] = [];
-  for (const address of new Set([...keys].map(serviceOfKey))) {
+  for (const address of new Set([...keys].flatMap((key) => serviceOf(key) ?? []))) {
     const [was, is] = [earlier.get(address), present.get(address)];
     if (was === undefined) {
       if (is !== undefined)
         changes.push(change('remove-service', { type: 'service.delete', service: address }, UNDONE));
       continue;
     }
-    const { destinations, ...service } = was;
+    const { destinations, ...service } = configured(was);
     if (is === undefined) changes.push(change('add-service', { type: 'service.add', service }, UNDONE));
-    else if (keys.has(address) && serviceDifferences(is, was).length > 0)
+    else if (keys.has(address) && !sameService(is, was))
       changes.push(change('edit', { type: 'service.edit', service }, UNDONE));
     const meant = (destination: string) => is === undefined || keys.has(destinationKeyIn(address, destination));
     const held = new Map(is?.destinations.map((destination) => [destination.address, destination]));
+    const newestHeld = destinations.findIndex(({ address }) => held.has(address));
     // The oldest first: then each stands before those that were there before it.
-    for (const destination of destinations.toReversed()) {
+    for (const [i, destination] of [...destinations.entries()].reverse()) {
       if (!meant(destination.address)) continue;
       const old = held.get(destination.address);
       held.delete(destination.address);
       if (old === undefined) {
-        changes.push(change('add-destination', { type: 'destination.add', service: address, destination }, UNDONE));
+        const misplaced = newestHeld >= 0 && i > newestHeld;
+        const effects = misplaced ? ['stands before others now that stood before it; its counters are lost'] : [];
+        const operation = { type: 'destination.add', service: address, destination } as const;
+        changes.push(change('add-destination', operation, UNDONE, effects));
       } else if (!sameDestination(old, destination)) {
         changes.push(change('edit', { type: 'destination.edit', service: address, destination }, UNDONE));
       }
@@ -317,11 +395,6 @@ const UNDONE = 'as it was before';
 
 function byAddress<T extends { readonly address: string }>(items: readonly T[]): Map<string, T> {
   return new Map(items.map((item) => [item.address, item]));
-}
-
-function serviceOfKey(key: string): string {
-  const end = key.indexOf(' ');
-  return end < 0 ? key : key.slice(0, end);
 }
 
 function change(

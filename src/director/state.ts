@@ -50,3 +50,17 @@ export interface Limits {
   /** The share of services, or of a service's weight, that one apply may remove: 0 to 1. */
   readonly maxChange?: number;
 }
+
+const indices = new WeakMap<DesiredState, ReadonlyMap<string, DesiredService>>();
+
+/** The services by their addresses. A plan, its check and its record look into the same state, which may be large. */
+export function servicesByAddress(state: DesiredState): ReadonlyMap<string, DesiredService> {
+  let index = indices.get(state);
+  if (index === undefined) {
+    index = new Map(state.services.map((entry) => [entry.service.address, entry]));
+    indices.set(state, index);
+  }
+  return index;
+}
+
+export const NOTHING_DESIRED: DesiredState = { services: [] };

@@ -4,18 +4,21 @@ import type { SyncDaemon, SyncState } from '../ipvs/sync-daemon.ts';
 import { syncStates } from '../ipvs/sync-daemon.ts';
 import type { Change, Conflict, Diff, DiffOptions, Known, Resource, Stray } from '../plan/resource.ts';
 import { type Context, executed, unlessNotLoaded } from './context.ts';
+import { daemonKey } from './keys.ts';
 import type { DesiredState } from './state.ts';
 
 type Daemons = readonly SyncDaemon[];
 
-export const syncResource: Resource<DesiredState, Daemons, Daemons, Operation, Context> = {
+export const syncResource: Resource<DesiredState, Daemons, Daemons, Daemons, Operation, Context> = {
   name: 'sync',
-  read: ({ ipvs }) => unlessNotLoaded(ipvs.syncDaemons(), []),
-  configuration: (current) => current,
+  read,
+  reread: (context) => read(context),
+  pack: (current) => current,
+  unpack: (packed) => packed,
   diff: diffSync,
   undo(before, now, keys) {
     return syncStates.flatMap((state) => {
-      if (!keys.has(keyOf(state))) return [];
+      if (!keys.has(daemonKey(state))) return [];
       const [was, is] = [daemonOf(before, state), daemonOf(now, state)];
       if (was && is && sameDaemon(was, is)) return [];
       return [...(is ? [stop(state, UNDONE)] : []), ...(was ? [start(was, UNDONE)] : [])];
@@ -24,6 +27,10 @@ export const syncResource: Resource<DesiredState, Daemons, Daemons, Operation, C
   check: async () => [],
   apply: executed,
 };
+
+async function read({ ipvs }: Context): Promise<Daemons> {
+  return unlessNotLoaded(ipvs.syncDaemons(), []);
+}
 
 const UNDONE = 'as it was before';
 
@@ -39,7 +46,7 @@ function diffSync(
   let unchanged = 0;
   for (const state of sync === undefined ? [] : syncStates) {
     const [wanted, running, was] = [daemonOf(sync, state), daemonOf(current, state), daemonOf(applied?.sync, state)];
-    const key = keyOf(state);
+    const key = daemonKey(state);
     const cause = wanted && was && sameDaemon(was, wanted) ? 'drift' : 'file';
     const ours = was !== undefined || made.has(key);
     if (wanted && running && sameDaemon(wanted, running)) unchanged++;
@@ -61,10 +68,6 @@ function diffSync(
     }
   }
   return { changes, unchanged, conflicts, strays };
-}
-
-export function keyOf(state: SyncState): string {
-  return `sync ${state}`;
 }
 
 function daemonOf(daemons: Daemons | undefined, state: SyncState): SyncDaemon | undefined {
@@ -93,7 +96,7 @@ function stop(state: SyncState, detail: string, cause: Change['cause'] = 'file')
 }
 
 function change(operation: Operation, state: SyncState, detail: string, cause: Change['cause']): Change<Operation> {
-  const key = keyOf(state);
+  const key = daemonKey(state);
   return {
     resource: 'sync',
     phase: 'prepare',

@@ -3,26 +3,31 @@ import { describe, type Operation } from '../ipvs/operation.ts';
 import { type Timeouts, timeoutNames } from '../ipvs/timeouts.ts';
 import type { Change, Diff, Known, Resource } from '../plan/resource.ts';
 import { type Context, executed, unlessNotLoaded } from './context.ts';
+import { TIMEOUTS_KEY } from './keys.ts';
 import type { DesiredState } from './state.ts';
 
 /** Null where ip_vs is not loaded. */
 type Current = Timeouts | null;
 
-const KEY = 'timeouts';
-
-export const timeoutsResource: Resource<DesiredState, Current, Current, Operation, Context> = {
+export const timeoutsResource: Resource<DesiredState, Current, Current, Current, Operation, Context> = {
   name: 'timeouts',
-  read: ({ ipvs }) => unlessNotLoaded(ipvs.timeouts(), null),
-  configuration: (current) => current,
+  read,
+  reread: (context) => read(context),
+  pack: (current) => current,
+  unpack: (packed) => packed,
   diff: diffTimeouts,
   undo(before, now, keys) {
-    if (!keys.has(KEY)) return [];
+    if (!keys.has(TIMEOUTS_KEY)) return [];
     const was = before ?? KERNEL_DEFAULTS;
     return changesOf(was, now, 'file');
   },
   check: async () => [],
   apply: executed,
 };
+
+async function read({ ipvs }: Context): Promise<Current> {
+  return unlessNotLoaded(ipvs.timeouts(), null);
+}
 
 /** ip_vs_proto_tcp.c, ip_vs_proto_udp.c: what a table begins with. */
 const KERNEL_DEFAULTS: Timeouts = { tcpSeconds: 900, tcpFinSeconds: 120, udpSeconds: 300 };
@@ -53,8 +58,8 @@ function changesOf(wanted: Partial<Timeouts>, current: Current, cause: Change['c
       operation,
       verb,
       subject: 'of the table',
-      key: KEY,
-      of: KEY,
+      key: TIMEOUTS_KEY,
+      of: TIMEOUTS_KEY,
       detail,
       cause,
       effects,

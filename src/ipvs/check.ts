@@ -33,6 +33,20 @@ export function oneOf<T extends string>(
   throw new IpvsError(code, { detail: quote(value), path, hint: `one of ${choices.join(', ')}` });
 }
 
+/** IFNAMSIZ with the NUL. */
+const MOST_INTERFACE_BYTES = 15;
+
+/** What the kernel lets a network interface be called (dev_valid_name). */
+export function interfaceName(name: unknown, code: ErrorCode, path: readonly string[]): string {
+  const valid = typeof name === 'string' && /^[^\s/:\0]+$/.test(name) && name !== '.' && name !== '..';
+  if (valid && Buffer.byteLength(name) <= MOST_INTERFACE_BYTES) return name;
+  throw new IpvsError(code, {
+    detail: `interface ${quote(name)}`,
+    path,
+    hint: `the name of a network interface, of up to ${MOST_INTERFACE_BYTES} letters`,
+  });
+}
+
 /** A misspelt option must not be ignored. */
 export function refuseUnknownKeys(
   value: object,

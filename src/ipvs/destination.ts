@@ -149,7 +149,7 @@ export function formatForward(forward: Forward): string {
 }
 
 export function sameForward(a: Forward, b: Forward): boolean {
-  return formatForward(a) === formatForward(b);
+  return a === b || formatForward(a) === formatForward(b);
 }
 
 function normalizeForward(input: string | TunnelInput): Forward {

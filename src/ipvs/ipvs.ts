@@ -87,9 +87,17 @@ type DestinationText = string | DestinationAddress;
  */
 export async function openIpvs(options: OpenOptions = {}): Promise<Ipvs> {
   refuseUnknownKeys(options, 'connection', ['netns', 'logger', 'transport']);
-  const { netns, logger } = options;
-  const transport = oneOf(options.transport ?? 'auto', transports, 'INVALID_OPTION', ['transport']);
-  return inNamespace(netns, ({ path, release }) => new Ipvs(backendOf(transport, path, logger), logger, release));
+  return inNamespace(options.netns, ({ path, release }) => openIpvsAt(path, options, release));
+}
+
+/** The same in a namespace that somebody holds: `path` is that of a `HeldNamespace`. */
+export function openIpvsAt(
+  path: string,
+  { logger, transport = 'auto' }: Omit<OpenOptions, 'netns'>,
+  release?: () => void,
+): Ipvs {
+  const chosen = oneOf(transport, transports, 'INVALID_OPTION', ['transport']);
+  return new Ipvs(backendOf(chosen, path, logger), logger, release);
 }
 
 const readOptions = ['statistics', 'counterBits'] as const satisfies readonly (keyof ReadOptions)[];

@@ -4,7 +4,7 @@
  */
 import { IpvsError } from '../errors.ts';
 import { parseIp } from './address.ts';
-import { at, oneOf, refuseUnknownKeys, wholeNumber } from './check.ts';
+import { at, interfaceName, oneOf, refuseUnknownKeys, wholeNumber } from './check.ts';
 import { quote } from './quote.ts';
 
 export type SyncState = 'master' | 'backup';
@@ -38,9 +38,6 @@ export type SyncDaemonInput = {
 export const syncStates = ['master', 'backup'] as const;
 const settings = ['maxLengthBytes', 'group', 'port', 'ttl'] as const;
 
-/** IFNAMSIZ with the NUL. */
-const MOST_INTERFACE_BYTES = 15;
-
 /**
  * Checks what the kernel would take wrongly (ip_vs_ctl.c does not look at the range of the id, of which
  * 8 bits are sent), and makes it canonical. Throws INVALID_SYNC, INVALID_ADDRESS, INVALID_OPTION.
@@ -51,7 +48,7 @@ export function normalizeSyncDaemon(input: SyncDaemonInput): SyncDaemon {
     wholeNumber(input[name], least, most, 'INVALID_SYNC', [name]);
   return {
     state: normalizeSyncState(input.state),
-    interface: normalizeInterface(input.interface),
+    interface: interfaceName(input.interface, 'INVALID_SYNC', ['interface']),
     id: input.id === undefined ? 0 : number('id', 0, 255),
     ...(input.maxLengthBytes !== undefined && { maxLengthBytes: number('maxLengthBytes', 1, 0xffff) }),
     ...(input.group !== undefined && { group: normalizeGroup(input.group) }),
@@ -62,17 +59,6 @@ export function normalizeSyncDaemon(input: SyncDaemonInput): SyncDaemon {
 
 export function normalizeSyncState(state: unknown): SyncState {
   return oneOf(state, syncStates, 'INVALID_SYNC', ['state']);
-}
-
-function normalizeInterface(name: unknown): string {
-  // What the kernel lets an interface be called (dev_valid_name).
-  const valid = typeof name === 'string' && /^[^\s/:\0]+$/.test(name) && name !== '.' && name !== '..';
-  if (valid && Buffer.byteLength(name) <= MOST_INTERFACE_BYTES) return name;
-  throw new IpvsError('INVALID_SYNC', {
-    detail: `interface ${quote(name)}`,
-    path: ['interface'],
-    hint: `the name of a network interface, of up to ${MOST_INTERFACE_BYTES} letters`,
-  });
 }
 
 function normalizeGroup(group: string): string {

@@ -107,10 +107,17 @@ export interface Journal {
   readonly by: Author;
   /** What the ledger will be when all is done. */
   readonly next: Ledger & { readonly applied: Applied };
-  /** The tables as they were: by resource. */
+  /** The tables as they were (`PackedTables`). */
   readonly before: ObjectId;
-  /** The changes. */
+  /** The changes (`PackedChanges`). */
   readonly plan: ObjectId;
+}
+
+/** Tables by resource: what of them was not as a desired state says. */
+export interface PackedTables {
+  /** That desired state; null if everything is written out. */
+  readonly base: ObjectId | null;
+  readonly tables: Readonly<Record<string, unknown>>;
 }
 
 export const outcomes = ['applied', 'undone', 'mixed'] as const;
@@ -126,7 +133,9 @@ export interface HistoryEntry extends Applied {
   readonly changes: number;
   /** What had been applied before; null if nothing had. */
   readonly previous: ObjectId | null;
+  /** The changes (`PackedChanges`). */
   readonly plan: ObjectId;
+  /** The tables (`PackedTables`). */
   readonly before: ObjectId;
   readonly after: ObjectId;
   /** Why it was not applied. */
@@ -141,4 +150,9 @@ export function ledgerFor(table: string, ledger: Ledger | undefined): Ledger {
   if (ledger?.table === table) return ledger;
   const { applied = null, nextId = 1 } = ledger ?? {};
   return { version: 1, table, applied, made: [], drains: [], ramps: [], nextId };
+}
+
+/** Whether something of it goes on by itself, or was left undone: who holds the lock carries it on. */
+export function isUnderWay({ drains, ramps, changedSysctls }: Ledger): boolean {
+  return drains.some(({ ended }) => !ended) || ramps.length > 0 || changedSysctls !== undefined;
 }

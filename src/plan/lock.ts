@@ -2,7 +2,7 @@
  * One writer of a table at a time. The lock is the kernel's own (flock(2)): whoever holds it and dies has released it,
  * so that a file left behind locks nothing.
  */
-import { ftruncateSync, mkdirSync, readFileSync, writeSync } from 'node:fs';
+import { accessSync, constants, ftruncateSync, mkdirSync, readFileSync, writeSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { errno, IpvsError } from '../errors.ts';
@@ -23,25 +23,41 @@ export interface LockOptions {
 
 const TRY_AGAIN_MS = 50;
 
-/** Throws LOCKED, which names the holder. */
+/** Throws LOCKED, which names the holder, FILE_UNWRITABLE if the folder cannot hold a record, ABORTED. */
 export async function lock(path: string, options: LockOptions): Promise<Lock> {
   const { native, purpose, timeoutMs = 10_000, signal } = options;
-  try {
-    mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
-  } catch (error) {
-    throw unusable(path, Math.abs((error as NodeJS.ErrnoException).errno ?? 0));
-  }
+  const folder = dirname(path);
+  attempt(path, () => {
+    mkdirSync(folder, { recursive: true, mode: 0o700 });
+    accessSync(folder, constants.W_OK);
+  });
   const deadline = performance.now() + timeoutMs;
   for (;;) {
     const fd = native.lockFile(path);
     if (fd >= 0) {
-      ftruncateSync(fd);
-      writeSync(fd, `${JSON.stringify({ pid: process.pid, purpose, since: new Date().toISOString() })}\n`);
-      return { release: () => native.close(fd) };
+      const release = () => native.close(fd);
+      attempt(path, () => sign(fd, purpose), release);
+      return { release };
     }
     if (fd !== -errno.EAGAIN) throw unusable(path, -fd);
     if (performance.now() >= deadline) throw new IpvsError('LOCKED', { subject: path, detail: holderOf(path) });
-    await wait(TRY_AGAIN_MS, undefined, signal && { signal });
+    await wait(TRY_AGAIN_MS, undefined, signal && { signal }).catch((cause) => {
+      throw new IpvsError('ABORTED', { operation: purpose, cause });
+    });
+  }
+}
+
+function sign(fd: number, purpose: string): void {
+  ftruncateSync(fd);
+  writeSync(fd, `${JSON.stringify({ pid: process.pid, purpose, since: new Date().toISOString() })}\n`);
+}
+
+function attempt(path: string, work: () => void, onFailure: () => void = () => undefined): void {
+  try {
+    work();
+  } catch (error) {
+    onFailure();
+    throw unusable(path, Math.abs((error as NodeJS.ErrnoException).errno ?? 0));
   }
 }
 

@@ -25,17 +25,12 @@ export interface Plan {
 /** What the kernel holds, by resource. */
 export type Tables = Readonly<Record<string, unknown>>;
 
-export interface PlanOptions extends DiffOptions {
-  /** Only what belongs to one of these: services. */
-  readonly targets?: ReadonlySet<string>;
-}
-
 export function planOf<Desired, Context>(
   resources: readonly AnyResource<Desired, Context>[],
   desired: Desired,
   known: Known<Desired>,
   current: Tables,
-  options: PlanOptions = {},
+  options: DiffOptions = {},
 ): Plan {
   const { targets } = options;
   const diffs = resources.map((resource) => resource.diff(desired, known, current[resource.name], options));

@@ -98,17 +98,23 @@ export interface DiffOptions {
   readonly adopt?: boolean;
   /** Removes what is not described, whoever made it. */
   readonly prune?: boolean;
+  /** Only what belongs to one of these: a resource may spare itself the rest, which does not count. */
+  readonly targets?: ReadonlySet<string>;
 }
 
 /**
  * `Desired` is the whole desired state, of which a resource takes its part; `Current` is what the kernel holds of this
- * resource, and `Configuration` that without counters, as data that can be written down.
+ * resource, `Configuration` that without counters, and `Packed` that as it is written down.
  */
-export interface Resource<Desired, Current extends Configuration, Configuration, Operation, Context> {
+export interface Resource<Desired, Current extends Configuration, Configuration, Packed, Operation, Context> {
   readonly name: string;
   read(context: Context): Promise<Current>;
-  /** Pure. */
-  configuration(current: Current): Configuration;
+  /** Reads again, where few things have one of the keys only those: the rest is as `before`. */
+  reread(context: Context, before: Current, keys: ReadonlySet<string>): Promise<Current>;
+  /** What of it is not as a desired state says: all of it, without one. Plain data. Pure. */
+  pack(current: Configuration, base: Desired | undefined): Packed;
+  /** The inverse, with the same desired state. Pure. */
+  unpack(packed: Packed, base: Desired | undefined): Configuration;
   /** Desired × what is known × kernel. Pure. */
   diff(desired: Desired, known: Known<Desired>, current: Current, options: DiffOptions): Diff<Operation>;
   /** The changes that make what has one of the keys as it was before. Pure. */
@@ -120,4 +126,4 @@ export interface Resource<Desired, Current extends Configuration, Configuration,
 }
 
 /** Any resource: methods take what their own resource gave. */
-export type AnyResource<Desired, Context> = Resource<Desired, unknown, unknown, unknown, Context>;
+export type AnyResource<Desired, Context> = Resource<Desired, unknown, unknown, unknown, unknown, Context>;

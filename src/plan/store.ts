@@ -1,7 +1,4 @@
 /** The record of one table on disk: ledger, journal, history, and the values that they name. */
-import { createHash } from 'node:crypto';
-import { promisify } from 'node:util';
-import { constants, gunzip, gzip } from 'node:zlib';
 import { IpvsError } from '../errors.ts';
 import type { Files } from './files.ts';
 import type { HistoryEntry, Journal, Ledger, ObjectId } from './ledger.ts';
@@ -12,15 +9,19 @@ const HISTORY = 'history';
 const OBJECTS = 'objects';
 /** Older ones are forgotten. */
 const MOST_ENTRIES = 100;
-/** Of a value, as text: a bound against what is no value of ours. */
-const MOST_BYTES = 512 * 1024 * 1024;
+/** Looking for values that nothing names means to read the whole history. */
+const SWEEP_EVERY = 20;
+/** Values at hand: what was applied last and what is being applied, and tables, which are small. */
+const MOST_RECENT = 6;
 
-const compress = promisify(gzip);
-const expand = promisify(gunzip);
+/** Loaded when a value is: verbs of the command need the ledger alone. */
+const packing = () => import('./packed.ts');
 
 /** Only the holder of the table's lock writes. */
 export class Store {
   readonly #files: Files;
+  /** Values never change. */
+  readonly #recent = new Map<ObjectId, unknown>();
 
   constructor(files: Files) {
     this.#files = files;
@@ -67,14 +68,15 @@ export class Store {
   addHistory(entry: HistoryEntry): void {
     this.#files.write(`${HISTORY}/${String(entry.id).padStart(8, '0')}.json`, text(entry));
     const names = this.#files.list(HISTORY);
-    for (const name of names.slice(0, Math.max(0, names.length - MOST_ENTRIES))) {
-      this.#files.remove(`${HISTORY}/${name}`);
-    }
+    if (names.length < MOST_ENTRIES + SWEEP_EVERY) return;
+    for (const name of names.slice(0, -MOST_ENTRIES)) this.#files.remove(`${HISTORY}/${name}`);
+    this.#sweep();
   }
 
   /** Values that neither ledger, journal nor history name. */
-  sweep(): void {
+  #sweep(): void {
     const journal = this.journal();
+    // What tables are told by the difference to is what had been applied before, or then.
     const named = new Set(
       [
         this.ledger()?.applied?.desired,
@@ -93,24 +95,35 @@ export class Store {
 
   /** Keeps a value under a name that follows from it: the same value is kept once. */
   async put(value: unknown): Promise<ObjectId> {
-    const json = JSON.stringify(value);
-    const id = idOf(json);
+    const { nameOf, packed } = await packing();
+    const bytes = await packed(value);
+    const id = nameOf(bytes);
     const name = `${OBJECTS}/${id}${SUFFIX}`;
-    if (!this.#files.has(name)) this.#files.write(name, await compress(json, { level: constants.Z_BEST_SPEED }));
+    if (!this.#files.has(name)) this.#files.write(name, bytes);
+    this.#remember(id, value);
     return id;
   }
 
   /** Throws STORE_DAMAGED. */
   async get<T>(id: ObjectId): Promise<T> {
+    if (this.#recent.has(id)) return this.#recent.get(id) as T;
     const name = `${OBJECTS}/${id}${SUFFIX}`;
     const bytes = this.#files.read(name);
     if (bytes === undefined) throw this.#damaged(name, 'it is missing');
-    const json = await expand(bytes, { maxOutputLength: MOST_BYTES }).then(
-      (bytes) => bytes.toString('utf8'),
-      () => '',
-    );
-    if (idOf(json) !== id) throw this.#damaged(name, 'it is not what was written');
-    return JSON.parse(json);
+    const { nameOf, unpacked } = await packing();
+    if (nameOf(bytes) !== id) throw this.#damaged(name, 'it is not what was written');
+    const value = (await unpacked(bytes)) as T;
+    this.#remember(id, value);
+    return value;
+  }
+
+  #remember(id: ObjectId, value: unknown): void {
+    this.#recent.delete(id);
+    this.#recent.set(id, value);
+    for (const oldest of this.#recent.keys()) {
+      if (this.#recent.size <= MOST_RECENT) break;
+      this.#recent.delete(oldest);
+    }
   }
 
   #record<T extends { readonly version: 1 }>(name: string, fits: (value: Partial<T>) => boolean): T | undefined {
@@ -138,10 +151,6 @@ const SUFFIX = '.json.gz';
 
 function text(value: unknown): string {
   return `${JSON.stringify(value, null, 1)}\n`;
-}
-
-function idOf(json: string): ObjectId {
-  return createHash('sha256').update(json).digest('hex');
 }
 
 function isLedger({ table, made, drains, ramps, nextId }: Partial<Ledger>): boolean {

@@ -5,7 +5,16 @@
  */
 import { IpvsError } from '../errors.ts';
 import { knownAt } from './known.ts';
-import { type Author, type HistoryEntry, type Journal, type Ledger, ledgerFor } from './ledger.ts';
+import {
+  type Author,
+  type HistoryEntry,
+  type Journal,
+  type Ledger,
+  ledgerFor,
+  type ObjectId,
+  type PackedTables,
+} from './ledger.ts';
+import { type PackedChanges, type PastChange, packChanges, unpackChanges } from './packed-changes.ts';
 import { onlyRemovals, type Plan, planOf, type Tables, undoPlan } from './plan.ts';
 import { type AnyResource, type Change, type ChangeResult, type Known, phases } from './resource.ts';
 import type { Store } from './store.ts';
@@ -75,23 +84,17 @@ export async function transact<Desired, Context>(
   if (refused.length > 0) return untouched(changes, refused);
   const ledger = ledgerFor(engine.table, store.ledger());
   const known = await knownWhile(engine, ledger, next);
-  const old = configurations(engine, before);
-  const journal = {
-    version: 1,
-    command,
-    by,
-    next,
-    before: await store.put(old),
-    plan: await store.put(changes),
-  } as const;
+  const kept = { before: await putTables(engine, before, ledger), plan: await store.put(packChanges(changes)) };
+  const journal: Journal = { version: 1, command, by, next, ...kept };
   store.writeJournal(journal);
   const run = await makeChanges(engine, changes, options);
-  const { failed, now } = await verified(engine, run, leftOf(engine, desired, known, changes));
+  const keys = keysOf(changes);
+  const { failed, now } = await verified(engine, run, leftOf(engine, desired, known, changes), { before, keys });
   if (now !== undefined && failed.length === 0) {
-    await commit(engine, journal, ledger, changes.length, { outcome: 'applied', after: configurations(engine, now) });
+    await commit(engine, journal, ledger, changes.length, { outcome: 'applied', after: now });
     return { ...run, outcome: 'applied', id: next.applied.id, undone: [], stuck: [] };
   }
-  const undo = await undone(engine, old, keysOf(changes));
+  const undo = await undone(engine, before, keys);
   const error = failed.map(({ error }) => error.message).join('; ');
   await commit(engine, journal, ledger, changes.length, { ...undo, error });
   return { ...run, failed, outcome: undo.outcome, id: next.applied.id, undone: undo.done, stuck: undo.stuck };
@@ -99,13 +102,15 @@ export async function transact<Desired, Context>(
 
 /** Ends what the journal says: the ledger is written, and from then on it is over. */
 async function commit<Desired, Context>(
-  { store }: Engine<Desired, Context>,
+  engine: Engine<Desired, Context>,
   { next, command, by, before, plan }: Journal,
   previous: Ledger,
   changes: number,
   end: { readonly outcome: HistoryEntry['outcome']; readonly after: Tables; readonly error?: string },
 ): Promise<void> {
+  const { store } = engine;
   const { outcome, error } = end;
+  const ledger = outcome === 'applied' ? next : { ...previous, nextId: next.nextId };
   store.addHistory({
     version: 1,
     ...next.applied,
@@ -116,12 +121,11 @@ async function commit<Desired, Context>(
     previous: previous.applied?.desired ?? null,
     plan,
     before,
-    after: await store.put(end.after),
+    after: await putTables(engine, end.after, ledger),
     ...(error !== undefined && { error }),
   });
-  store.writeLedger(outcome === 'applied' ? next : { ...previous, nextId: next.nextId });
+  store.writeLedger(ledger);
   store.removeJournal();
-  store.sweep();
 }
 
 function untouched(changes: readonly Change[], failed: readonly Failure[]): ApplyResult {
@@ -153,22 +157,47 @@ export async function recover<Desired, Context>(engine: Engine<Desired, Context>
     store.removeJournal();
     return { ...nothing, outcome: next.table === table ? 'committed' : 'dropped' };
   }
-  const changes = await store.get<Change[]>(journal.plan);
+  const changes = unpackChanges(await store.get<PackedChanges>(journal.plan));
   const desired = await store.get<Desired>(next.applied.desired);
+  const keys = keysOf(changes);
   const left = leftOf(engine, desired, await knownWhile(engine, ledger, next), changes);
   const rest = left(await readTables(engine));
   if (onlyRemovals(rest)) {
     const run = await makeChanges(engine, rest, {});
     const { failed, now } = await verified(engine, run, left);
     if (now !== undefined && failed.length === 0) {
-      const after = configurations(engine, now);
-      await commit(engine, journal, ledger, changes.length, { outcome: 'applied', after });
+      await commit(engine, journal, ledger, changes.length, { outcome: 'applied', after: now });
       return { ...nothing, outcome: 'finished', done: run.done };
     }
   }
-  const undo = await undone(engine, await store.get<Tables>(journal.before), keysOf(changes));
+  const undo = await undone(engine, await tablesOf(engine, journal.before), keys);
   await commit(engine, journal, ledger, changes.length, { ...undo, error: 'it was interrupted' });
   return { journal, ...undo };
+}
+
+/** Keeps tables; what is as was applied to them is not written out again. */
+async function putTables<Desired, Context>(
+  { resources, store }: Engine<Desired, Context>,
+  tables: Tables,
+  ledger: Ledger,
+): Promise<ObjectId> {
+  const base = await appliedTo<Desired>(store, ledger);
+  const packed = resources.map(({ name, pack }) => [name, pack(tables[name], base)] as const);
+  const kept: PackedTables = {
+    base: base ? (ledger.applied?.desired ?? null) : null,
+    tables: Object.fromEntries(packed),
+  };
+  return store.put(kept);
+}
+
+/** Tables that were kept. Throws STORE_DAMAGED. */
+export async function tablesOf<Desired, Context>(
+  { resources, store }: Pick<Engine<Desired, Context>, 'resources' | 'store'>,
+  id: ObjectId,
+): Promise<Tables> {
+  const { base, tables } = await store.get<PackedTables>(id);
+  const desired = base === null ? undefined : await store.get<Desired>(base);
+  return Object.fromEntries(resources.map(({ name, unpack }) => [name, unpack(tables[name], desired)]));
 }
 
 /** What counts as known while changes are made: ours by what was applied before, on its way by what is beginning. */
@@ -191,14 +220,14 @@ function leftOf<Desired, Context>(
   { resources }: Engine<Desired, Context>,
   desired: Desired,
   known: Known<Desired>,
-  changes: readonly Change[],
+  changes: readonly PastChange[],
 ): (now: Tables) => readonly Change[] {
   const keys = keysOf(changes);
-  const options = { adopt: true, prune: true };
+  const options = { adopt: true, prune: true, targets: new Set(changes.map(({ of }) => of)) };
   return (now) => planOf(resources, desired, known, now, options).changes.filter(({ key }) => keys.has(key));
 }
 
-function keysOf(changes: readonly Change[]): ReadonlySet<string> {
+function keysOf(changes: readonly PastChange[]): ReadonlySet<string> {
   return new Set(changes.map(({ key }) => key));
 }
 
@@ -211,14 +240,25 @@ export async function readTables<Desired, Context>({
   return tables;
 }
 
-/** As they are written down. */
+/** What has one of the keys, once more. */
+async function rereadTables<Desired, Context>(
+  { resources, context }: Engine<Desired, Context>,
+  before: Tables,
+  keys: ReadonlySet<string>,
+): Promise<Tables> {
+  const tables: Record<string, unknown> = {};
+  for (const resource of resources) tables[resource.name] = await resource.reread(context, before[resource.name], keys);
+  return tables;
+}
+
+/** Without counters. */
 export function configurations<Desired, Context>(
-  { resources }: Pick<Engine<Desired, Context>, 'resources'>,
+  resources: readonly AnyResource<Desired, Context>[],
   tables: Tables,
 ): Tables {
-  return Object.fromEntries(
-    resources.map((resource) => [resource.name, resource.configuration(tables[resource.name])]),
-  );
+  const configuration = ({ name, pack, unpack }: AnyResource<Desired, Context>) =>
+    unpack(pack(tables[name], undefined), undefined);
+  return Object.fromEntries(resources.map((resource) => [resource.name, configuration(resource)]));
 }
 
 interface Run {
@@ -292,10 +332,11 @@ async function verified<Desired, Context>(
   engine: Engine<Desired, Context>,
   { done, failed }: Run,
   left: (now: Tables) => readonly Change[],
+  touched?: { readonly before: Tables; readonly keys: ReadonlySet<string> },
 ): Promise<{ failed: readonly Failure[]; now?: Tables }> {
   if (failed.length > 0) return { failed };
   try {
-    const now = await readTables(engine);
+    const now = await (touched ? rereadTables(engine, touched.before, touched.keys) : readTables(engine));
     return { failed: left(now).map((change) => ({ change, error: notVerified(change) })), now };
   } catch (error) {
     return { failed: allFailed(done.slice(0, 1), error) };
@@ -319,7 +360,7 @@ async function undone<Desired, Context>(
   before: Tables,
   keys: ReadonlySet<string>,
 ): Promise<Undo> {
-  const look = async () => configurations(engine, await readTables(engine));
+  const look = () => readTables(engine);
   const changes = undoPlan(engine.resources, before, await look(), keys);
   const { done, failed } = await makeChanges(engine, changes, { goOn: true });
   const errors = new Map(failed.map(({ change, error }) => [change.key, error]));

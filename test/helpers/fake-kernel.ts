@@ -273,6 +273,14 @@ export class FakeKernel implements Native {
     throw new Error('not part of this kernel');
   }
 
+  openPacket(): never {
+    throw new Error('not part of this kernel');
+  }
+
+  sendPacket(): never {
+    throw new Error('not part of this kernel');
+  }
+
   openProcNet(): never {
     throw new Error('not part of this kernel');
   }

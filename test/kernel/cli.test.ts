@@ -149,12 +149,13 @@ services:
 `;
 
   const changes = [
-    `+ add destination 10.0.0.4:80 of ${web}: masquerade, weight 2`,
-    `+ add destination 10.0.0.3:80 of ${web}: masquerade, weight 1`,
-    `~ edit service ${web}: scheduler wrr → rr`,
-    '    connections stay; new ones are spread by the new rule',
-    `- delete destination 10.0.0.1:8080 of ${web}: not in the file`,
-    '4 changes, 0 unchanged',
+    `~ ${web}  scheduler wrr → rr`,
+    '      takes a grace period of RCU, some 10 ms',
+    '      connections stay; new ones are spread by the new rule',
+    '    + 10.0.0.3:80  masquerade, weight 1',
+    '    + 10.0.0.4:80  masquerade, weight 2',
+    '    ? 10.0.0.1:8080  not in the file, and kept: made by a verb',
+    '2 to add, 1 to change; 0 unchanged',
   ];
 
   it('"apply --dry-run" shows the changes; "apply" wants to be sure', async () => {
@@ -175,11 +176,12 @@ services:
 
   it('"apply --yes" makes the changes, and then has nothing to change', async () => {
     const path = file('web.yaml', description);
-    expect(await ipvs(['apply', path, '--yes'])).toEqual(said(`${[...changes, '4 changes made'].join('\n')}\n`));
-    expect(await inside(['apply', path, '--yes'])).toEqual(said('nothing to change: 3 objects as described\n'));
+    expect(await ipvs(['apply', path, '--yes'])).toEqual(said(`${[...changes, '3 changes made'].join('\n')}\n`));
+    const again = await inside(['apply', path, '--yes']);
+    expect(again).toEqual(said(expect.stringMatching(/^nothing to change; 3 unchanged$/m)));
     expect(await table.ipvs.service(web)).toMatchObject({
       scheduler: 'rr',
-      destinations: [{ address: '10.0.0.3:80' }, { address: '10.0.0.4:80', weight: 2 }],
+      destinations: [{ address: '10.0.0.3:80' }, { address: '10.0.0.4:80', weight: 2 }, { address: '10.0.0.1:8080' }],
     });
   });
 
@@ -198,21 +200,25 @@ services:
       done: [{ verb: 'edit destination', subject: `10.0.0.4:80 of ${web}` }],
       failed: [],
       skipped: [],
-      unchanged: 2,
+      outcome: 'applied',
     });
     expect((await table.ipvs.destinations(web))[1]).toMatchObject({ weight: 5 });
   });
 
-  it('a refusal of the kernel: exit status 1, and what was not tried', async () => {
+  it('a refusal of the kernel: exit status 1, and the table is as it was', async () => {
     const path = file(
       'refused.yaml',
-      `services: [{ address: "${web}", scheduler: rr, destinations: [{ address: 127.255.255.255 }] }]`,
+      `services: [{ address: "${web}", scheduler: rr, destinations: [{ address: 127.255.255.255 }, { address: 10.0.0.5 }] }]`,
     );
     const { status, stdout, stderr } = await ipvs(['apply', path, '--yes']);
     expect(status).toBe(1);
-    expect(stdout).toContain('0 changes made, 1 refused, 2 changes not tried');
+    expect(stdout).toContain('1 change made, 1 refused, 2 not tried, 1 to undo them: the table is as it was');
     expect(stderr).toMatch(/^ipvs: add destination 127\.255\.255\.255:80 of .*EINVAL.*\n$/);
-    expect(await table.ipvs.destinations(web)).toHaveLength(2);
+    expect((await table.ipvs.destinations(web)).map(({ address }) => address)).toEqual([
+      '10.0.0.3:80',
+      '10.0.0.4:80',
+      '10.0.0.1:8080',
+    ]);
   });
 });
 
@@ -241,13 +247,13 @@ describe('around it', () => {
 
   it('--netns moves the whole program, and its pipes go with it', async () => {
     const path = `/run/netns/${table.namespace.name}`;
-    const input = 'services: [{ address: "fwmark:10", destinations: [{ address: 10.0.0.1 }] }]';
+    const input = `services: [{ address: "${web}" }, { address: "fwmark:10", destinations: [{ address: 10.0.0.1 }] }]`;
     const script = 'set -o pipefail; cat | "$0" "$1" apply - --yes --netns "$2" | cat';
     expect(
       await command(['bash', '-c', script, process.execPath, built('cli/ipvs.js'), path], { input }),
     ).toMatchObject({
       status: 0,
-      stdout: expect.stringContaining('2 changes made'),
+      stdout: expect.stringContaining('changes made'),
       stderr: '',
     });
     expect(await table.ipvs.destinations('fwmark:10')).toMatchObject([{ address: '10.0.0.1:0' }]);
@@ -309,7 +315,9 @@ describe('around it', () => {
     const many = file('many.json', JSON.stringify({ services }));
     const few = file(
       'few.json',
-      JSON.stringify({ services: [{ address: 'fwmark:30000', destinations: [{ address: '10.0.0.1:80' }] }] }),
+      JSON.stringify({
+        services: [...services, { address: 'fwmark:30000', destinations: [{ address: '10.0.0.1:80' }] }],
+      }),
     );
     const run = (script: string, path: string) =>
       command([
@@ -459,14 +467,19 @@ describe('what is wrong is told in one line, and changes nothing', () => {
 
     expect(unknown).toMatchObject({ status: 1, stdout: '' });
     expect(unknown?.stderr.trimEnd().split('\n')).toEqual([
-      `${path}:3:5: services[0].schedular: there is no such key`,
-      `${path}:5:30: services[0].destinations[0].wieght: there is no such key`,
+      `${path}:3:5: services[0].schedular: there is no such key; did you mean "scheduler"?`,
+      expect.stringMatching(/^ {8}schedular: /),
+      '        ^',
+      `${path}:5:30: services[0].destinations[0].wieght: there is no such key; did you mean "weight"?`,
+      expect.stringContaining('wieght: '),
+      `${' '.repeat(33)}^`,
     ]);
 
     expect(wrong).toMatchObject({ status: 1, stdout: '' });
     const lines = wrong?.stderr
       .trimEnd()
       .split('\n')
+      .filter((line) => line.startsWith(`${twice}:`))
       .map((line) => line.replace(`${twice}:`, ''));
     expect(lines).toEqual([
       expect.stringMatching(/^5:\d+: services\[0\]\.destinations\[1\]\.address: 10\.0\.0\.1:80 is described twice/),

@@ -1,19 +1,25 @@
 /** From a description to the kernel: parse, read, plan, apply. */
 import { beforeEach, describe, expect, it } from 'vitest';
-import { apply, parseState, plan, readState } from '../../src/director/director.ts';
-import type { ApplyResult } from '../../src/plan/plan.ts';
-import { configured, kernelTable } from '../helpers/kernel-table.ts';
+import { Director, type IntendedPlan, type PlanOptions } from '../../src/director/director.ts';
+import { parseState } from '../../src/director/document.ts';
+import type { ApplyResult } from '../../src/plan/transaction.ts';
+import { configured, kernelTable, refusal } from '../helpers/kernel-table.ts';
 
 const table = kernelTable('plan');
 
 const web = 'tcp://192.0.2.1:80';
 
-async function planned(text: string) {
-  return plan(parseState(text), await readState(table.ipvs));
+let director: Director;
+beforeEach(() => {
+  director = new Director({ ipvs: table.ipvs });
+});
+
+function planned(text: string, options?: PlanOptions): Promise<IntendedPlan> {
+  return director.plan({ desired: parseState(text) }, options);
 }
 
-async function applied(text: string): Promise<ApplyResult> {
-  return apply(table.ipvs, await planned(text));
+async function applied(text: string, options?: PlanOptions): Promise<ApplyResult> {
+  return director.apply(await planned(text, options));
 }
 
 function steps(changes: readonly { readonly verb: string; readonly subject: string }[]): string[] {
@@ -64,7 +70,7 @@ describe('a description of everything', () => {
     await applied(everything);
     const before = configured(await table.ipvs.snapshot());
 
-    expect(await planned(everything)).toEqual({ changes: [], unchanged: 5 + 9 });
+    expect(await planned(everything)).toMatchObject({ changes: [], unchanged: 5 + 9, conflicts: [], strays: [] });
     await applied(everything);
     expect(configured(await table.ipvs.snapshot())).toEqual(before);
   });
@@ -73,11 +79,13 @@ describe('a description of everything', () => {
 describe('a description of a service that is there', () => {
   beforeEach(async () => {
     const { ipvs } = table;
-    await ipvs.addService({ address: web, scheduler: 'wlc' });
-    await ipvs.addDestination(web, { address: '10.0.0.1', weight: 1 });
-    await ipvs.addDestination(web, { address: '10.0.0.9', weight: 1 });
     await ipvs.addService({ address: 'tcp://192.0.2.99:80' });
     await ipvs.addDestination('tcp://192.0.2.99:80', { address: '10.0.0.1' });
+    await applied(`
+services:
+  - { address: tcp://192.0.2.1:80, destinations: [{ address: 10.0.0.9 }, { address: 10.0.0.1 }] }
+  - { address: fwmark:9, scheduler: rr }
+`);
   });
 
   const wanted = `
@@ -89,7 +97,7 @@ services:
     destinations: [{ address: 10.0.0.1 }]
 `;
 
-  it('adds first, edits in place, and removes last', async () => {
+  it('adds first, edits in place, and removes last what has left it', async () => {
     const { changes } = await planned(wanted);
     expect(steps(changes)).toEqual([
       'add service udp://192.0.2.1:53',
@@ -98,6 +106,7 @@ services:
       'edit service tcp://192.0.2.1:80',
       'edit destination 10.0.0.1:80 of tcp://192.0.2.1:80',
       'delete destination 10.0.0.9:80 of tcp://192.0.2.1:80',
+      'delete service fwmark:9',
     ]);
 
     const result = await applied(wanted);
@@ -111,13 +120,26 @@ services:
     });
   });
 
-  it('leaves services alone that it does not name', async () => {
+  it('leaves alone what never was in it', async () => {
     const before = await table.ipvs.service('tcp://192.0.2.99:80');
+    await table.ipvs.addDestination(web, { address: '10.0.0.7' });
     await applied(wanted);
     expect(await table.ipvs.service('tcp://192.0.2.99:80')).toEqual(before);
+    expect(await addresses(web)).toEqual(['10.0.0.2:80', '10.0.0.7:80', '10.0.0.1:80']);
 
     await applied('services: []');
-    expect((await table.ipvs.snapshot()).services).toHaveLength(3);
+    expect((await table.ipvs.snapshot()).services).toEqual([before]);
+  });
+
+  it('takes nothing over that somebody else made, unless it is told to', async () => {
+    const foreign = 'services: [{ address: "tcp://192.0.2.99:80", destinations: [{ address: 10.0.0.1, weight: 7 }] }]';
+    const before = await table.ipvs.snapshot();
+    expect((await planned(foreign)).conflicts).toMatchObject([{ subject: 'tcp://192.0.2.99:80' }]);
+    expect(await refusal(applied(foreign))).toMatchObject({ code: 'NOT_OURS', subject: 'tcp://192.0.2.99:80' });
+    expect(await table.ipvs.snapshot()).toEqual(before);
+
+    await applied(foreign, { adopt: true });
+    expect(await table.ipvs.destinations('tcp://192.0.2.99:80')).toMatchObject([{ weight: 7 }]);
   });
 
   it('edits without touching the order', async () => {
@@ -155,11 +177,17 @@ services:
       [['add service fwmark:63'], { code: 'SCHEDULER_NOT_FOUND', subject: 'fwmark:63' }],
     ]);
     expect(result.done).toEqual([]);
-    expect(steps(result.skipped)).toEqual(['add service fwmark:61', 'add destination 10.0.0.1:0 of fwmark:61']);
+    expect(steps(result.skipped)).toEqual([
+      'add service fwmark:61',
+      'add destination 10.0.0.1:0 of fwmark:61',
+      'delete service fwmark:9',
+      'delete service tcp://192.0.2.1:80',
+    ]);
     expect(await table.ipvs.snapshot()).toEqual(before);
   });
 
-  it('removes nothing after a refusal: what was to replace it did not come', async () => {
+  it('undoes what it did before a refusal', async () => {
+    const before = await table.ipvs.snapshot();
     const result = await applied(`
 services:
   - address: tcp://192.0.2.1:80
@@ -172,18 +200,20 @@ services:
     expect(steps(result.skipped)).toEqual([
       'delete destination 10.0.0.9:80 of tcp://192.0.2.1:80',
       'delete destination 10.0.0.1:80 of tcp://192.0.2.1:80',
+      'delete service fwmark:9',
     ]);
-    expect(await addresses(web)).toEqual(['10.0.0.2:80', '10.0.0.9:80', '10.0.0.1:80']);
+    expect(steps(result.undone)).toEqual(['delete destination 10.0.0.2:80 of tcp://192.0.2.1:80']);
+    expect(result.outcome).toBe('undone');
+    expect(await table.ipvs.snapshot()).toEqual(before);
   });
 
-  it('a plan that is out of date is refused where it does not fit', async () => {
+  it('a plan that is out of date is not carried out', async () => {
     const old = await planned(wanted);
     await table.ipvs.removeDestination(web, '10.0.0.9');
+    const before = await table.ipvs.snapshot();
 
-    const result = await apply(table.ipvs, old);
-
-    expect(result.done).toHaveLength(5);
-    expect(result.failed).toMatchObject([{ error: { code: 'DESTINATION_NOT_FOUND' } }]);
+    expect(await refusal(director.apply(old))).toMatchObject({ code: 'PLAN_OUTDATED' });
+    expect(await table.ipvs.snapshot()).toEqual(before);
   });
 });
 
@@ -228,7 +258,7 @@ describe('what a change costs connections', () => {
     const { changes } = await planned(described(service, 'scheduler: rr', '{ address: 127.0.0.54 }'));
     expect(changes.map(({ phase, effects }) => [phase, effects])).toEqual([
       ['add-destination', []],
-      ['remove-destination', [expect.stringMatching(/^1 inactive connections?\b/)]],
+      ['remove-destination', [expect.stringMatching(/^1 inactive connections?\b/), 'its counters are lost']],
     ]);
   });
 });

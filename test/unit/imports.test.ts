@@ -7,7 +7,7 @@ const floors = [
   ['src/errors.ts'],
   ['src/native.ts'],
   ['src/netlink/', 'src/sockopt/', 'src/proc/'],
-  ['src/ipvs/'],
+  ['src/ipvs/', 'src/addresses/'],
   ['src/config/', 'src/plan/'],
   ['src/director/'],
   ['src/index.ts', 'src/testing/', 'src/cli/'],
@@ -43,6 +43,33 @@ test('zod, yaml and pino are imported only where they are used, never by a comma
   const users = (library: string) =>
     files.filter((file) => new RegExp(`^import .*'${library}';`, 'm').test(readFileSync(file, 'utf8')));
   expect(users('zod').every((file) => /^src\/(config|director)\//.test(file))).toBe(true);
-  expect(users('yaml')).toEqual(['src/config/document.ts']);
+  expect(users('yaml')).toEqual(['src/config/source.ts']);
   expect(users('pino')).toEqual([]);
+});
+
+/** What is loaded with a module before anything of it runs. */
+function loadedWith(file: string, loaded = new Set<string>()): Set<string> {
+  if (loaded.has(file)) return loaded;
+  loaded.add(file);
+  const statements = readFileSync(file, 'utf8').matchAll(/^(?:import|export) (?!type )[^;]*?from '([^']+)';/gm);
+  for (const [, name = ''] of statements) {
+    if (name.startsWith('.')) loadedWith(normalize(join(dirname(file), name)), loaded);
+    else loaded.add(name);
+  }
+  return loaded;
+}
+
+const parts = (file: string, test: RegExp) => [...loadedWith(file)].filter((loaded) => test.test(loaded));
+
+test.each([
+  ...['completion', 'connections', 'destination', 'flush', 'info', 'list'],
+  ...['service', 'sync', 'timeouts', 'totals', 'zero'],
+])('"ipvs %s" loads no plans, and nothing that reads YAML', (name) => {
+  expect(parts(`src/cli/commands/${name}.ts`, /^(zod|yaml)$|\/(services|transaction|plan)\.ts$/)).toEqual([]);
+});
+
+test('what verbs load of the record is only the lock and the ledger', () => {
+  for (const file of ['src/director/record.ts', 'src/director/verb.ts']) {
+    expect(parts(file, /^(zod|yaml|node:zlib)$|\/(director|services|transaction)\.ts$/)).toEqual([]);
+  }
 });

@@ -33,7 +33,9 @@ const spec = command<ApplyArguments & { readonly file: string }>({
   ],
   run: (options) =>
     withDirector(options, async (director) =>
-      applied(director, await planOrIntentOf(options.file, director), options, { command: 'apply' }),
+      applied(director, await planOrIntentOf(options.file, director, options.json === true), options, {
+        command: 'apply',
+      }),
     ),
 });
 
@@ -84,6 +86,8 @@ function report(result: ApplyResult, json: boolean): number {
     if (outcome === 'undone' && length > 0) parts.push(`${undone.length} to undo them: the table is as it was`);
     if (length > 0 || failed.length > 0) print(parts.join(', '));
   }
+  // What an undo cannot give back is said.
+  if (!json) for (const { subject, effects } of undone) for (const effect of effects) print(`${subject}: ${effect}`);
   for (const { error } of stuck) printError(error.with({ operation: 'undo' }), json);
   return outcome === 'applied' ? EXIT.done : EXIT.error;
 }

@@ -1,10 +1,11 @@
 /** `ipvs destination add|edit|delete` */
+import { destinationKeyIn } from '../../director/keys.ts';
 import { serviceKey } from '../../ipvs/address.ts';
 import { type DestinationInput, destinationKey } from '../../ipvs/destination.ts';
 import { settingsOfDestination } from '../../ipvs/settings.ts';
 import { action, type Group } from '../command.ts';
 import { UsageError } from '../exit.ts';
-import { type GlobalOptions, withIpvs } from '../globals.ts';
+import { type GlobalOptions, withVerb } from '../globals.ts';
 import { number, oneValue } from '../options.ts';
 import { optionsOf } from '../setting-options.ts';
 import { DESTINATION, SERVICE } from '../words.ts';
@@ -37,10 +38,12 @@ export const command: Group = {
         { line: 'ipvs destination add fwmark:7 10.0.1.21 --tunnel gue --tunnel-port 6080' },
       ],
       async run(options) {
-        await withIpvs(options, (ipvs) =>
-          ipvs.addDestination(options.service, { address: options.address, ...settingsOf(options) }),
+        const { service, address, key, subject } = named(options);
+        const settings = settingsOf(options);
+        await withVerb(options, 'destination add', { makes: [key] }, (ipvs) =>
+          ipvs.addDestination(service, { address, ...settings }),
         );
-        return { done: 'added', subject: subjectOf(options) };
+        return { done: 'added', subject };
       },
     }),
     action<DestinationOptions>({
@@ -58,8 +61,9 @@ export const command: Group = {
         const changes = settingsOf(options, true);
         if (Object.values(changes).every((value) => value === undefined))
           throw new UsageError('there is nothing to change');
-        await withIpvs(options, (ipvs) => ipvs.editDestination(options.service, options.address, changes));
-        return { done: 'edited', subject: subjectOf(options) };
+        const { service, address, subject } = named(options);
+        await withVerb(options, 'destination edit', {}, (ipvs) => ipvs.editDestination(service, address, changes));
+        return { done: 'edited', subject };
       },
     }),
     action<DestinationOptions>({
@@ -68,8 +72,11 @@ export const command: Group = {
       arguments: positionals,
       examples: [{ line: 'ipvs destination delete tcp://192.0.2.10:80 10.0.0.11:8080' }],
       async run(options) {
-        await withIpvs(options, (ipvs) => ipvs.removeDestination(options.service, options.address));
-        return { done: 'deleted', subject: subjectOf(options) };
+        const { service, address, key, subject } = named(options);
+        await withVerb(options, 'destination delete', { takes: [key] }, (ipvs) =>
+          ipvs.removeDestination(service, address),
+        );
+        return { done: 'deleted', subject };
       },
     }),
   ],
@@ -98,7 +105,9 @@ function forwardOf(options: DestinationOptions, editing: boolean): DestinationIn
   return { tunnel, port, checksum };
 }
 
-function subjectOf({ service, address }: DestinationOptions): string {
-  const key = serviceKey(service);
-  return `${destinationKey(address, key)} of ${key}`;
+/** The canonical addresses, the key of the record, and the words. */
+function named(options: DestinationOptions): Record<'service' | 'address' | 'key' | 'subject', string> {
+  const service = serviceKey(options.service);
+  const address = destinationKey(options.address, service);
+  return { service, address, key: destinationKeyIn(service, address), subject: `${address} of ${service}` };
 }

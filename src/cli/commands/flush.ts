@@ -1,7 +1,7 @@
 /** `ipvs flush` */
 import { command } from '../command.ts';
 import { EXIT, UsageError } from '../exit.ts';
-import { type GlobalOptions, withIpvs } from '../globals.ts';
+import { type GlobalOptions, withVerb } from '../globals.ts';
 import { canAsk, confirm, printJson } from '../output.ts';
 import { print } from '../stdout.ts';
 
@@ -15,7 +15,7 @@ const spec = command<GlobalOptions & { readonly yes?: boolean }>({
       if (!canAsk()) throw new UsageError('this removes every service: say --yes');
       if (!(await confirm('Remove every service of this network namespace?'))) return EXIT.error;
     }
-    await withIpvs(options, (ipvs) => ipvs.flush());
+    await withVerb(options, 'flush', { takes: 'all services' }, (ipvs) => ipvs.flush());
     if (options.json) printJson({ done: 'flushed' });
     else print('removed all services');
     return EXIT.done;

@@ -1,15 +1,16 @@
 /** `ipvs plan`: what an apply would do. */
 import { writeFileSync } from 'node:fs';
+import { fileError } from '../../config/text-file.ts';
 import { describePlan } from '../../director/describe.ts';
 import { planRefusal } from '../../director/refuse.ts';
 import { command } from '../command.ts';
+import { sourceOf } from '../description.ts';
 import { EXIT, printError } from '../exit.ts';
 import { type GlobalOptions, withDirector } from '../globals.ts';
 import { oneValue } from '../options.ts';
 import { painter, printJson } from '../output.ts';
 import { formatSavedPlan, intentOf, type PlanArguments, planArguments, planOptions } from '../plan-input.ts';
 import { print } from '../stdout.ts';
-import { fileError } from '../text-file.ts';
 
 interface Options extends GlobalOptions, PlanArguments {
   readonly file: string;
@@ -36,7 +37,10 @@ export { spec as command };
 async function run(options: Options): Promise<number> {
   const out = oneValue(options.out, 'out');
   return withDirector(options, async (director) => {
-    const plan = await director.plan(await intentOf(options.file, director), planOptions(options));
+    const plan = await director.plan(
+      await intentOf(sourceOf(options.file), director, options.json === true),
+      planOptions(options),
+    );
     if (options.json) printJson(plan);
     else print(describePlan(plan, painter(options)));
     const refusal = planRefusal(plan, false);

@@ -9,7 +9,7 @@ import {
 import { settingsOfService } from '../../ipvs/settings.ts';
 import { action, type Group } from '../command.ts';
 import { EXIT, UsageError } from '../exit.ts';
-import { type GlobalOptions, withIpvs } from '../globals.ts';
+import { type GlobalOptions, withIpvs, withVerb } from '../globals.ts';
 import { number, oneValue, seconds, words } from '../options.ts';
 import { columns, printJson } from '../output.ts';
 import { optionsOf } from '../setting-options.ts';
@@ -44,8 +44,12 @@ export const command: Group = {
       ],
       async run(options) {
         if (refinesPersistence(options)) throw new UsageError(PERSISTENCE_FIRST);
-        await withIpvs(options, (ipvs) => ipvs.addService({ address: options.service, ...settingsOf(options) }));
-        return { done: 'added', subject: serviceKey(options.service) };
+        const address = serviceKey(options.service);
+        const settings = settingsOf(options);
+        await withVerb(options, 'service add', { makes: [address] }, (ipvs) =>
+          ipvs.addService({ address, ...settings }),
+        );
+        return { done: 'added', subject: address };
       },
     }),
     action<ServiceOptions>({
@@ -60,12 +64,13 @@ export const command: Group = {
         const changes = settingsOf(options);
         if (Object.values(changes).every((value) => value === undefined))
           throw new UsageError('there is nothing to change');
-        await withIpvs(options, async (ipvs) => {
-          if (refinesPersistence(options) && (await ipvs.service(options.service)).persistence === null)
+        const address = serviceKey(options.service);
+        await withVerb(options, 'service edit', {}, async (ipvs) => {
+          if (refinesPersistence(options) && (await ipvs.service(address)).persistence === null)
             throw new UsageError(PERSISTENCE_FIRST);
-          await ipvs.editService(options.service, changes);
+          await ipvs.editService(address, changes);
         });
-        return { done: 'edited', subject: serviceKey(options.service) };
+        return { done: 'edited', subject: address };
       },
     }),
     action<ServiceOptions>({
@@ -86,8 +91,9 @@ export const command: Group = {
       arguments: positionals,
       examples: [{ line: 'ipvs service delete tcp://192.0.2.10:80' }],
       async run(options) {
-        await withIpvs(options, (ipvs) => ipvs.removeService(options.service));
-        return { done: 'deleted', subject: serviceKey(options.service) };
+        const address = serviceKey(options.service);
+        await withVerb(options, 'service delete', { takes: [address] }, (ipvs) => ipvs.removeService(address));
+        return { done: 'deleted', subject: address };
       },
     }),
   ],

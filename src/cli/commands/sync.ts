@@ -1,9 +1,10 @@
 /** `ipvs sync start|stop|status` */
+import { daemonKey } from '../../director/keys.ts';
 import { settingsOfSync } from '../../ipvs/settings.ts';
-import { type SyncDaemon, syncStates } from '../../ipvs/sync-daemon.ts';
+import { normalizeSyncDaemon, normalizeSyncState, type SyncDaemon, syncStates } from '../../ipvs/sync-daemon.ts';
 import { action, type Group } from '../command.ts';
 import { EXIT, UsageError } from '../exit.ts';
-import { type GlobalOptions, withIpvs } from '../globals.ts';
+import { type GlobalOptions, withIpvs, withVerb } from '../globals.ts';
 import { number, oneValue } from '../options.ts';
 import { columns, printJson } from '../output.ts';
 import { optionsOf } from '../setting-options.ts';
@@ -49,18 +50,18 @@ export const command: Group = {
       async run(options) {
         const interfaceName = oneValue(options.interface, 'interface');
         if (interfaceName === undefined) throw new UsageError('say which network interface: --interface eth1');
-        await withIpvs(options, (ipvs) =>
-          ipvs.startSyncDaemon({
-            state: options.role,
-            interface: interfaceName,
-            id: number(options.id, 'id'),
-            maxLengthBytes: number(options.maxLength, 'max-length'),
-            group: oneValue(options.group, 'group'),
-            port: number(options.port, 'port'),
-            ttl: number(options.ttl, 'ttl'),
-          }),
-        );
-        return { done: 'started', subject: `${options.role} on ${interfaceName}` };
+        const daemon = normalizeSyncDaemon({
+          state: options.role,
+          interface: interfaceName,
+          id: number(options.id, 'id'),
+          maxLengthBytes: number(options.maxLength, 'max-length'),
+          group: oneValue(options.group, 'group'),
+          port: number(options.port, 'port'),
+          ttl: number(options.ttl, 'ttl'),
+        });
+        const { state } = daemon;
+        await withVerb(options, 'sync start', { makes: [daemonKey(state)] }, (ipvs) => ipvs.startSyncDaemon(daemon));
+        return { done: 'started', subject: `${state} on ${interfaceName}` };
       },
     }),
     action<SyncOptions>({
@@ -69,8 +70,9 @@ export const command: Group = {
       arguments: { role: ROLE },
       examples: [{ line: 'ipvs sync stop master' }],
       async run(options) {
-        await withIpvs(options, (ipvs) => ipvs.stopSyncDaemon(options.role as SyncDaemon['state']));
-        return { done: 'stopped', subject: options.role };
+        const state = normalizeSyncState(options.role);
+        await withVerb(options, 'sync stop', { takes: [daemonKey(state)] }, (ipvs) => ipvs.stopSyncDaemon(state));
+        return { done: 'stopped', subject: state };
       },
     }),
   ],

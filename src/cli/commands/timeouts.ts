@@ -4,7 +4,7 @@ import { settingsOfTimeouts } from '../../ipvs/settings.ts';
 import { formatTimeouts } from '../../ipvs/timeouts.ts';
 import { action, type Group } from '../command.ts';
 import { EXIT } from '../exit.ts';
-import { type GlobalOptions, withIpvs } from '../globals.ts';
+import { type GlobalOptions, withIpvs, withVerb } from '../globals.ts';
 import { seconds } from '../options.ts';
 import { columns, printJson } from '../output.ts';
 import { optionsOf } from '../setting-options.ts';
@@ -50,7 +50,7 @@ export const command: Group = {
           tcpFinSeconds: seconds(options.tcpFin, 'tcp-fin'),
           udpSeconds: seconds(options.udp, 'udp'),
         };
-        await withIpvs(options, (ipvs) => ipvs.setTimeouts(timeouts));
+        await withVerb(options, 'timeouts set', {}, (ipvs) => ipvs.setTimeouts(timeouts));
         const given = Object.fromEntries(Object.entries(timeouts).filter(([, value]) => value !== undefined));
         if (options.json) printJson({ done: 'set', ...given });
         else print(`set timeouts: ${formatTimeouts(given)}`);

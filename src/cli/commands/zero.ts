@@ -1,7 +1,7 @@
 /** `ipvs zero` */
 import { serviceKey } from '../../ipvs/address.ts';
 import { command } from '../command.ts';
-import { type GlobalOptions, withIpvs } from '../globals.ts';
+import { type GlobalOptions, withVerb } from '../globals.ts';
 import { SERVICE } from '../words.ts';
 
 const spec = command<GlobalOptions & { readonly service?: string }>({
@@ -11,7 +11,7 @@ const spec = command<GlobalOptions & { readonly service?: string }>({
   examples: [{ line: 'ipvs zero tcp://192.0.2.10:80' }, { line: 'ipvs zero', meaning: 'everything' }],
   async run(options) {
     const service = options.service === undefined ? undefined : serviceKey(options.service);
-    await withIpvs(options, (ipvs) => ipvs.zero(service));
+    await withVerb(options, 'zero', {}, (ipvs) => ipvs.zero(service));
     return { done: 'zeroed the counters of', subject: service ?? 'all services' };
   },
 });

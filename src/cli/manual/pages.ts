@@ -1,4 +1,5 @@
-/** All pages that are written from what the commands and nouns say of themselves, by their paths. */
+/** All pages that are written from what the commands, nouns and sections say of themselves, by their paths. */
+import { stateSchema } from '../../director/document.ts';
 import { settingsOfDestination, settingsOfService, settingsOfSync, settingsOfTimeouts } from '../../ipvs/settings.ts';
 import { manualChapters } from './entries.ts';
 import { cliPage, settingTable, withTable } from './markdown.ts';
@@ -17,6 +18,7 @@ export async function manualPages(version: string, read: (path: string) => strin
   return {
     'man/ipvs.8': manPage(chapters, version),
     'docs/reference/cli.md': cliPage(chapters),
+    'schema/ipvs-director.schema.json': `${JSON.stringify(stateSchema(), null, 2)}\n`,
     ...Object.fromEntries(
       Object.entries(nouns).map(([path, settings]) => [
         path,

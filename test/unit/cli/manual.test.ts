@@ -27,7 +27,7 @@ describe.each(entries.map((entry) => [entry.usage, entry] as const))('ipvs %s', 
     for (const { line } of entry.examples) {
       expect(line).toMatch(new RegExp(`^ipvs ${usage.split(/ ?[<[]/, 1)[0]?.replace(/ (show|status)$/, '( $1)?')}`));
       for (const [, name = ''] of line.matchAll(/ --([\w-]+)/g)) {
-        expect([...Object.keys(entry.options ?? {}), 'json'], line).toContain(name);
+        expect([...Object.keys(entry.options ?? {}), 'json'], line).toContain(name.replace(/^no-/, ''));
       }
       for (const [, name] of line.matchAll(/ -(\w)\b/g)) expect(aliases, line).toContain(name);
     }

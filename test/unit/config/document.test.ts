@@ -1,18 +1,27 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { z } from 'zod';
-import { checkDocument } from '../../../src/config/document.ts';
+import { checkDocument, throwProblems } from '../../../src/config/document.ts';
 import { parseDuration } from '../../../src/config/duration.ts';
 import { IpvsError } from '../../../src/errors.ts';
 
+const shape = z.union([z.enum(['round', 'square']), z.strictObject({ corners: z.number() })], {
+  error: 'round, square, or { corners: 5 }',
+});
+const entry = z.strictObject({ size: z.number(), name: z.string().optional(), shape: shape.optional() });
 const sections = {
-  list: { schema: z.array(z.strictObject({ size: z.number(), name: z.string().optional() })).optional() },
-  mode: { schema: z.enum(['a', 'b']).optional() },
+  list: { schema: z.array(entry).optional() },
+  mode: { schema: z.enum(['fast', 'slow']).optional() },
 };
 
+function check(text: string) {
+  return checkDocument(text, 'f.yaml', sections);
+}
+
+/** In the order of the file, as they are thrown. */
 function problemsOf(text: string): string[] {
   try {
-    checkDocument(text, 'f.yaml', sections);
+    throwProblems(check(text).problems);
   } catch (error) {
     if (error instanceof IpvsError && error.code === 'CONFIG_INVALID') return error.message.split('\n');
     throw error;
@@ -22,9 +31,9 @@ function problemsOf(text: string): string[] {
 
 describe('a document', () => {
   test('gives the values of its sections', () => {
-    expect(checkDocument('list: [{ size: 1 }]\nmode: a', 'f.yaml', sections).values).toEqual({
+    expect(checkDocument('list: [{ size: 1 }]\nmode: fast', 'f.yaml', sections).values).toEqual({
       list: [{ size: 1 }],
-      mode: 'a',
+      mode: 'fast',
     });
   });
 
@@ -40,6 +49,7 @@ describe('a document', () => {
       column: 11,
       path: 'list[0].name',
       message: 'bad',
+      excerpt: '    name: x\n          ^',
     });
   });
 
@@ -57,9 +67,27 @@ describe('what is wrong is told with its position', () => {
       'list:\n  - { size: 1, colour: red }',
       ['f.yaml:2:16: list[0].colour: there is no such key'],
     ],
-    ['an unknown section', 'lisst: []', ['f.yaml:1:1: lisst: there is no such key']],
-    ['a missing key', 'list:\n  - name: x', ['f.yaml:2:5: list[0].size: expected number, received undefined']],
-    ['a key given twice', 'mode: a\nmode: b', ['f.yaml:2:1: Map keys must be unique']],
+    [
+      'a misspelt key',
+      'list:\n  - { size: 1, nmae: x }',
+      ['f.yaml:2:16: list[0].nmae: there is no such key; did you mean "name"?'],
+    ],
+    [
+      'a key in another spelling, in the shape that was meant',
+      'list: [{ size: 1, shape: { Corners: 1, corners: 2 } }]',
+      ['f.yaml:1:28: list[0].shape.Corners: there is no such key; did you mean "corners"?'],
+    ],
+    ['a misspelt section', 'mod: fast', ['f.yaml:1:1: mod: there is no such key; did you mean "mode"?']],
+    ['a word that is none', 'mode: 5', ['f.yaml:1:7: mode: one of fast, slow']],
+    ['a misspelt word', 'mode: fats', ['f.yaml:1:7: mode: one of fast, slow; did you mean "fast"?']],
+    [
+      'a misspelt word where something else may stand too',
+      'list: [{ size: 1, shape: sqare }]',
+      ['f.yaml:1:26: list[0].shape: round, square, or { corners: 5 }; did you mean "square"?'],
+    ],
+    ['an unknown section', 'colours: []', ['f.yaml:1:1: colours: there is no such key']],
+    ['a missing key', 'list:\n  - name: x', ['f.yaml:2:5: list[0].size: it is missing']],
+    ['a key given twice', 'mode: fast\nmode: slow', ['f.yaml:2:1: the key is given twice']],
     ['another shape', '- 1', ['f.yaml:1:1: expected object, received array']],
     ['a scalar', 'hello', ['f.yaml:1:1: expected object, received string']],
   ])('%s', (_, text, problems) => {
@@ -78,6 +106,41 @@ describe('what is wrong is told with its position', () => {
     ]);
   });
 
+  test('what is right stays to be looked at; of a list, the entries that are right', () => {
+    const { values, broken } = check('mode: c\nlist: [{ size: 1 }, { size: x }, 5, { size: 2 }]\ncolour: red\n');
+    expect(values).toEqual({ list: [{ size: 1 }, undefined, undefined, { size: 2 }] });
+    expect([...broken]).toEqual(['mode']);
+    expect(check('list: [{ size: 1, colour: red }]\ncolour: red').values).toEqual({ list: [{ size: 1 }] });
+    expect(check('list: [{ size: 1, shape: { corners: 3, sides: 3 } }]').values).toEqual({
+      list: [{ size: 1, shape: { corners: 3 } }],
+    });
+    expect(check('list: [\n').values).toEqual({});
+    expect(check('!!binary aGVsbG8=').values).toEqual({});
+    expect(check('5').values).toEqual({});
+  });
+
+  test('with the line, and what was probably meant, as data too', () => {
+    expect(check('list:\n\t- { size: 1 }').problems[0]?.excerpt).toContain('\n');
+    expect(check('mod: fast').problems).toEqual([
+      {
+        file: 'f.yaml',
+        line: 1,
+        column: 1,
+        path: 'mod',
+        message: 'there is no such key; did you mean "mode"?',
+        suggestion: 'mode',
+        excerpt: 'mod: fast\n^',
+      },
+    ]);
+  });
+
+  test('in the order of the files', () => {
+    const [b, a] = ['b.yaml', 'a.yaml'].map((file) => checkDocument('x: 1\ny: 2', file, sections).problems);
+    expect(() => throwProblems([...(a ?? []), ...(b ?? [])].reverse(), ['b.yaml', 'a.yaml'])).toThrow(
+      /^b\.yaml:1:1: .*\nb\.yaml:2:1: .*\na\.yaml:1:1: .*\na\.yaml:2:1: .*$/,
+    );
+  });
+
   test('references that would blow it up', () => {
     const bomb = `a: &a [x,x,x,x,x,x,x,x,x]\n${'bcdefgh'
       .split('')
@@ -86,14 +149,32 @@ describe('what is wrong is told with its position', () => {
     expect(problemsOf(bomb)[0]).toMatch(/f\.yaml:1:1: /);
   });
 
-  test('whatever the text: values or CONFIG_INVALID', () => {
+  test('whatever the text: values, or problems with a place in it', () => {
     const line = fc.oneof(
       fc.string(),
-      fc.constantFrom('list:', '  - size: 1', 'mode: a', '&a', '*a', '{', '- ', '? ', '!!binary x', '<<: *a'),
+      fc.constantFrom(
+        'list:',
+        '  - size: 1',
+        'mode: fast',
+        '&a',
+        '*a',
+        '{',
+        '- ',
+        '? ',
+        '!!binary x',
+        '<<: *a',
+        '"',
+        '\r',
+      ),
     );
     fc.assert(
       fc.property(fc.array(line, { maxLength: 8 }), (lines) => {
-        for (const problem of problemsOf(lines.join('\n'))) expect(problem).toMatch(/^f\.yaml:\d+:\d+: /);
+        const text = lines.join('\n');
+        for (const { line, column, excerpt = '' } of check(text).problems) {
+          expect(line).toBeLessThanOrEqual(text.split('\n').length + 1);
+          expect(column).toBeGreaterThan(0);
+          expect(excerpt).toMatch(/^[^\n]*\n *\^$/);
+        }
       }),
       { numRuns: 300 },
     );

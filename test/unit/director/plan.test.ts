@@ -20,7 +20,13 @@ interface Given extends Partial<Omit<Known<DesiredState>, 'made'>>, DiffOptions 
 function planned(desired: DesiredState, current: DesiredState | CurrentState, given: Given = {}) {
   const { applied, made = [], leaving = new Set(), weights = new Map(), ...options } = given;
   const table = 'timeouts' in current && current.timeouts ? current : tableOf(current as DesiredState);
-  return planOf(resources, desired, { applied, made: new Set(made), leaving, weights }, { ...table } as never, options);
+  return planOf(
+    resources,
+    desired,
+    { applied, made: new Set(made), leaving, weights },
+    { addresses: null, ...table } as never,
+    options,
+  );
 }
 
 const words = (...args: Parameters<typeof planned>) =>

@@ -174,7 +174,7 @@ services:
     [
       'a service that is described before',
       '- { name: a, address: "tcp://[2001:db8::1]:80" }\n  - address: [§"tcp://[2001:DB8:0::1]:80"]',
-      'services[1].address[0]: tcp://[2001:db8::1]:80 is described twice, first as services[0] (a)',
+      'services[1].address[0]: tcp://[2001:db8::1]:80 is described twice, first at f.yaml:2:25',
     ],
   ])('refuses %s', (_, marked, problem) => {
     const text = `services:\n  ${marked}`;

@@ -12,6 +12,11 @@ export function readText(source: string | 0, name: string = String(source)): str
   } catch (error) {
     throw fileError('FILE_UNREADABLE', name, error);
   }
+  return textOf(bytes, name);
+}
+
+/** Throws FILE_UNREADABLE for what is not UTF-8. */
+export function textOf(bytes: Uint8Array, name: string): string {
   try {
     return utf8.decode(bytes);
   } catch (cause) {

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { readText } from '../../../src/cli/text-file.ts';
+import { readText } from '../../../src/config/text-file.ts';
 
 let folder: string;
 beforeAll(() => {

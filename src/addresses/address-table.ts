@@ -1,0 +1,192 @@
+/** The addresses of this host's interfaces: read, added, deleted and announced to the neighbours. */
+import { errno, IpvsError } from '../errors.ts';
+import { ipOf, parseIp } from '../ipvs/address.ts';
+import { quote } from '../ipvs/quote.ts';
+import type { Native } from '../native.ts';
+import { announcements } from '../netlink/announcement.ts';
+import { NetlinkConnection, type Request } from '../netlink/connection.ts';
+import type { Message } from '../netlink/message.ts';
+import {
+  addAddressRequest,
+  deleteAddressRequest,
+  dumpAddressesRequest,
+  dumpLinksRequest,
+  type Link,
+  linkRequest,
+  NETLINK_ROUTE,
+  readAddress,
+  readLink,
+} from '../netlink/rtnetlink.ts';
+import { Turns } from '../netlink/turns.ts';
+import { formatInterfaceAddress, type InterfaceAddress, normalizeInterfaceAddress } from './interface-address.ts';
+import {
+  type AddressOperation,
+  type AddressResult,
+  addressRefusal,
+  describeAddressOperation,
+  normalizeAddressOperation,
+} from './operation.ts';
+
+/** How often a dump is repeated that the kernel calls disturbed. */
+const DUMP_TRIES = 8;
+
+export interface AddressTableOptions {
+  readonly native: Native;
+  /** Path of the network namespace, good until `close`; empty for the current one. */
+  readonly namespacePath?: string;
+}
+
+/** Calls may overlap; they are carried out one after the other, in the order of the calls. */
+export class AddressTable {
+  readonly #native: Native;
+  readonly #namespacePath: string;
+  readonly #connection: NetlinkConnection;
+  readonly #turns = new Turns();
+  /** Of the socket that announces, once it is needed. */
+  #packets: number | undefined;
+  /** Ends when every call made so far has ended. */
+  #queue: Promise<unknown> = Promise.resolve();
+
+  private constructor(native: Native, namespacePath: string, connection: NetlinkConnection) {
+    this.#native = native;
+    this.#namespacePath = namespacePath;
+    this.#connection = connection;
+  }
+
+  /** Throws SOCKET_FAILED, NAMESPACE_NOT_FOUND, NAMESPACE_REFUSED. */
+  static open({ native, namespacePath = '' }: AddressTableOptions): AddressTable {
+    const connection = NetlinkConnection.open({ native, namespacePath, protocol: NETLINK_ROUTE });
+    return new AddressTable(native, namespacePath, connection);
+  }
+
+  /** Of all interfaces, in the kernel's order. Throws TABLE_CHANGING, REPLY_LOST, REPLY_MALFORMED, CLOSED. */
+  list(): Promise<InterfaceAddress[]> {
+    return this.#exclusive(async () => {
+      const addresses = await this.#dump(dumpAddressesRequest, readAddress);
+      // Read later: an address of an interface that is not among them went with it.
+      const links = await this.#dump(dumpLinksRequest, readLink);
+      const names = new Map(links.map(({ index, name }) => [index, name]));
+      return addresses.flatMap((address) => {
+        const name = address && names.get(address.index);
+        if (address === undefined || name === undefined) return [];
+        return [{ interface: name, address: ipOf(address.bytes).text, prefixLength: address.prefixLength }];
+      });
+    });
+  }
+
+  /**
+   * In order; a refusal does not stop those after it. What is added is announced once, as `announce` does. Throws what
+   * `normalizeAddressOperation` does before anything is done, and SOCKET_FAILED, REPLY_LOST, REPLY_MALFORMED, CLOSED, after
+   * which the list says how far it came.
+   */
+  async execute(operations: readonly AddressOperation[]): Promise<AddressResult[]> {
+    const normalized = operations.map(normalizeAddressOperation);
+    return this.#exclusive(async () => {
+      const results: AddressResult[] = [];
+      for (const operation of normalized) {
+        if (this.#turns.due()) await this.#turns.give();
+        results.push(this.#execute(operation));
+      }
+      return results;
+    });
+  }
+
+  /**
+   * Tells the neighbours of the interface that the address is here: ARP or a neighbour advertisement, once. On an
+   * interface that is down, not Ethernet or without ARP nothing is sent. Throws INTERFACE_NOT_FOUND, PERMISSION_DENIED
+   * (without CAP_NET_RAW), SOCKET_FAILED and those of `normalizeInterfaceAddress`.
+   */
+  async announce(address: InterfaceAddress): Promise<void> {
+    const normalized = normalizeInterfaceAddress(address);
+    const about = { operation: 'announce', subject: formatInterfaceAddress(normalized) };
+    return this.#exclusive(async () => {
+      try {
+        this.#announce(this.#link(normalized.interface), normalized);
+      } catch (error) {
+        throw error instanceof IpvsError ? error.with(about) : error;
+      }
+    });
+  }
+
+  async close(): Promise<void> {
+    await this.#exclusive(async () => {
+      this.#connection.close();
+      if (this.#packets !== undefined) this.#native.close(this.#packets);
+      this.#packets = undefined;
+    });
+  }
+
+  #execute(operation: AddressOperation): AddressResult {
+    const { verb, subject } = describeAddressOperation(operation);
+    let link: Link;
+    try {
+      link = this.#link(operation.address.interface);
+      this.#change(link, operation);
+    } catch (error) {
+      if (!(error instanceof IpvsError) || error.kind !== 'kernel') throw error;
+      return { operation, error: error.with({ operation: verb, subject }) };
+    }
+    if (operation.type === 'address.delete') return { operation };
+    try {
+      this.#announce(link, operation.address);
+    } catch (error) {
+      if (!(error instanceof IpvsError)) throw error;
+      return { operation, announcementError: error.with({ operation: 'announce', subject }) };
+    }
+    return { operation };
+  }
+
+  /** Throws the refusal. */
+  #change({ index }: Link, operation: AddressOperation): void {
+    const { address, prefixLength } = operation.address;
+    const target = { index, bytes: parseIp(address).bytes, prefixLength };
+    const request = operation.type === 'address.add' ? addAddressRequest(target) : deleteAddressRequest(target);
+    const { outcome } = this.#connection.request(request, () => undefined);
+    if (outcome.errno !== 0) throw addressRefusal(operation, outcome);
+  }
+
+  #link(name: string): Link {
+    const { outcome, replies } = this.#connection.request(linkRequest(name), readLink);
+    const [link] = replies;
+    if (outcome.errno !== 0) throw new IpvsError('INTERFACE_NOT_FOUND', { detail: quote(name), errno: outcome.errno });
+    if (link === undefined) throw new IpvsError('REPLY_MALFORMED', { detail: 'no interface in it' });
+    if (link.name === name) return link;
+    const hint = `it is an alternative name: write ${quote(link.name)}`; // which is what the list has
+    throw new IpvsError('INTERFACE_NOT_FOUND', { detail: quote(name), hint });
+  }
+
+  #announce(link: Link, { address }: InterfaceAddress): void {
+    for (const frame of announcements(link, parseIp(address).bytes)) {
+      const sent = this.#native.sendPacket(this.#packetSocket(), link.index, frame);
+      if (sent < 0) throw new IpvsError('SOCKET_FAILED', { errno: -sent });
+    }
+  }
+
+  #packetSocket(): number {
+    if (this.#packets !== undefined) return this.#packets;
+    const fd = this.#native.openPacket(this.#namespacePath);
+    if (fd === -errno.EPERM) {
+      // Of the socket: the namespace was entered before.
+      throw new IpvsError('PERMISSION_DENIED', { errno: -fd, hint: 'announcing needs CAP_NET_RAW: run it as root' });
+    }
+    if (fd < 0) throw new IpvsError('SOCKET_FAILED', { errno: -fd });
+    this.#packets = fd;
+    return fd;
+  }
+
+  async #dump<T>(request: Request, read: (message: Message) => T): Promise<T[]> {
+    const about = { operation: 'read', subject: 'addresses' };
+    for (let attempt = 1; attempt <= DUMP_TRIES; attempt++) {
+      const { errno: code, items, interrupted } = await this.#connection.dump(request, read);
+      if (code !== 0) throw new IpvsError('KERNEL_REFUSED', { ...about, errno: code });
+      if (!interrupted) return items;
+    }
+    throw new IpvsError('TABLE_CHANGING', about);
+  }
+
+  #exclusive<T>(work: () => Promise<T>): Promise<T> {
+    const result = this.#queue.then(work);
+    this.#queue = result.catch(() => undefined);
+    return result;
+  }
+}

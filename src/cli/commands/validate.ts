@@ -1,0 +1,80 @@
+/** `ipvs validate`: what `ipvs apply` would find wrong with files, without a kernel. */
+import type { Lookup } from '../../director/host-lookup.ts';
+import type { LoadedState } from '../../director/load.ts';
+import { IpvsError } from '../../errors.ts';
+import { command } from '../command.ts';
+import { loadDescription, sourceOf } from '../description.ts';
+import { EXIT, printError, printWarnings } from '../exit.ts';
+import type { GlobalOptions } from '../globals.ts';
+import { printJson } from '../output.ts';
+import { print } from '../stdout.ts';
+
+interface ValidateOptions extends GlobalOptions {
+  readonly file: readonly string[];
+  readonly resolve?: boolean;
+}
+
+const spec = command<ValidateOptions>({
+  description:
+    'Reads each file exactly as "ipvs apply" does, with what it includes, and tells everything that is wrong. It needs neither the kernel nor root.',
+  arguments: { file: 'YAML or JSON, each for itself; - is standard input' },
+  options: {
+    resolve: {
+      describe: 'Ask for the addresses of host names; --no-resolve takes the names as they are. Default: yes',
+    },
+  },
+  examples: [
+    { line: 'ipvs validate web.yaml' },
+    { line: 'ipvs validate *.yaml --no-resolve --json', meaning: 'where the hosts are not known' },
+  ],
+  run,
+});
+
+export { spec as command };
+
+async function run({ file, resolve, json = false }: ValidateOptions): Promise<number> {
+  // yargs leaves "-" out of a list.
+  const files = process.argv.includes('-') ? [...file, '-'] : file;
+  const results = [];
+  for (const file of files) {
+    const source = sourceOf(file);
+    const name = typeof source === 'string' ? source : source.file;
+    try {
+      const loaded = await loadDescription(source, resolve === false ? { lookup: pretended() } : {});
+      const counts = countsOf(loaded);
+      results.push({ file: name, valid: true, ...counts, warnings: loaded.warnings });
+      if (json) continue;
+      printWarnings(loaded.warnings, false);
+      const hosts = resolve === false && counts.hosts > 0 ? `, ${counted(counts.hosts, 'host')} not resolved` : '';
+      print(
+        `${name}: valid: ${counted(counts.services, 'service')}, ${counted(counts.destinations, 'destination')}${hosts}`,
+      );
+    } catch (error) {
+      if (!(error instanceof IpvsError)) throw error;
+      const { code, message, problems } = error;
+      results.push({ file: name, valid: false, code, ...(problems.length > 0 ? { problems } : { message }) });
+      if (!json) printError(error, false);
+    }
+  }
+  if (json) printJson(results);
+  return results.every(({ valid }) => valid) ? EXIT.done : EXIT.error;
+}
+
+function countsOf({ state, hosts }: LoadedState) {
+  const destinations = state.services.reduce((sum, { destinations }) => sum + destinations.length, 0);
+  return { services: state.services.length, destinations, hosts: hosts.size };
+}
+
+/** One address of each family for every name, of ranges that nobody has (RFC 1112, RFC 6666), so that the rest is checked. */
+function pretended(): Lookup {
+  let number = 0;
+  return async () => {
+    number++;
+    const [high, low] = [number >>> 8, number & 0xff];
+    return [`240.${high >>> 8}.${high & 0xff}.${low}`, `100::${high.toString(16)}:${low.toString(16)}`];
+  };
+}
+
+function counted(number: number, noun: string): string {
+  return `${number} ${noun}${number === 1 ? '' : 's'}`;
+}

@@ -1,0 +1,19 @@
+/** The keys by which plans and ledgers name things: a service's is its address. */
+import type { SyncState } from '../ipvs/sync-daemon.ts';
+
+export function destinationKeyIn(service: string, destination: string): string {
+  return `${service} ${destination}`;
+}
+
+export function daemonKey(state: SyncState): string {
+  return `sync ${state}`;
+}
+
+export const TIMEOUTS_KEY = 'timeouts';
+
+/** The service that a key is of; undefined for what is of none. */
+export function serviceOf(key: string): string | undefined {
+  const end = key.indexOf(' ');
+  const first = end < 0 ? key : key.slice(0, end);
+  return first.includes('://') || first.startsWith('fwmark:') ? first : undefined;
+}

@@ -1,0 +1,65 @@
+/** Whose a thing of the kernel's table is, and how verbs change that. Pure. */
+import type { Snapshot } from '../ipvs/ipvs.ts';
+import type { Ledger } from '../plan/ledger.ts';
+import type { Known } from '../plan/resource.ts';
+import { daemonKey, destinationKeyIn, serviceOf, TIMEOUTS_KEY } from './keys.ts';
+import type { DesiredState } from './state.ts';
+
+/** `ours`: the file that was applied describes it; `verb`: a verb made it, or took it over; `foreign`: all else. */
+export const owners = ['ours', 'verb', 'foreign'] as const;
+export type Owner = (typeof owners)[number];
+
+/** Tells the owner of a key: an address, that of a service and a destination's with a blank between, or "sync master". */
+export function ownership({ applied, made }: Pick<Known<DesiredState>, 'applied' | 'made'>): (key: string) => Owner {
+  const described = new Set([
+    ...(applied?.services.flatMap(({ service: { address }, destinations }) => [
+      address,
+      ...destinations.map((destination) => destinationKeyIn(address, destination.address)),
+    ]) ?? []),
+    ...(applied?.sync?.map(({ state }) => daemonKey(state)) ?? []),
+    ...(applied?.timeouts ? [TIMEOUTS_KEY] : []),
+  ]);
+  return (key) => (described.has(key) ? 'ours' : made.has(key) ? 'verb' : 'foreign');
+}
+
+/** What a verb makes and takes away, as keys. With a service go its destinations. */
+export interface Touches {
+  readonly makes?: readonly string[];
+  readonly takes?: readonly string[] | 'all services';
+}
+
+/** The ledger after a verb; the same one if it says nothing new. */
+export function touched(ledger: Ledger, { makes = [], takes = [] }: Touches): Ledger {
+  const gone = (key: string) => {
+    if (takes === 'all services') return serviceOf(key) !== undefined;
+    return takes.some((taken) => key === taken || key.startsWith(`${taken} `));
+  };
+  const there = ({ service, destination }: { readonly service: string; readonly destination: string }) =>
+    !gone(destinationKeyIn(service, destination));
+  const made = [...new Set([...ledger.made.filter((key) => !gone(key)), ...makes])];
+  const [drains, ramps] = [ledger.drains.filter(there), ledger.ramps.filter(there)];
+  const same =
+    made.length === ledger.made.length &&
+    made.every((key, i) => key === ledger.made[i]) &&
+    drains.length === ledger.drains.length &&
+    ramps.length === ledger.ramps.length;
+  return same ? ledger : { ...ledger, made, drains, ramps };
+}
+
+/** The keys of services, and of their destinations, that are nobody's of ours. */
+export function foreignKeys(services: Snapshot['services'], ownerOf: (key: string) => Owner): string[] {
+  return services
+    .flatMap(({ address, destinations }) => [
+      address,
+      ...destinations.map((destination) => destinationKeyIn(address, destination.address)),
+    ])
+    .filter((key) => ownerOf(key) === 'foreign');
+}
+
+/** The services that the ledger knows as ours, by address. */
+export function ownServices({ applied, made }: Pick<Known<DesiredState>, 'applied' | 'made'>): Set<string> {
+  return new Set([
+    ...(applied?.services.map(({ service }) => service.address) ?? []),
+    ...[...made].flatMap((key) => serviceOf(key) ?? []),
+  ]);
+}

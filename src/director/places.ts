@@ -1,0 +1,45 @@
+/** Where things stand in the files, and what is said of them. */
+import type { CheckedDocument, Path } from '../config/document.ts';
+import type { ConfigProblem } from '../errors.ts';
+
+export interface Place {
+  readonly document: CheckedDocument;
+  readonly path: Path;
+}
+
+/** The value at `keys` inside of a place. */
+export function within({ document, path }: Place, ...keys: Path): Place {
+  return { document, path: [...path, ...keys] };
+}
+
+/** `web.yaml:3:5` */
+export function placeText({ document, path }: Place): string {
+  const { file, line, column } = document.problem(path, '');
+  return `${file}:${line}:${column}`;
+}
+
+/** What is found while files are made out. */
+export class Findings {
+  readonly problems: ConfigProblem[] = [];
+  readonly warnings: ConfigProblem[] = [];
+
+  report({ document, path }: Place, message: string, suggestion?: string): void {
+    this.problems.push(document.problem(path, message, suggestion));
+  }
+
+  warn({ document, path }: Place, message: string, suggestion?: string): void {
+    this.warnings.push(document.problem(path, message, suggestion));
+  }
+}
+
+/** Things of which each may be there once, in whatever file. */
+export class Unique {
+  readonly #places = new Map<string, Place>();
+
+  /** The place where it was found before; undefined the first time. */
+  find(thing: string, place: Place): Place | undefined {
+    const before = this.#places.get(thing);
+    if (before === undefined) this.#places.set(thing, place);
+    return before;
+  }
+}

@@ -1,0 +1,43 @@
+/** The record of a table of the kernel: where it is kept, and who may write it. */
+import { join } from 'node:path';
+import { identityOf } from '../ipvs/identity.ts';
+import { native } from '../native.ts';
+import { FolderFiles } from '../plan/files.ts';
+import { type Lock, lock } from '../plan/lock.ts';
+import { Store } from '../plan/store.ts';
+import { stateDirectory } from './state-directory.ts';
+
+export interface TableRecord {
+  readonly store: Store;
+  /** Which table it is, over reboots. */
+  readonly table: string;
+  /** Keeps others from changing the table. Throws LOCKED, FILE_UNWRITABLE, ABORTED. */
+  readonly lock: (purpose: string, signal: AbortSignal | undefined) => Promise<Lock>;
+}
+
+export interface RecordOptions {
+  /**
+   * Where ledger, journal and history are kept. Default: what IPVS_DIRECTOR_STATE_DIR names, else
+   * /var/lib/ipvs-director, or for others than root their XDG state folder.
+   */
+  readonly stateDir?: string;
+  /** How long to wait for another program that changes the table. Default: 10 seconds. */
+  readonly lockTimeoutMs?: number;
+}
+
+/** Of the namespace at `path`, as of `HeldNamespace`. Nothing is written, and no folder made, before the lock is taken. */
+export function openRecord(path: string, { stateDir = stateDirectory(), lockTimeoutMs }: RecordOptions): TableRecord {
+  const { name, table } = identityOf(native(), path);
+  const folder = join(stateDir, name);
+  return {
+    store: new Store(new FolderFiles(folder)),
+    table,
+    lock: (purpose, signal) =>
+      lock(join(folder, 'lock'), {
+        native: native(),
+        purpose,
+        ...(lockTimeoutMs !== undefined && { timeoutMs: lockTimeoutMs }),
+        ...(signal && { signal }),
+      }),
+  };
+}

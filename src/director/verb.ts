@@ -1,0 +1,29 @@
+/** A verb: a change of the table that is no apply. Most of what it takes is its start, so it loads no plans. */
+import { isUnderWay, ledgerFor } from '../plan/ledger.ts';
+import { type Touches, touched } from './ownership.ts';
+import type { TableRecord } from './record.ts';
+
+/**
+ * Does something to the table, under its lock, and remembers what of it is ours, or is no more. What a crash left, or drains,
+ * is dealt with before, by `settle`. Throws LOCKED, FILE_UNWRITABLE, STORE_DAMAGED before anything is done; and what the action does.
+ */
+export async function verb<T>(
+  { store, table, lock }: TableRecord,
+  settle: () => Promise<unknown>,
+  command: string,
+  touches: Touches,
+  action: () => Promise<T>,
+): Promise<T> {
+  const held = await lock(command, undefined);
+  try {
+    const ledger = () => ledgerFor(table, store.ledger());
+    if (store.journal() !== undefined || isUnderWay(ledger())) await settle();
+    const before = ledger();
+    const result = await action();
+    const after = touched(before, touches);
+    if (after !== before) store.writeLedger(after);
+    return result;
+  } finally {
+    held.release();
+  }
+}

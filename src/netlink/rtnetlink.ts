@@ -1,0 +1,168 @@
+/**
+ * Routing netlink (linux/rtnetlink.h), as far as addresses on interfaces need it.
+ *
+ *     16       17         18       20        24        28         32
+ *     +--------+----------+--------+---------+---------+----------+------------+
+ *     | family | reserved |  type  |  index  |  flags  |  change  | attributes |   struct ifinfomsg
+ *     +--------+----------+--------+---------+---------+----------+------------+
+ *     16       17         18       19        20        24
+ *     +--------+----------+--------+---------+---------+------------+
+ *     | family |  prefix  | flags  |  scope  |  index  | attributes |              struct ifaddrmsg
+ *     +--------+----------+--------+---------+---------+------------+
+ *
+ * Reading needs no privilege, changing CAP_NET_ADMIN in the user namespace that owns the network namespace.
+ */
+import { hostIsLittleEndian } from './align.ts';
+import type { Request } from './connection.ts';
+import { decodeFields, encodeFields, type FieldTable, type FieldType, nested, string, u32 } from './fields.ts';
+import type { Message } from './message.ts';
+import { malformed, Reader } from './reader.ts';
+
+export const NETLINK_ROUTE = 0;
+
+const RTM_NEWLINK = 16;
+const RTM_GETLINK = 18;
+const RTM_NEWADDR = 20;
+const RTM_DELADDR = 21;
+const RTM_GETADDR = 22;
+
+const LINK_HEADER_BYTES = 16;
+const ADDRESS_HEADER_BYTES = 8;
+
+const AF_INET = 2;
+const AF_INET6 = 10;
+
+/** The address is usable at once: nobody is asked first whether it is taken (RFC 4862, 5.4). */
+const IFA_F_NODAD = 0x02;
+
+/** Of any length. */
+const binary: FieldType<Uint8Array> = { write: (w, n, v) => w.binary(n, v), read: (r) => r.binary() };
+
+const linkFields = {
+  hardwareAddress: { number: 1, type: binary },
+  name: { number: 3, type: string },
+  byFamily: {
+    number: 26,
+    type: nested({ inet6: { number: AF_INET6, type: nested({ settings: { number: 2, type: binary } }) } }),
+  },
+} as const satisfies FieldTable;
+
+const addressFields = {
+  /** Of the other end, on a point-to-point link; elsewhere the same as `local`. */
+  address: { number: 1, type: binary },
+  local: { number: 2, type: binary },
+  flags: { number: 8, type: u32 },
+} as const satisfies FieldTable;
+
+/** A network interface. */
+export interface Link {
+  readonly index: number;
+  readonly name: string;
+  /** ARPHRD_* (linux/if_arp.h) and IFF_* (linux/if.h). */
+  readonly type: number;
+  readonly flags: number;
+  /** Empty where it has none. */
+  readonly hardwareAddress: Uint8Array;
+  /** net.ipv6.conf.NAME.forwarding: it is a router's. */
+  readonly forwardsIpv6: boolean;
+}
+
+/** An address on the interface of this index. */
+export interface LinkAddress {
+  readonly index: number;
+  /** 4 or 16 bytes in network order. */
+  readonly bytes: Uint8Array;
+  readonly prefixLength: number;
+}
+
+/** A dump of all interfaces. */
+export const dumpLinksRequest: Request = {
+  type: RTM_GETLINK,
+  write(writer) {
+    writer.reserve(LINK_HEADER_BYTES);
+  },
+};
+
+/** One interface; ENODEV where there is none. Alternative names are understood too. */
+export function linkRequest(name: string): Request {
+  return {
+    type: RTM_GETLINK,
+    write(writer) {
+      writer.reserve(LINK_HEADER_BYTES);
+      encodeFields(writer, linkFields, { name });
+    },
+  };
+}
+
+/** Throws REPLY_MALFORMED. */
+export function readLink({ type, view, start, end }: Message): Link {
+  if (type !== RTM_NEWLINK) throw malformed(start, `message ${type} is no interface`);
+  if (end - start < LINK_HEADER_BYTES) throw malformed(start, 'the header of an interface is cut off');
+  const fields = decodeFields(new Reader(view, start + LINK_HEADER_BYTES, end), linkFields);
+  if (fields.name === undefined) throw malformed(start, 'an interface without a name');
+  return {
+    index: view.getUint32(start + 4, hostIsLittleEndian),
+    name: fields.name,
+    type: view.getUint16(start + 2, hostIsLittleEndian),
+    flags: view.getUint32(start + 8, hostIsLittleEndian),
+    hardwareAddress: fields.hardwareAddress ?? new Uint8Array(),
+    forwardsIpv6: isSet(fields.byFamily?.inet6?.settings),
+  };
+}
+
+/** DEVCONF_FORWARDING is the first number of the list (linux/ipv6.h). */
+function isSet(settings: Uint8Array | undefined): boolean {
+  return settings?.subarray(0, 4).some((byte) => byte !== 0) ?? false;
+}
+
+/** A dump of the addresses of all interfaces and families. */
+export const dumpAddressesRequest: Request = {
+  type: RTM_GETADDR,
+  write(writer) {
+    writer.reserve(ADDRESS_HEADER_BYTES);
+  },
+};
+
+/** Undefined for an address that is neither IPv4 nor IPv6. Throws REPLY_MALFORMED. */
+export function readAddress({ type, view, start, end }: Message): LinkAddress | undefined {
+  if (type !== RTM_NEWADDR) throw malformed(start, `message ${type} is no address`);
+  if (end - start < ADDRESS_HEADER_BYTES) throw malformed(start, 'the header of an address is cut off');
+  const family = view.getUint8(start);
+  if (family !== AF_INET && family !== AF_INET6) return undefined;
+  const fields = decodeFields(new Reader(view, start + ADDRESS_HEADER_BYTES, end), addressFields);
+  const bytes = fields.local ?? fields.address;
+  if (bytes?.length !== (family === AF_INET ? 4 : 16)) throw malformed(start, 'an address of a wrong length');
+  return {
+    index: view.getUint32(start + 4, hostIsLittleEndian),
+    bytes,
+    prefixLength: view.getUint8(start + 1),
+  };
+}
+
+/**
+ * EEXIST where the interface has it (NLM_F_REPLACE is not set, so NLM_F_CREATE and NLM_F_EXCL say nothing more): IPv4 with
+ * this prefix length, IPv6 with any.
+ */
+export function addAddressRequest(address: LinkAddress): Request {
+  return addressRequest(RTM_NEWADDR, address);
+}
+
+/** EADDRNOTAVAIL where the interface does not have it with this prefix length. */
+export function deleteAddressRequest(address: LinkAddress): Request {
+  return addressRequest(RTM_DELADDR, address);
+}
+
+function addressRequest(type: number, { index, bytes, prefixLength }: LinkAddress): Request {
+  const isIpv6 = bytes.length === 16;
+  const flags = isIpv6 && type === RTM_NEWADDR ? IFA_F_NODAD : undefined;
+  return {
+    type,
+    write(writer) {
+      const start = writer.reserve(ADDRESS_HEADER_BYTES);
+      writer.bytes[start] = isIpv6 ? AF_INET6 : AF_INET;
+      writer.bytes[start + 1] = prefixLength;
+      writer.setU32(start + 4, index);
+      encodeFields(writer, addressFields, { address: bytes, local: bytes, flags });
+    },
+  };
+}

@@ -1,0 +1,193 @@
+import { describe, expect, it } from 'vitest';
+import { hostIsLittleEndian } from '../../../src/netlink/align.ts';
+import type { Request } from '../../../src/netlink/connection.ts';
+import { type Message, messagesOf } from '../../../src/netlink/message.ts';
+import {
+  addAddressRequest,
+  deleteAddressRequest,
+  dumpAddressesRequest,
+  dumpLinksRequest,
+  linkRequest,
+  NETLINK_ROUTE,
+  readAddress,
+  readLink,
+} from '../../../src/netlink/rtnetlink.ts';
+import { Writer } from '../../../src/netlink/writer.ts';
+import { attribute, hex, le32, message, text, toHex } from '../../helpers/fake-kernel.ts';
+
+/** The type, and what follows the message header. */
+function sent(request: Request) {
+  const writer = new Writer();
+  request.write(writer);
+  return { type: request.type, bytes: toHex(writer.take()) };
+}
+
+function only(bytes: Uint8Array): Message {
+  const [first] = messagesOf(bytes);
+  return first as Message;
+}
+
+const refused = expect.objectContaining({ code: 'REPLY_MALFORMED' });
+
+describe.runIf(hostIsLittleEndian)('requests of routing netlink, on a little-endian host', () => {
+  it('are of protocol 0', () => expect(NETLINK_ROUTE).toBe(0));
+
+  it('all interfaces: RTM_GETLINK with an empty struct ifinfomsg', () => {
+    expect(sent(dumpLinksRequest)).toEqual({ type: 18, bytes: '00'.repeat(16) });
+  });
+
+  it('an interface: RTM_GETLINK with its name', () => {
+    const bytes = `
+      00 00 0000 00000000 00000000 00000000   # struct ifinfomsg
+      0900 0300 65746830 00 000000            # IFLA_IFNAME "eth0"
+    `;
+    expect(sent(linkRequest('eth0'))).toEqual({ type: 18, bytes: toHex(hex(bytes)) });
+  });
+
+  it('all addresses: RTM_GETADDR with an empty struct ifaddrmsg', () => {
+    expect(sent(dumpAddressesRequest)).toEqual({ type: 22, bytes: '00'.repeat(8) });
+  });
+
+  const ipv4 = { index: 0x0102, bytes: hex('c000020a'), prefixLength: 32 };
+  const ipv6 = { index: 7, bytes: hex('20010db800000000000000000000000a'), prefixLength: 64 };
+
+  it('an IPv4 address: RTM_NEWADDR and RTM_DELADDR alike', () => {
+    const bytes = `
+      02 20 00 00 02010000        # AF_INET, /32, no flags, scope universe, index 0x102
+      0800 0100 c000020a          # IFA_ADDRESS 192.0.2.10
+      0800 0200 c000020a          # IFA_LOCAL
+    `;
+    expect(sent(addAddressRequest(ipv4))).toEqual({ type: 20, bytes: toHex(hex(bytes)) });
+    expect(sent(deleteAddressRequest(ipv4))).toEqual({ type: 21, bytes: toHex(hex(bytes)) });
+  });
+
+  it('an IPv6 address is added without duplicate address detection', () => {
+    const bytes = `
+      0a 40 00 00 07000000                              # AF_INET6, /64
+      1400 0100 20010db8000000000000 00000000000a       # IFA_ADDRESS 2001:db8::a
+      1400 0200 20010db8000000000000 00000000000a       # IFA_LOCAL
+    `;
+    const flags = '0800 0800 02000000                   # IFA_FLAGS: IFA_F_NODAD';
+    expect(sent(addAddressRequest(ipv6))).toEqual({ type: 20, bytes: toHex(hex(`${bytes}${flags}`)) });
+    expect(sent(deleteAddressRequest(ipv6))).toEqual({ type: 21, bytes: toHex(hex(bytes)) });
+  });
+});
+
+// What Linux sends, shortened to a few attributes.
+const ethernet = hex(`
+  74000000 1000 0200 01000000 00000000    # length 116, RTM_NEWLINK
+  00 00 0100 03000000 43100100 00000000   # ARPHRD_ETHER, index 3, UP|BROADCAST|RUNNING|MULTICAST|LOWER_UP
+  0900 0300 65746830 00 000000            # IFLA_IFNAME "eth0"
+  0800 0400 dc050000                      # IFLA_MTU 1500
+  0a00 0100 0200000000aa 0000             # IFLA_ADDRESS
+  3400 1a00                               # IFLA_AF_SPEC
+    0c00 0200 0800 0100 01000000          #   AF_INET: IFLA_INET_CONF, of which forwarding is another matter
+    2400 0a00                             #   AF_INET6
+      0800 0100 00000080                  #     IFLA_INET6_FLAGS
+      1800 0200 00000000 40000000 dc050000 01000000 01000000   # IFLA_INET6_CONF: forwarding 0, hop limit 64, ...
+`);
+const loopback = hex(`
+  2c000000 1000 0200 01000000 00000000
+  00 00 0403 01000000 49000100 00000000   # ARPHRD_LOOPBACK 772, index 1
+  0700 0300 6c6f 00 00                    # "lo"
+  0400 0700                               # IFLA_STATS, empty
+`);
+const inet = hex(`
+  48000000 1400 0200 02000000 00000000    # length 72, RTM_NEWADDR
+  02 18 80 00 03000000                    # AF_INET, /24, IFA_F_PERMANENT, scope universe, index 3
+  0800 0100 c6336401                      # IFA_ADDRESS 198.51.100.1: the other end
+  0800 0200 c000020a                      # IFA_LOCAL 192.0.2.10
+  0900 0300 65746830 00 000000            # IFA_LABEL
+  0800 0800 80000000                      # IFA_FLAGS
+  0c00 0600 ffffffff ffffffff             # IFA_CACHEINFO, shortened
+`);
+const inet6 = hex(`
+  2c000000 1400 0200 02000000 00000000
+  0a 80 80 00 03000000                    # AF_INET6, /128
+  1400 0100 20010db800000000000000000000000a
+`);
+
+describe.runIf(hostIsLittleEndian)('interfaces, on a little-endian host', () => {
+  it('have a name, an index, a type, flags and a hardware address', () => {
+    expect(readLink(only(ethernet))).toEqual({
+      index: 3,
+      name: 'eth0',
+      type: 1,
+      flags: 0x11043,
+      hardwareAddress: hex('0200000000aa'),
+      forwardsIpv6: false,
+    });
+    expect(readLink(only(loopback))).toMatchObject({ name: 'lo', type: 772, hardwareAddress: new Uint8Array() });
+  });
+
+  it('forward IPv6 where the first of its settings says so', () => {
+    const header = [hex('00 00 0100 03000000 00000000 00000000'), attribute(3, text('eth0'))];
+    const forwards = (...settings: Uint8Array[]) =>
+      readLink(only(message(16, 2, 1, ...header, attribute(26, attribute(10, ...settings))))).forwardsIpv6;
+    expect(forwards(attribute(2, le32(1), le32(0)))).toBe(true);
+    expect(forwards(attribute(2, le32(0), le32(1)))).toBe(false);
+    expect(forwards(attribute(2))).toBe(false);
+    expect(forwards()).toBe(false);
+  });
+
+  it.each([
+    ['another type', message(20, 2, 1, new Uint8Array(16), attribute(3, text('eth0')))],
+    ['no name', message(16, 2, 1, new Uint8Array(16))],
+    ['a name without an end', message(16, 2, 1, new Uint8Array(16), attribute(3, hex('65746830')))],
+  ])('are refused with %s', (_, bytes) => {
+    expect(() => readLink(only(bytes))).toThrow(refused);
+  });
+});
+
+describe.runIf(hostIsLittleEndian)('addresses, on a little-endian host', () => {
+  it('are those of this end of the link', () => {
+    expect(readAddress(only(inet))).toEqual({ index: 3, bytes: hex('c000020a'), prefixLength: 24 });
+  });
+
+  it('of IPv6 are told as IFA_ADDRESS where there is no other end', () => {
+    const bytes = hex('20010db800000000000000000000000a');
+    expect(readAddress(only(inet6))).toEqual({ index: 3, bytes, prefixLength: 128 });
+  });
+
+  it('of other families are none of ours', () => {
+    expect(
+      readAddress(only(message(20, 2, 1, hex('0c 10 00 00 01000000'), attribute(2, hex('0102'))))),
+    ).toBeUndefined();
+  });
+
+  it.each([
+    ['another type', message(16, 2, 1, hex('02 20 00 00 01000000'), attribute(2, hex('c000020a')))],
+    ['none at all', message(20, 2, 1, hex('02 20 00 00 01000000'))],
+    ['one of IPv6 for IPv4', message(20, 2, 1, hex('02 20 00 00 01000000'), attribute(2, new Uint8Array(16)))],
+    ['one of IPv4 for IPv6', message(20, 2, 1, hex('0a 20 00 00 01000000'), attribute(1, new Uint8Array(4)))],
+  ])('are refused with %s', (_, bytes) => {
+    expect(() => readAddress(only(bytes))).toThrow(refused);
+  });
+});
+
+describe.runIf(hostIsLittleEndian)('what is cut off', () => {
+  /** Whether nothing of an attribute is left behind. */
+  function isBetweenAttributes(bytes: Uint8Array, header: number, length: number): boolean {
+    const view = new DataView(bytes.buffer);
+    let at = 16 + header;
+    while (at < length) {
+      const end = at + view.getUint16(at, true);
+      if (end > length) return false;
+      at = (end + 3) & ~3;
+    }
+    return length >= 16 + header;
+  }
+
+  it.each<[string, Uint8Array, number, (message: Message) => unknown]>([
+    ['an interface', ethernet, 16, readLink],
+    ['an IPv4 address', inet, 8, readAddress],
+    ['an IPv6 address', inet6, 8, readAddress],
+  ])('inside of an attribute or the header is refused, at any length: %s', (_, bytes, header, read) => {
+    for (let length = 16; length < bytes.length; length++) {
+      if (isBetweenAttributes(bytes, header, length)) continue;
+      const cut = bytes.slice(0, length);
+      new DataView(cut.buffer).setUint32(0, length, true);
+      expect(() => read(only(cut)), String(length)).toThrow(refused);
+    }
+  });
+});

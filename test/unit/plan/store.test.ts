@@ -1,0 +1,114 @@
+import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { beforeEach, describe, expect, test } from 'vitest';
+import { FolderFiles, VolatileFiles, writeDurably } from '../../../src/plan/files.ts';
+import { type HistoryEntry, type Ledger, ledgerFor } from '../../../src/plan/ledger.ts';
+import { Store } from '../../../src/plan/store.ts';
+
+let folder: string;
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'ipvs-store-'));
+  return () => rmSync(folder, { recursive: true, force: true });
+});
+
+const ledger: Ledger = { ...ledgerFor('a', undefined), made: ['tcp://192.0.2.1:80'] };
+const entry = (id: number, value: string): HistoryEntry => ({
+  version: 1,
+  id,
+  table: 'a',
+  at: new Date(id).toISOString(),
+  by: { user: 'root', uid: 0 },
+  command: 'apply',
+  outcome: 'applied',
+  changes: 1,
+  files: [],
+  hosts: {},
+  desired: value,
+  previous: null,
+  plan: value,
+  before: value,
+  after: value,
+});
+
+describe.each([
+  ['a folder', () => new FolderFiles(join(folder, 'record'))],
+  ['memory', () => new VolatileFiles()],
+])('a store in %s', (_, files) => {
+  test('is empty at first', async () => {
+    const store = new Store(files());
+    expect([store.ledger(), store.journal(), store.history()]).toEqual([undefined, undefined, []]);
+  });
+
+  test('gives back what it was given; the same value has one name', async () => {
+    const kept = files();
+    const store = new Store(kept);
+    store.writeLedger(ledger);
+    const value = { services: [{ address: 'tcp://192.0.2.1:80' }] };
+    const id = await store.put(value);
+    expect(await store.put(structuredClone(value))).toBe(id);
+    expect(await store.put({ services: [] })).not.toBe(id);
+
+    const again = new Store(kept);
+    expect(again.ledger()).toEqual(ledger);
+    expect(await again.get(id)).toEqual(value);
+  });
+
+  test('keeps a hundred entries or a few more, and of values those that they name', async () => {
+    const store = new Store(files());
+    store.writeLedger(ledger);
+    for (let i = 1; i <= 130; i++) store.addHistory(entry(i, await store.put({ value: i })));
+    const ids = store.history().map(({ id }) => id);
+    expect(ids.length).toBeGreaterThanOrEqual(100);
+    expect(ids.length).toBeLessThan(120);
+    expect(ids.at(-1)).toBe(130);
+    for (const { id, plan } of store.history()) expect(await store.get(plan)).toEqual({ value: id });
+  });
+});
+
+describe('a damaged store says so', () => {
+  test.each([
+    ['cut off', (text: string) => text.slice(0, 20), 'it is no JSON'],
+    ['of another release', (text: string) => text.replace('"version": 1', '"version": 2'), 'of another release'],
+    ['without its parts', () => '{"version":1}', 'parts of it are missing'],
+    ['something else', () => '[]', 'version undefined'],
+    ['a word', () => '"x"', 'it is no object'],
+  ])('a ledger that is %s', (_, damage, words) => {
+    const store = new Store(new FolderFiles(folder));
+    store.writeLedger(ledger);
+    const path = join(folder, 'ledger.json');
+    writeFileSync(path, damage(readFileSync(path, 'utf8')));
+    expect(() => store.ledger()).toThrow(
+      expect.objectContaining({ code: 'STORE_DAMAGED', subject: path, message: expect.stringContaining(words) }),
+    );
+  });
+
+  test('a value that is not what was written, or gone', async () => {
+    const id = await new Store(new FolderFiles(folder)).put({ a: 1 });
+    const path = join(folder, 'objects', `${id}.json.gz`);
+    const bytes = readFileSync(path);
+    bytes[12] = (bytes[12] as number) ^ 1;
+    writeFileSync(path, bytes);
+    await expect(new Store(new FolderFiles(folder)).get(id)).rejects.toMatchObject({ code: 'STORE_DAMAGED' });
+    rmSync(path);
+    await expect(new Store(new FolderFiles(folder)).get(id)).rejects.toMatchObject({ code: 'STORE_DAMAGED' });
+  });
+});
+
+test('a file is written whole or not at all, and nothing is left beside it', () => {
+  const path = join(folder, 'file');
+  writeDurably(path, 'old');
+  rmSync(path);
+  writeDurably(path, 'new', 0o600);
+  expect(readFileSync(path, 'utf8')).toBe('new');
+  expect(() => writeDurably(join(folder, 'none', 'file'), 'x')).toThrow(expect.objectContaining({ code: 'ENOENT' }));
+  chmodSync(folder, 0o700);
+  expect(readdirSync(folder)).toEqual(['file']);
+});
+
+test('of another table only what should be is known', () => {
+  const applied = { id: 3, table: 'a', at: '', desired: 'x', files: [], hosts: {} };
+  const known = { ...ledger, applied, nextId: 4 };
+  expect(ledgerFor('a', known)).toBe(known);
+  expect(ledgerFor('b', known)).toEqual({ ...ledgerFor('b', undefined), applied, nextId: 4 });
+});
