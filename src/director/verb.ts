@@ -17,8 +17,11 @@ export async function verb<T>(
   const held = await lock(command, undefined);
   try {
     const ledger = () => ledgerFor(table, store.ledger());
-    if (store.journal() !== undefined || isUnderWay(ledger())) await settle();
-    const before = ledger();
+    let before = ledger();
+    if (store.journal() !== undefined || isUnderWay(before)) {
+      await settle();
+      before = ledger();
+    }
     const result = await action();
     const after = touched(before, touches);
     if (after !== before) store.writeLedger(after);
