@@ -1,9 +1,10 @@
 /** Drains and ramps in words, for people. Pure. */
+
+import { subjectOf } from '../director/destination-of.ts';
 import { expiryEffect } from '../director/drain-effects.ts';
 import type { DrainProgress, RampProgress } from '../director/drain-progress.ts';
 import { heldSum } from '../director/drain-rule.ts';
 import type { DrainMove } from '../director/drain-step.ts';
-import { subjectOf } from '../director/place.ts';
 import type { Holders } from '../director/survey.ts';
 import type { Drain, DrainEnd, Held } from '../plan/ledger.ts';
 import { columns, type Paint } from './output.ts';

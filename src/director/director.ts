@@ -302,7 +302,7 @@ export class Director implements AsyncDisposable {
 
   /** Until it is over. Throws NO_SUCH_DRAIN, ABORTED. */
   async waitForDrain(service: string, destination: string, options?: DrainWaitOptions): Promise<DrainOutcome> {
-    return waitForDrain(this.#drains, placeOf(service, destination), options);
+    return waitForDrain(this.#drains, destinationOf(service, destination), options);
   }
 
   /** The oldest first. */
@@ -452,11 +452,16 @@ export class Director implements AsyncDisposable {
   ): Promise<T> {
     const held = await this.#lock(purpose, signal);
     try {
-      const recovery = await recover(this.#engine);
-      return await work(recovery, await this.#runner.pass());
+      const { recovery, pass } = await this.#settled();
+      return await work(recovery, pass);
     } finally {
       held.release();
     }
+  }
+
+  async #settled(): Promise<{ readonly recovery: Recovery | undefined; readonly pass: DrainPass }> {
+    const recovery = await recover(this.#engine);
+    return { recovery, pass: await this.#runner.pass() };
   }
 }
 

@@ -7,6 +7,7 @@ import { knownAt } from '../plan/known.ts';
 import type { Drain, EndedDrain, Ledger } from '../plan/ledger.ts';
 import type { Store } from '../plan/store.ts';
 import { appliedTo } from '../plan/transaction.ts';
+import { type DestinationOf, destinationOf, isAt, keyOf, subjectOf } from './destination-of.ts';
 import {
   type DrainProgress,
   describedAt,
@@ -16,7 +17,6 @@ import {
   rampProgress,
 } from './drain-progress.ts';
 import { type DrainPass, type DrainRunner, servicesOf, surveyOf } from './drain-runner.ts';
-import { isAt, keyOf, type Place, placeOf, subjectOf } from './place.ts';
 import type { DesiredState } from './state.ts';
 
 export interface DrainOptions {
@@ -52,7 +52,7 @@ export class DrainKeeper {
 
   /** Takes away its weight. One that drains already gets another deadline. Throws SERVICE_NOT_FOUND, DESTINATION_NOT_FOUND. */
   async begin(service: string, destination: string, options: DrainOptions = {}): Promise<Drain> {
-    const place = placeOf(service, destination);
+    const place = destinationOf(service, destination);
     const { timeoutMs, afterwards } = checked(options);
     const { ipvs, store, now } = this.#parts;
     return this.#parts.locked('drain', undefined, async () => {
@@ -82,7 +82,7 @@ export class DrainKeeper {
 
   /** Gives it the weight of what was applied, or else that which it had. Throws NO_SUCH_DRAIN. */
   async cancel(service: string, destination: string): Promise<{ readonly drain: Drain; readonly weight: number }> {
-    const place = placeOf(service, destination);
+    const place = destinationOf(service, destination);
     const { ipvs, store, now } = this.#parts;
     return this.#parts.locked('drain cancel', undefined, async () => {
       const ledger = this.#parts.ledger();
@@ -118,7 +118,7 @@ export class DrainKeeper {
   }
 
   /** The drain of a place, or the one that ended last. Throws NO_SUCH_DRAIN. */
-  latest(place: Place): Drain {
+  latest(place: DestinationOf): Drain {
     const ledger = this.#parts.ledger();
     const drain = ledger.drains.find(isAt(place)) ?? endedAt(place, ledger);
     if (drain === undefined) throw noSuchDrain(place, ledger);
@@ -152,22 +152,22 @@ function checked(options: DrainOptions): Required<DrainOptions> {
   };
 }
 
-function destinationAt(place: Place, { destinations }: VirtualServiceWithDestinations, operation: string) {
+function destinationAt(place: DestinationOf, { destinations }: VirtualServiceWithDestinations, operation: string) {
   const present = destinations.find(({ address }) => address === place.destination);
   if (present === undefined) throw new IpvsError('DESTINATION_NOT_FOUND', { operation, subject: subjectOf(place) });
   return present;
 }
 
-function without(drains: readonly Drain[], place: Place): Drain[] {
+function without(drains: readonly Drain[], place: DestinationOf): Drain[] {
   const isThere = isAt(place);
   return drains.filter((drain) => !isThere(drain));
 }
 
-function endedAt(place: Place, { ended = [] }: Ledger): EndedDrain | undefined {
+function endedAt(place: DestinationOf, { ended = [] }: Ledger): EndedDrain | undefined {
   return ended.findLast(isAt(place));
 }
 
-function noSuchDrain(place: Place, ledger: Ledger): IpvsError {
+function noSuchDrain(place: DestinationOf, ledger: Ledger): IpvsError {
   const last = endedAt(place, ledger)?.ended.how;
   const detail = last && `any more: ${last === 'gone' ? 'somebody took it away' : 'it was deleted'}`;
   return new IpvsError('NO_SUCH_DRAIN', { subject: subjectOf(place), ...(detail && { detail }) });

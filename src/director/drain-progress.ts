@@ -2,9 +2,9 @@
 import type { VirtualServiceWithDestinations } from '../ipvs/service.ts';
 import type { Drain, Held, Ramp } from '../plan/ledger.ts';
 import { rampedWeight } from '../plan/ramp.ts';
+import { type DestinationOf, keyOf } from './destination-of.ts';
 import { drainState, maySendForever } from './drain-rule.ts';
 import { pinsClients } from './drain-step.ts';
-import { keyOf, type Place } from './place.ts';
 import type { DesiredDestination, DesiredState } from './state.ts';
 import type { Holders, Survey } from './survey.ts';
 
@@ -75,7 +75,7 @@ export function rampProgress(ramp: Ramp, nowMs: number): RampProgress {
   return { ramp, weight: rampedWeight(ramp, nowMs), leftMs: Math.max(0, overAtMs - nowMs) };
 }
 
-export function describedAt(state: DesiredState | undefined, place: Place): DesiredDestination | undefined {
+export function describedAt(state: DesiredState | undefined, place: DestinationOf): DesiredDestination | undefined {
   const entry = state?.services.find(({ service }) => service.address === place.service);
   return entry?.destinations.find(({ address }) => address === place.destination);
 }

@@ -6,9 +6,9 @@ import type { VirtualServiceWithDestinations } from '../ipvs/service.ts';
 import type { DrainEnd, Ledger } from '../plan/ledger.ts';
 import type { Store } from '../plan/store.ts';
 import { isGone, unlessNotLoaded } from './context.ts';
+import type { DestinationOf } from './destination-of.ts';
 import { closedAmong } from './drain-rule.ts';
 import { cutsSenders, type DrainMove, lateDrains, ledgerAfter, movesOf } from './drain-step.ts';
-import type { Place } from './place.ts';
 import { type Survey, surveyed } from './survey.ts';
 import type { SysctlLoans } from './sysctl-loans.ts';
 
@@ -153,7 +153,7 @@ function leftIn({ drains, ramps }: Ledger): DrainPass['left'] {
 /** The whole table, and what the connection table says of some of its places. */
 export async function surveyOf(
   ipvs: Ipvs,
-  places: readonly Place[],
+  places: readonly DestinationOf[],
 ): Promise<{ readonly services: readonly VirtualServiceWithDestinations[]; readonly survey: Survey }> {
   const snapshot = await unlessNotLoaded(ipvs.snapshot(), undefined);
   if (snapshot === undefined) return { services: [], survey: { holders: new Map(), stranded: [] } };
@@ -164,7 +164,7 @@ export async function surveyOf(
 /** Those of the services that are there. */
 export async function servicesOf(
   ipvs: Ipvs,
-  places: readonly Pick<Place, 'service'>[],
+  places: readonly Pick<DestinationOf, 'service'>[],
 ): Promise<ReadonlyMap<string, VirtualServiceWithDestinations>> {
   const found = new Map<string, VirtualServiceWithDestinations>();
   for (const address of new Set(places.map(({ service }) => service))) {

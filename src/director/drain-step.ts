@@ -4,12 +4,12 @@ import type { Operation } from '../ipvs/operation.ts';
 import type { VirtualServiceWithDestinations } from '../ipvs/service.ts';
 import type { Drain, DrainEnd, EndedDrain, Ledger, Ramp } from '../plan/ledger.ts';
 import { rampedWeight } from '../plan/ramp.ts';
+import { type DestinationOf, keyOf } from './destination-of.ts';
 import { drainState, maySendForever } from './drain-rule.ts';
-import { keyOf, type Place } from './place.ts';
 import { weightEdit } from './services.ts';
 
 export type DrainMove = (DrainStep | RampStep) &
-  Place & {
+  DestinationOf & {
     readonly operation?: Operation;
     /** Why the operation was not done: all stays as it was, until the next pass. */
     readonly error?: IpvsError;
@@ -59,7 +59,7 @@ export function lateDrains({ ledger, services, nowMs }: StepInput): Drain[] {
   });
 }
 
-function find({ services }: Pick<StepInput, 'services'>, { service, destination }: Place): Found {
+function find({ services }: Pick<StepInput, 'services'>, { service, destination }: DestinationOf): Found {
   const holder = services.get(service);
   return { holder, found: holder?.destinations.find(({ address }) => address === destination) };
 }

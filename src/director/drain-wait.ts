@@ -2,9 +2,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { IpvsError } from '../errors.ts';
 import type { Drain, DrainEnd, Held } from '../plan/ledger.ts';
+import { type DestinationOf, isAt, subjectOf } from './destination-of.ts';
 import type { DrainKeeper } from './drain-keeper.ts';
 import type { DrainProgress } from './drain-progress.ts';
-import { isAt, type Place, subjectOf } from './place.ts';
 
 export interface DrainOutcome {
   readonly drain: Drain;
@@ -28,7 +28,7 @@ const LOOK_EVERY_MS = 1000;
 /** Throws NO_SUCH_DRAIN, ABORTED, and what the kernel refuses its end with. */
 export async function waitForDrain(
   keeper: DrainKeeper,
-  place: Place,
+  place: DestinationOf,
   { signal, onProgress, details = false }: DrainWaitOptions = {},
 ): Promise<DrainOutcome> {
   const first = keeper.latest(place);
@@ -52,7 +52,7 @@ const NOTHING: Held = { active: 0, inactive: 0, entries: 0, templates: 0 };
 /** Of the drain that goes on, or else of how this very one ended; undefined if it is neither. */
 async function progressAt(
   keeper: DrainKeeper,
-  place: Place,
+  place: DestinationOf,
   { startedAtMs }: Drain,
   details: boolean,
 ): Promise<DrainProgress | undefined> {
@@ -61,7 +61,7 @@ async function progressAt(
 }
 
 /** One pass; false if somebody else holds the lock, who may be at it. */
-async function ended(keeper: DrainKeeper, place: Place, signal: AbortSignal | undefined): Promise<boolean> {
+async function ended(keeper: DrainKeeper, place: DestinationOf, signal: AbortSignal | undefined): Promise<boolean> {
   try {
     const { moves } = await keeper.pass('drain', signal);
     const error = moves.find(isAt(place))?.error;

@@ -3,7 +3,8 @@ import type { Snapshot } from '../ipvs/ipvs.ts';
 import type { Operation } from '../ipvs/operation.ts';
 import type { Applied, Drain, Ledger, Ramp } from '../plan/ledger.ts';
 import type { Change } from '../plan/resource.ts';
-import { daemonKey, destinationKeyIn } from './keys.ts';
+import { keyOf } from './destination-of.ts';
+import { daemonKey } from './keys.ts';
 import { type DesiredService, type DesiredState, servicesByAddress } from './state.ts';
 
 export function nextLedger(
@@ -43,10 +44,6 @@ export function nextLedger(
     ],
     nextId: applied.id + 1,
   };
-}
-
-function keyOf({ service, destination }: Drain | Ramp): string {
-  return destinationKeyIn(service, destination);
 }
 
 /** The destination of a key, or for the key of a service anything, if it is described. */

@@ -1,6 +1,6 @@
 /** One walk through the connection table: who holds what drains, and which connections have no destination any more. Pure. */
 import { type Connection, clientHost } from '../ipvs/connection.ts';
-import { keyOf, type Place } from './place.ts';
+import { type DestinationOf, keyOf } from './destination-of.ts';
 
 /** Clients of one destination. What is shown is bounded, what is counted is not. */
 export interface Holders {
@@ -42,7 +42,7 @@ const MOST_STRANDED = 1000;
 export async function surveyed(
   connections: AsyncIterable<Connection>,
   services: Services,
-  places: readonly Place[],
+  places: readonly DestinationOf[],
 ): Promise<Survey> {
   const placeOf = placeFinder(services, places);
   const isPresent = presence(services);
@@ -97,9 +97,12 @@ function counter() {
 }
 
 /** The key of the place that a connection is of. */
-function placeFinder(services: Services, places: readonly Place[]): (connection: Connection) => string | undefined {
+function placeFinder(
+  services: Services,
+  places: readonly DestinationOf[],
+): (connection: Connection) => string | undefined {
   const isOf = belonging(services);
-  const byHost = new Map<string, Place[]>();
+  const byHost = new Map<string, DestinationOf[]>();
   for (const place of places) {
     const host = hostOf(place.destination);
     byHost.set(host, [...(byHost.get(host) ?? []), place]);

@@ -151,3 +151,8 @@ export function ledgerFor(table: string, ledger: Ledger | undefined): Ledger {
   const { applied = null, nextId = 1 } = ledger ?? {};
   return { version: 1, table, applied, made: [], drains: [], ramps: [], nextId };
 }
+
+/** Whether something of it goes on by itself, or was left undone: who holds the lock carries it on. */
+export function isUnderWay({ drains, ramps, changedSysctls }: Ledger): boolean {
+  return drains.some(({ ended }) => !ended) || ramps.length > 0 || changedSysctls !== undefined;
+}

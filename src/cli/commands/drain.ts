@@ -1,11 +1,11 @@
 /** `ipvs drain SERVICE DESTINATION`, `ipvs drain list|run|cancel` */
 import { setTimeout as sleep } from 'node:timers/promises';
+import { destinationOf, isAt, subjectOf } from '../../director/destination-of.ts';
 import type { Director } from '../../director/director.ts';
 import type { DrainProgress } from '../../director/drain-progress.ts';
 import { heldSum } from '../../director/drain-rule.ts';
 import type { DrainPass } from '../../director/drain-runner.ts';
 import type { DrainOutcome } from '../../director/drain-wait.ts';
-import { isAt, placeOf, subjectOf } from '../../director/place.ts';
 import { IpvsError } from '../../errors.ts';
 import type { Drain } from '../../plan/ledger.ts';
 import { action, type Group } from '../command.ts';
@@ -143,7 +143,7 @@ async function waited(director: Director, options: DrainArguments): Promise<numb
     } catch (error) {
       line.end();
       if (!signal.aborted || !(error instanceof IpvsError) || error.code !== 'ABORTED') throw error;
-      const place = subjectOf(placeOf(service, destination));
+      const place = subjectOf(destinationOf(service, destination));
       process.stderr.write(`ipvs: ${place} goes on draining; "ipvs drain run --follow" carries it on\n`);
       return EXIT.error;
     }
