@@ -72,8 +72,8 @@ export async function withVerb<T>(
   ]);
   const record = openRecord('', recordOptions(options));
   return closing(await openIpvs(await kernelOptions(options)), (ipvs) => {
-    const prepare = async () => (await import('../director/prepare.ts')).prepared(record, ipvs);
-    return verb(record, prepare, name, touches, () => work(ipvs));
+    const settle = async () => (await import('../director/settled.ts')).settled(record, ipvs);
+    return verb(record, settle, name, touches, () => work(ipvs));
   });
 }
 

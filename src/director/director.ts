@@ -37,6 +37,7 @@ import {
 } from '../plan/transaction.ts';
 import { processSysctls, type Sysctls } from '../proc/sysctl.ts';
 import type { Context } from './context.ts';
+import { destinationOf } from './destination-of.ts';
 import { withDrainEffects } from './drain-effects.ts';
 import { DrainKeeper, type DrainOptions } from './drain-keeper.ts';
 import type { DrainProgress, RampProgress } from './drain-progress.ts';
@@ -47,7 +48,6 @@ import { serviceOf } from './keys.ts';
 import { type Excess, excesses } from './limits.ts';
 import { nextLedger } from './next-ledger.ts';
 import { foreignKeys, type Owner, ownership, ownServices, type Touches, touched } from './ownership.ts';
-import { placeOf } from './place.ts';
 import { openRecord, type RecordOptions, type TableRecord } from './record.ts';
 import { planRefusal } from './refuse.ts';
 import { resources } from './resources.ts';
@@ -269,11 +269,8 @@ export class Director implements AsyncDisposable {
   verb<T>(command: string, touches: Touches, action: (ipvs: Ipvs) => Promise<T>): Promise<T> {
     const { store, table } = this.#engine;
     const record = { store, table, lock: this.#lock };
-    const prepare = async () => {
-      await recover(this.#engine);
-      await this.#runner.pass();
-    };
-    return verb(record, prepare, command, touches, () => action(this.ipvs));
+    const settle = () => this.#settled();
+    return verb(record, settle, command, touches, () => action(this.ipvs));
   }
 
   /** Takes the weight of a destination, until its connections are over. Throws SERVICE_NOT_FOUND, DESTINATION_NOT_FOUND. */

@@ -1,23 +1,27 @@
 /** A verb: a change of the table that is no apply. Most of what it takes is its start, so it loads no plans. */
-import { type Ledger, ledgerFor } from '../plan/ledger.ts';
+import { isUnderWay, ledgerFor } from '../plan/ledger.ts';
 import { type Touches, touched } from './ownership.ts';
 import type { TableRecord } from './record.ts';
 
 /**
- * Does something to the table, under its lock, and remembers what of it is ours, or is no more. What a crash left, or what
- * is on its way, is dealt with before, by `prepare`. Throws LOCKED, FILE_UNWRITABLE, STORE_DAMAGED before anything is done; and what the action does.
+ * Does something to the table, under its lock, and remembers what of it is ours, or is no more. What a crash left, or drains,
+ * is dealt with before, by `settle`. Throws LOCKED, FILE_UNWRITABLE, STORE_DAMAGED before anything is done; and what the action does.
  */
 export async function verb<T>(
   { store, table, lock }: TableRecord,
-  prepare: () => Promise<unknown>,
+  settle: () => Promise<unknown>,
   command: string,
   touches: Touches,
   action: () => Promise<T>,
 ): Promise<T> {
   const held = await lock(command, undefined);
   try {
-    if (store.journal() !== undefined || isOnItsWay(ledgerFor(table, store.ledger()))) await prepare();
-    const before = ledgerFor(table, store.ledger());
+    const ledger = () => ledgerFor(table, store.ledger());
+    let before = ledger();
+    if (store.journal() !== undefined || isUnderWay(before)) {
+      await settle();
+      before = ledger();
+    }
     const result = await action();
     const after = touched(before, touches);
     if (after !== before) store.writeLedger(after);
@@ -25,8 +29,4 @@ export async function verb<T>(
   } finally {
     held.release();
   }
-}
-
-function isOnItsWay({ drains, ramps, changedSysctls = {} }: Ledger): boolean {
-  return drains.length + ramps.length + Object.keys(changedSysctls).length > 0;
 }
