@@ -38,6 +38,21 @@ export const commands: readonly CommandEntry[] = [
     load: () => import('./commands/apply.ts'),
   },
   {
+    usage: 'history',
+    summary: 'Show what was applied, when, and by whom',
+    load: () => import('./commands/history.ts'),
+  },
+  {
+    usage: 'diff [a] [b]',
+    summary: 'Compare entries of the history, files and the kernel',
+    load: () => import('./commands/diff.ts'),
+  },
+  {
+    usage: 'undo [id]',
+    summary: 'Apply what was applied before',
+    load: () => import('./commands/undo.ts'),
+  },
+  {
     usage: 'validate <file..>',
     summary: 'Check files that describe what the kernel should balance',
     load: () => import('./commands/validate.ts'),

@@ -1,5 +1,6 @@
 /** From the words of a command line to values. Ranges are checked where they mean something. */
 import { parseDuration } from '../config/duration.ts';
+import { quote } from '../ipvs/quote.ts';
 import { UsageError } from './exit.ts';
 
 /** An option's one value. */
@@ -22,6 +23,12 @@ export function seconds(value: unknown, name: string): number | undefined {
   const parsed = parseDuration(text);
   if (parsed === undefined) throw new UsageError(`--${name} needs a duration such as 300s or 15m, not "${text}"`);
   return parsed;
+}
+
+/** The number of an entry of the history. */
+export function entryId(text: string): number {
+  if (/^[1-9]\d{0,14}$/.test(text)) return Number(text);
+  throw new UsageError(`an entry of the history is a number, as "ipvs history" lists it, not ${quote(text)}`);
 }
 
 /** A list separated by commas; "none" is the empty list. */

@@ -42,6 +42,11 @@ export function count(value: number | bigint): string {
   return `${rest.toFixed(rest < 9.995 ? 2 : rest < 99.95 ? 1 : 0)}${magnitudes[magnitude]}`;
 }
 
+/** "1 change", "2 changes" */
+export function counted(number: number, noun: string): string {
+  return `${number} ${noun}${number === 1 ? '' : 's'}`;
+}
+
 /** Pads every column to its widest cell. Columns named in `right` are aligned to the right. */
 export function columns(rows: readonly (readonly string[])[], right: ReadonlySet<number>): string[] {
   const widths: number[] = [];

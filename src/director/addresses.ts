@@ -66,13 +66,14 @@ function diffAddresses(
   return { changes, unchanged, conflicts, strays: [] };
 }
 
-interface Wanted {
+export interface Wanted {
   readonly address: InterfaceAddress;
   /** The first service that has it. */
   readonly service: string;
 }
 
-function addressesOf({ services }: DesiredState): ReadonlyMap<string, Wanted> {
+/** By key. */
+export function addressesOf({ services }: DesiredState): ReadonlyMap<string, Wanted> {
   const wanted = new Map<string, Wanted>();
   for (const { service, interface: name } of services) {
     const parsed = parseServiceAddress(service.address);

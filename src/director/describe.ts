@@ -1,6 +1,7 @@
-/** A plan in words, for people. Pure. */
+/** Plans and changes in words, for people. Pure. */
+import type { PastChange } from '../plan/packed-changes.ts';
 import type { Plan } from '../plan/plan.ts';
-import type { Change } from '../plan/resource.ts';
+import type { Stray } from '../plan/resource.ts';
 
 export type Style = 'bold' | 'dim' | 'green' | 'yellow' | 'red';
 /** Colours a text, or leaves it as it is. */
@@ -9,33 +10,57 @@ export type Paint = (style: Style, text: string) => string;
 const plain: Paint = (_, text) => text;
 
 const kinds = {
-  add: { sign: '+', style: 'green', sum: 'to add' },
-  edit: { sign: '~', style: 'yellow', sum: 'to change' },
-  delete: { sign: '-', style: 'red', sum: 'to take away' },
+  add: { sign: '+', style: 'green', toDo: 'to add', done: 'added' },
+  edit: { sign: '~', style: 'yellow', toDo: 'to change', done: 'changed' },
+  delete: { sign: '-', style: 'red', toDo: 'to take away', done: 'taken away' },
 } as const;
 type Kind = keyof typeof kinds;
 
 const kindOfVerb: Readonly<Record<string, Kind>> = { add: 'add', start: 'add', delete: 'delete', stop: 'delete' };
 
-function kindOf({ verb }: Change): Kind {
+function kindOf({ verb }: PastChange): Kind {
   return kindOfVerb[verb.split(' ', 1)[0] ?? ''] ?? 'edit';
 }
 
 /** By service, each change with what it costs; what stays as it is is only counted. */
 export function describePlan(plan: Plan, paint: Paint = plain): string {
-  const groups = new Map<string, Change[]>();
-  for (const change of plan.changes) groups.set(change.of, [...(groups.get(change.of) ?? []), change]);
-  const lines: string[] = plan.conflicts.map(
+  const inside = plan.strays.filter(({ key, of }) => key !== of);
+  const conflicts = plan.conflicts.map(
     ({ subject }) => `${paint('red', '!')} ${subject}: described, but somebody else made it`,
   );
-  for (const [of, changes] of groups) lines.push(...describeGroup(of, changes, plan, paint));
-  for (const of of new Set(straysInside(plan).map((stray) => stray.of))) {
-    if (!groups.has(of)) lines.push(`  ${of}`, ...describeStrays(of, plan, paint));
-  }
-  return [...lines, summaryOf(plan)].join('\n');
+  const others = plan.strays.length - inside.length;
+  const apart = others === 0 ? '' : `; ${others} not in the file and left alone`;
+  const sum = sumOf(plan.changes, 'toDo') || 'nothing to change';
+  return [...conflicts, ...groupsOf(plan.changes, inside, paint), `${sum}; ${plan.unchanged} unchanged${apart}`].join(
+    '\n',
+  );
 }
 
-function describeGroup(of: string, changes: readonly Change[], plan: Plan, paint: Paint): string[] {
+/** Changes that were made, or that lead from one state to another: by service, then how many. */
+export function describeChanges(
+  changes: readonly PastChange[],
+  paint: Paint = plain,
+  words: 'toDo' | 'done' = 'done',
+): string {
+  return [...groupsOf(changes, [], paint), sumOf(changes, words) || 'no change'].join('\n');
+}
+
+function groupsOf(changes: readonly PastChange[], strays: readonly Stray[], paint: Paint): string[] {
+  const groups = new Map<string, { readonly changes: PastChange[]; readonly strays: Stray[] }>();
+  const groupOf = (of: string) => {
+    const group = groups.get(of) ?? { changes: [], strays: [] };
+    groups.set(of, group);
+    return group;
+  };
+  for (const change of changes) groupOf(change.of).changes.push(change);
+  for (const stray of strays) groupOf(stray.of).strays.push(stray);
+  return [...groups].flatMap(([of, group]) => [
+    ...describeGroup(of, group.changes, paint),
+    ...group.strays.map((stray) => describeStray(stray, paint)),
+  ]);
+}
+
+function describeGroup(of: string, changes: readonly PastChange[], paint: Paint): string[] {
   const own = changes.filter(({ key }) => key === of);
   // The first of the file is added last, so that it stands first.
   const added = changes.filter((change) => change.key !== of && kindOf(change) === 'add').reverse();
@@ -43,41 +68,30 @@ function describeGroup(of: string, changes: readonly Change[], plan: Plan, paint
   return [
     ...(own.length === 0 ? [`  ${of}`] : own.flatMap((change) => describeChange(change, of, '', paint))),
     ...[...added, ...others].flatMap((change) => describeChange(change, nameIn(of, change), '    ', paint)),
-    ...describeStrays(of, plan, paint),
   ];
 }
 
 /** Without what it belongs to, where its name begins with that. */
-function nameIn(of: string, { key, subject }: Change): string {
+function nameIn(of: string, { key, subject }: PastChange): string {
   return key.startsWith(`${of} `) ? key.slice(of.length + 1) : subject;
 }
 
-function describeChange(change: Change, name: string, indent: string, paint: Paint): string[] {
+function describeChange(change: PastChange, name: string, indent: string, paint: Paint): string[] {
   const { sign, style } = kinds[kindOf(change)];
   const drift = change.cause === 'drift' ? paint('dim', ' (somebody changed it)') : '';
   const line = `${indent}${paint(style, sign)} ${name}  ${change.detail}${drift}`;
   return [line, ...change.effects.map((effect) => paint('dim', `${indent}      ${effect}`))];
 }
 
-function straysInside({ strays }: Plan): Plan['strays'] {
-  return strays.filter(({ key, of }) => key !== of);
+function describeStray({ key, of, owner }: Stray, paint: Paint): string {
+  const who = owner === 'verb' ? 'a verb' : 'somebody else';
+  return `    ${paint('dim', '?')} ${key.slice(of.length + 1)}  not in the file, and kept: made by ${who}`;
 }
 
-function describeStrays(of: string, plan: Plan, paint: Paint): string[] {
-  return straysInside(plan)
-    .filter((stray) => stray.of === of)
-    .map(({ key, owner }) => {
-      const who = owner === 'verb' ? 'a verb' : 'somebody else';
-      return `    ${paint('dim', '?')} ${key.slice(of.length + 1)}  not in the file, and kept: made by ${who}`;
-    });
-}
-
-function summaryOf(plan: Plan): string {
+function sumOf(changes: readonly PastChange[], words: 'toDo' | 'done'): string {
   const sums = (Object.keys(kinds) as Kind[]).flatMap((kind) => {
-    const number = plan.changes.filter((change) => kindOf(change) === kind).length;
-    return number === 0 ? [] : [`${number} ${kinds[kind].sum}`];
+    const number = changes.filter((change) => kindOf(change) === kind).length;
+    return number === 0 ? [] : [`${number} ${kinds[kind][words]}`];
   });
-  const others = plan.strays.length - straysInside(plan).length;
-  const apart = others === 0 ? '' : `; ${others} not in the file and left alone`;
-  return `${sums.length === 0 ? 'nothing to change' : sums.join(', ')}; ${plan.unchanged} unchanged${apart}`;
+  return sums.join(', ');
 }

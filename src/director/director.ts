@@ -73,6 +73,18 @@ export interface ApplyOptions extends RunOptions {
   readonly onPlan?: (plan: IntendedPlan) => void;
 }
 
+/** An entry of the history, with what it names. */
+export interface PastApply {
+  readonly entry: HistoryEntry;
+  /** What it did, or was to do; in the order of the plan. */
+  readonly changes: readonly PastChange[];
+  /** What had been applied before, and by which entry, if that is kept; null if nothing had. */
+  readonly previous: DesiredState | null;
+  readonly previousEntry: number | null;
+  /** What it applied. */
+  readonly desired: DesiredState;
+}
+
 export interface DirectorOptions extends OpenOptions, RecordOptions {}
 
 /** Opens a table of the kernel, and its record. Throws what `openIpvs` throws. */
@@ -232,22 +244,34 @@ export class Director implements AsyncDisposable {
     return this.#store.history();
   }
 
-  /** With its changes. Throws NO_SUCH_ENTRY. */
-  async entry(id: number): Promise<{ readonly entry: HistoryEntry; readonly changes: readonly PastChange[] }> {
+  /** Throws NO_SUCH_ENTRY, STORE_DAMAGED. */
+  async entry(id: number): Promise<PastApply> {
     const entry = this.#entryOf(id);
-    return { entry, changes: unpackChanges(await this.#store.get<PackedChanges>(entry.plan)) };
+    const [previous, desired] = [entry.previous, entry.desired];
+    return {
+      entry,
+      previousEntry: this.#appliedBefore(entry)?.id ?? null,
+      changes: unpackChanges(await this.#store.get<PackedChanges>(entry.plan)),
+      previous: previous === null ? null : await this.#store.get<DesiredState>(previous),
+      desired: await this.#store.get<DesiredState>(desired),
+    };
   }
 
-  /** The plan's own way back: to what had been applied before an entry; before the last one that was applied by default. */
+  /**
+   * The way back, to be planned and applied like any other intent: to what had been applied before an entry, by default
+   * the last one that was applied. Throws NO_SUCH_ENTRY, STORE_DAMAGED.
+   */
   async undoIntent(id?: number): Promise<{ intent: Intent; id: number }> {
     const entry =
       id === undefined ? this.history().findLast(({ outcome }) => outcome === 'applied') : this.#entryOf(id);
     if (entry === undefined) throw new IpvsError('NO_SUCH_ENTRY', { operation: 'undo', detail: 'nothing was applied' });
-    const previous = entry.previous === null ? NOTHING_DESIRED : await this.#store.get<DesiredState>(entry.previous);
-    const changes = unpackChanges(await this.#store.get<PackedChanges>(entry.plan));
+    if (entry.outcome === 'undone')
+      throw new IpvsError('NO_SUCH_ENTRY', { operation: 'undo', subject: String(id), detail: 'it was undone at once' });
+    const { changes, previous } = await this.entry(entry.id);
     const before = await tablesOf(this.#engine, entry.before);
-    const { files, hosts } = entry;
-    return { intent: { desired: undoTarget(previous, changes, before), source: { files, hosts } }, id: entry.id };
+    const { files, hosts } = this.#appliedBefore(entry) ?? NOWHERE;
+    const desired = undoTarget(previous ?? NOTHING_DESIRED, changes, before);
+    return { intent: { desired, source: { files, hosts } }, id: entry.id };
   }
 
   /** The configuration after an entry, or as the kernel holds it now, by resource. */
@@ -313,6 +337,12 @@ export class Director implements AsyncDisposable {
     const desired = await this.#store.get<DesiredState>(applied.desired);
     const rest = desired.services.filter(({ service }) => !services.has(service.address));
     return { ...applied, desired: await this.#store.put({ ...desired, services: rest }) };
+  }
+
+  #appliedBefore({ id, previous }: HistoryEntry): HistoryEntry | undefined {
+    return this.history().findLast(
+      (entry) => entry.id < id && entry.outcome === 'applied' && entry.desired === previous,
+    );
   }
 
   #entryOf(id: number): HistoryEntry {

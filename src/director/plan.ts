@@ -3,6 +3,7 @@ import type { InterfaceAddress } from '../addresses/interface-address.ts';
 import type { Ipvs, Snapshot } from '../ipvs/ipvs.ts';
 import type { SyncDaemon } from '../ipvs/sync-daemon.ts';
 import type { Timeouts } from '../ipvs/timeouts.ts';
+import { NOTHING_KNOWN } from '../plan/known.ts';
 import { type Plan, planOf } from '../plan/plan.ts';
 import { readTables } from '../plan/transaction.ts';
 import { resources } from './resources.ts';
@@ -18,19 +19,12 @@ export interface CurrentState {
   readonly addresses?: readonly InterfaceAddress[] | null;
 }
 
-const nothingKnown = {
-  applied: undefined,
-  made: new Set<string>(),
-  leaving: new Set<string>(),
-  weights: new Map<string, number>(),
-};
-
 /**
  * The changes that make the kernel hold what is described, in the order in which they are safe. What is described is
  * taken over, whoever made it; what is not stays, but for destinations of `exclusive` services. Pure.
  */
 export function plan(desired: DesiredState, current: CurrentState): Plan {
-  return planOf(resources, desired, nothingKnown, { addresses: null, ...current }, { adopt: true });
+  return planOf(resources, desired, NOTHING_KNOWN, { addresses: null, ...current }, { adopt: true });
 }
 
 export async function readState(ipvs: Ipvs): Promise<CurrentState> {

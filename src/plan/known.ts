@@ -3,6 +3,14 @@ import type { Ledger } from './ledger.ts';
 import { rampedWeight } from './ramp.ts';
 import type { Known } from './resource.ts';
 
+/** Of a table of which nothing is remembered. */
+export const NOTHING_KNOWN: Known<never> = {
+  applied: undefined,
+  made: new Set(),
+  leaving: new Set(),
+  weights: new Map(),
+};
+
 /** `applied` is the desired state that the ledger names; `ledger` must be of this table. */
 export function knownAt<Desired>(
   { made, drains, ramps }: Pick<Ledger, 'made' | 'drains' | 'ramps'>,

@@ -6,7 +6,7 @@ import type { ApplyResult } from '../../plan/transaction.ts';
 import { command } from '../command.ts';
 import { EXIT, printError, UsageError } from '../exit.ts';
 import { type GlobalOptions, withDirector } from '../globals.ts';
-import { canAsk, confirm, painter, printJson } from '../output.ts';
+import { canAsk, confirm, counted, painter, printJson } from '../output.ts';
 import { type PlanArguments, planArguments, planOptions, planOrIntentOf } from '../plan-input.ts';
 import { print } from '../stdout.ts';
 
@@ -69,8 +69,7 @@ export async function applied(
   }
   if (json || !canAsk()) throw new UsageError('nobody can be asked: say --yes, or --dry-run to see the changes');
   show(plan);
-  const number = plan.changes.length;
-  if (!(await confirm(`Make ${number} change${number === 1 ? '' : 's'}?`))) return EXIT.error;
+  if (!(await confirm(`Make ${counted(plan.changes.length, 'change')}?`))) return EXIT.error;
   return report(await apply(plan), json);
 }
 
@@ -80,7 +79,7 @@ function report(result: ApplyResult, json: boolean): number {
   for (const { error } of failed) printError(error, json);
   if (!json) {
     const { length } = done;
-    const parts = [`${length} change${length === 1 ? '' : 's'} made`];
+    const parts = [`${counted(length, 'change')} made`];
     if (failed.length > 0) parts.push(`${failed.length} refused`);
     if (skipped.length > 0) parts.push(`${skipped.length} not tried`);
     if (outcome === 'undone' && length > 0) parts.push(`${undone.length} to undo them: the table is as it was`);

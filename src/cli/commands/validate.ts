@@ -6,7 +6,7 @@ import { command } from '../command.ts';
 import { loadDescription, sourceOf } from '../description.ts';
 import { EXIT, printError, printWarnings } from '../exit.ts';
 import type { GlobalOptions } from '../globals.ts';
-import { printJson } from '../output.ts';
+import { counted, printJson } from '../output.ts';
 import { print } from '../stdout.ts';
 
 interface ValidateOptions extends GlobalOptions {
@@ -73,8 +73,4 @@ function pretended(): Lookup {
     const [high, low] = [number >>> 8, number & 0xff];
     return [`240.${high >>> 8}.${high & 0xff}.${low}`, `100::${high.toString(16)}:${low.toString(16)}`];
   };
-}
-
-function counted(number: number, noun: string): string {
-  return `${number} ${noun}${number === 1 ? '' : 's'}`;
 }

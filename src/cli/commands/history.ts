@@ -1,0 +1,41 @@
+/** `ipvs history`: what was applied, when, and by whom. */
+import { action, type Group } from '../command.ts';
+import { EXIT } from '../exit.ts';
+import { type GlobalOptions, withDirector } from '../globals.ts';
+import { describeEntry, historyTable } from '../history-words.ts';
+import { entryId } from '../options.ts';
+import { painter, printJson } from '../output.ts';
+import { print } from '../stdout.ts';
+import { ENTRY } from '../words.ts';
+
+export const command: Group = {
+  description:
+    'Every apply, undo and recovery that changed the table, or tried to: when, by whom, and from which file. The last 100 are kept. What single verbs do is not in it.',
+  fallback: 'list',
+  actions: [
+    action({
+      usage: 'list',
+      summary: 'List the entries, the newest first',
+      examples: [{ line: 'ipvs history' }, { line: 'ipvs history list --json' }],
+      async run(options) {
+        const entries = await withDirector(options, async (director) => director.history().reverse());
+        if (options.json) printJson({ entries });
+        else print(historyTable(entries, painter(options)));
+        return EXIT.done;
+      },
+    }),
+    action<GlobalOptions & { readonly id: string }>({
+      usage: 'show <id>',
+      summary: 'Show one of them: its changes, and what was applied before and after',
+      arguments: { id: ENTRY },
+      examples: [{ line: 'ipvs history show 3' }],
+      async run(options) {
+        const id = entryId(options.id);
+        const past = await withDirector(options, (director) => director.entry(id));
+        if (options.json) printJson(past);
+        else print(describeEntry(past, painter(options)));
+        return EXIT.done;
+      },
+    }),
+  ],
+};

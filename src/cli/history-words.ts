@@ -1,0 +1,73 @@
+/** The history in words. Pure. */
+import { describeChanges, type Paint } from '../director/describe.ts';
+import type { PastApply } from '../director/director.ts';
+import type { DesiredState } from '../director/state.ts';
+import type { HistoryEntry, Source } from '../plan/ledger.ts';
+import { columns, counted } from './output.ts';
+
+/** The newest first. */
+export function historyTable(entries: readonly HistoryEntry[], paint: Paint): string {
+  if (entries.length === 0) return 'nothing was applied';
+  const [head = '', ...lines] = columns(
+    [
+      ['ID', 'WHEN', 'WHO', 'COMMAND', 'OUTCOME', 'CHANGES', 'FILE'],
+      ...entries.map((entry) => [
+        String(entry.id),
+        time(entry.at),
+        entry.by.user,
+        entry.command,
+        entry.outcome,
+        String(entry.changes),
+        fileOf(entry),
+      ]),
+    ],
+    new Set([0, 5]),
+  );
+  return [paint('dim', head), ...lines].join('\n');
+}
+
+/** What it was about, then its changes. */
+export function describeEntry({ entry, changes, previous, previousEntry, desired }: PastApply, paint: Paint): string {
+  const { id, at, by, command, outcome, error, files: read } = entry;
+  const before =
+    previous === null ? 'nothing' : `${sizeOf(previous)}${previousEntry ? ` (entry ${previousEntry})` : ''}`;
+  const rows = [
+    ['entry', String(id)],
+    ['when', time(at)],
+    ['who', `${by.user} (${by.uid})`],
+    ['command', command],
+    ...read.map(({ path, sha256 }) => ['file', `${path} (sha256 ${sha256.slice(0, 12)})`]),
+    ['outcome', outcomes[outcome]],
+    ...(error === undefined ? [] : [['error', error]]),
+    ['before', before],
+    [outcome === 'applied' ? 'after' : 'wanted', sizeOf(desired)],
+  ];
+  return [
+    ...columns(rows, new Set()),
+    '',
+    describeChanges(changes, paint, outcome === 'applied' ? 'done' : 'toDo'),
+  ].join('\n');
+}
+
+const outcomes: Readonly<Record<HistoryEntry['outcome'], string>> = {
+  applied: 'applied',
+  undone: 'undone: the table was as before',
+  mixed: 'some of it could not be undone',
+};
+
+/** Seconds are enough for people. */
+export function time(iso: string): string {
+  return iso.replace(/\.\d+Z$/, 'Z');
+}
+
+/** The first is the one that was named; the others are those that it includes. */
+function fileOf({ files: [first, ...rest] }: Source): string {
+  if (first === undefined) return '-';
+  return rest.length === 0 ? first.path : `${first.path} and ${rest.length} more`;
+}
+
+/** "2 services, 5 destinations" */
+function sizeOf({ services }: DesiredState): string {
+  const destinations = services.reduce((sum, entry) => sum + entry.destinations.length, 0);
+  return `${counted(services.length, 'service')}, ${counted(destinations, 'destination')}`;
+}
