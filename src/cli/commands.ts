@@ -38,6 +38,26 @@ export const commands: readonly CommandEntry[] = [
     load: () => import('./commands/apply.ts'),
   },
   {
+    usage: 'drift [file]',
+    summary: 'Show how the kernel differs from what was applied',
+    load: () => import('./commands/drift.ts'),
+  },
+  {
+    usage: 'adopt [services..]',
+    summary: 'Take over services that others made',
+    load: () => import('./commands/adopt.ts'),
+  },
+  {
+    usage: 'disown [services..]',
+    summary: 'Forget that services are ours, and keep them as they are',
+    load: () => import('./commands/disown.ts'),
+  },
+  {
+    usage: 'recover',
+    summary: 'Deal with what a crash or a reboot left',
+    load: () => import('./commands/recover.ts'),
+  },
+  {
     usage: 'history',
     summary: 'Show what was applied, when, and by whom',
     load: () => import('./commands/history.ts'),

@@ -3,7 +3,7 @@ import { describeChanges, type Paint } from '../director/describe.ts';
 import type { PastApply } from '../director/director.ts';
 import type { DesiredState } from '../director/state.ts';
 import type { HistoryEntry, Source } from '../plan/ledger.ts';
-import { columns, counted } from './output.ts';
+import { columns, counted, time } from './output.ts';
 
 /** The newest first. */
 export function historyTable(entries: readonly HistoryEntry[], paint: Paint): string {
@@ -54,11 +54,6 @@ const outcomes: Readonly<Record<HistoryEntry['outcome'], string>> = {
   undone: 'undone: the table was as before',
   mixed: 'some of it could not be undone',
 };
-
-/** Seconds are enough for people. */
-export function time(iso: string): string {
-  return iso.replace(/\.\d+Z$/, 'Z');
-}
 
 /** The first is the one that was named; the others are those that it includes. */
 function fileOf({ files: [first, ...rest] }: Source): string {

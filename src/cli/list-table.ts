@@ -1,4 +1,5 @@
 /** The table of `ipvs list`: its views, their columns, and the order of rows. */
+import { destinationKeyIn } from '../director/keys.ts';
 import { type DestinationState, formatForward } from '../ipvs/destination.ts';
 import type { Snapshot } from '../ipvs/ipvs.ts';
 import { inDestinationOrder, inServiceOrder } from '../ipvs/order.ts';
@@ -115,15 +116,23 @@ function descending(first: Value, second: Value): number {
   return a === b ? 0 : a > b ? -1 : 1;
 }
 
+/** By the keys of the record. */
+export type OwnerOf = (key: string) => string;
+
 export interface TableOptions {
   readonly view: ViewName;
   readonly sort: string | undefined;
   readonly exact: boolean;
   readonly paint: Paint;
+  /** Tells whose a key is; shown if it is given. */
+  readonly ownerOf?: OwnerOf | undefined;
 }
 
+/** As wide as "foreign". */
+const OWNER = 'OWNER  ';
+
 /** Services at the margin, their destinations indented below; where a service has no numbers its words run over them. */
-export function tableOf(snapshot: Snapshot, { view, sort, exact, paint }: TableOptions): string {
+export function tableOf(snapshot: Snapshot, { view, sort, exact, paint, ownerOf }: TableOptions): string {
   const { services } = snapshot;
   if (services.length === 0) return 'no services';
   const { columns: shown, forward, statistics }: View = views[view];
@@ -132,18 +141,26 @@ export function tableOf(snapshot: Snapshot, { view, sort, exact, paint }: TableO
     return exact || column.exact ? String(value) : count(value);
   };
   const sorted = sortServices(services, view, sort);
+  const owner = (key: string) => (ownerOf ? [ownerOf(key).padEnd(OWNER.length)] : []);
 
+  const totalsOf = (service: VirtualServiceWithDestinations) => [
+    service.address,
+    ...owner(service.address),
+    ...shown.map((column) => number(column.ofService?.(service), column)),
+  ];
   const cells = sorted.flatMap((service) => [
-    ...(statistics ? [[service.address, ...shown.map((column) => number(column.ofService?.(service), column))]] : []),
+    ...(statistics ? [totalsOf(service)] : []),
     ...service.destinations.map((destination) => [
       `  ${destination.address}`,
+      ...owner(destinationKeyIn(service.address, destination.address)),
       ...(forward ? [formatForward(destination.forward)] : []),
       ...shown.map((column) => number(column.ofDestination(destination), column)),
     ]),
   ]);
   const width = Math.max(...services.map(({ address }) => address.length));
-  const head = ['  DESTINATION'.padEnd(width), ...(forward ? ['FORWARD'] : []), ...shown.map(({ heading }) => heading)];
-  const numbers = new Set(Array.from(head.keys()).slice(forward ? 2 : 1));
+  const words = [...(ownerOf ? [OWNER] : []), ...(forward ? ['FORWARD'] : [])];
+  const head = ['  DESTINATION'.padEnd(width), ...words, ...shown.map(({ heading }) => heading)];
+  const numbers = new Set(Array.from(head.keys()).slice(1 + words.length));
   const [headLine = '', ...lines] = columns([head, ...cells], numbers);
 
   if (statistics) {
@@ -155,19 +172,32 @@ export function tableOf(snapshot: Snapshot, { view, sort, exact, paint }: TableO
     }
     return output.join('\n');
   }
-  const firstColumn = headLine.indexOf('FORWARD') - 2;
-  const heading = (left: string, right: string) => `${left.padEnd(firstColumn)}  ${right}`;
-  const output = [paint('dim', heading('SERVICE', 'SCHEDULER')), paint('dim', headLine)];
+  const firstColumn = headLine.indexOf(ownerOf ? OWNER : 'FORWARD') - 2;
+  const heading = (...[left = '', ...rest]: string[]) => [left.padEnd(firstColumn), ...rest].join('  ');
+  const output = [paint('dim', heading('SERVICE', ...(ownerOf ? [OWNER] : []), 'SCHEDULER')), paint('dim', headLine)];
   let next = 0;
   for (const service of sorted) {
     const { address } = service;
-    output.push(paint('bold', address) + heading(address, schedulingOf(service)).slice(address.length));
+    const line = heading(address, ...owner(address), schedulingOf(service));
+    output.push(paint('bold', address) + line.slice(address.length));
     for (const { weight } of service.destinations) {
       const line = lines[next++] ?? '';
       output.push(weight === 0 ? paint('yellow', line) : line);
     }
   }
   return output.join('\n');
+}
+
+/** With the owners of services and destinations. */
+export function withOwners(services: readonly VirtualServiceWithDestinations[], ownerOf: OwnerOf): object[] {
+  return services.map((service) => ({
+    ...service,
+    owner: ownerOf(service.address),
+    destinations: service.destinations.map((destination) => ({
+      ...destination,
+      owner: ownerOf(destinationKeyIn(service.address, destination.address)),
+    })),
+  }));
 }
 
 /** The kernel's averages replaced by what was counted since the snapshot before; gone where that is not known. */

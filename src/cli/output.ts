@@ -19,8 +19,12 @@ function plain(_: string, item: unknown): unknown {
   return item instanceof Uint8Array ? Buffer.from(item).toString('hex') : item;
 }
 
+export function formatJson(value: unknown): string {
+  return JSON.stringify(value, plain, 2);
+}
+
 export function printJson(value: unknown): void {
-  print(JSON.stringify(value, plain, 2));
+  print(formatJson(value));
 }
 
 /** For streams of JSON: one value to a line. */
@@ -45,6 +49,11 @@ export function count(value: number | bigint): string {
 /** "1 change", "2 changes" */
 export function counted(number: number, noun: string): string {
   return `${number} ${noun}${number === 1 ? '' : 's'}`;
+}
+
+/** Of ISO 8601: seconds are enough for people. */
+export function time(iso: string): string {
+  return iso.replace(/\.\d+Z$/, 'Z');
 }
 
 /** Pads every column to its widest cell. Columns named in `right` are aligned to the right. */

@@ -13,6 +13,7 @@ import type { Lock } from '../plan/lock.ts';
 import { type PackedChanges, type PastChange, unpackChanges } from '../plan/packed-changes.ts';
 import { type Plan, planOf, samePlan, type Tables } from '../plan/plan.ts';
 import type { Known } from '../plan/resource.ts';
+import { sighted } from '../plan/sightings.ts';
 import { Store } from '../plan/store.ts';
 import {
   type ApplyResult,
@@ -27,10 +28,11 @@ import {
   transact,
 } from '../plan/transaction.ts';
 import type { Context } from './context.ts';
+import { type Difference, differencesIn } from './drift.ts';
 import { serviceOf } from './keys.ts';
 import { type Excess, excesses } from './limits.ts';
 import { nextLedger } from './next-ledger.ts';
-import { foreignKeys, ownership, ownServices, type Touches, touched } from './ownership.ts';
+import { foreignKeys, type Owner, ownership, ownServices, type Touches, touched } from './ownership.ts';
 import { openRecord, type RecordOptions, type TableRecord } from './record.ts';
 import { planRefusal } from './refuse.ts';
 import { resources } from './resources.ts';
@@ -83,6 +85,13 @@ export interface PastApply {
   readonly previousEntry: number | null;
   /** What it applied. */
   readonly desired: DesiredState;
+}
+
+export interface Drift {
+  /** Each with the time when it was first seen: ISO 8601. */
+  readonly differences: readonly (Difference & { readonly since: string })[];
+  /** Services that others made, and that are not described. */
+  readonly foreign: readonly { readonly service: string; readonly since: string }[];
 }
 
 export interface DirectorOptions extends OpenOptions, RecordOptions {}
@@ -179,9 +188,10 @@ export class Director implements AsyncDisposable {
   }
 
   /**
-   * Deals with what a crash left; in another boot, applies what was applied last. Undefined if there was nothing to do.
+   * Deals with what a crash left; in another boot, applies what was applied last, and then tells of that. Undefined if
+   * there was nothing to do. Throws what `apply` throws.
    */
-  async recover(options: ApplyOptions = {}): Promise<Recovery | ApplyResult | undefined> {
+  async recover(options: ApplyOptions & Pick<PlanOptions, 'adopt'> = {}): Promise<Recovery | ApplyResult | undefined> {
     const recovery = await this.#locked('recover', options.signal, async (found) => found);
     const applied = this.#store.ledger()?.applied;
     if (!applied || applied.table === this.#engine.table) return recovery;
@@ -280,12 +290,35 @@ export class Director implements AsyncDisposable {
     return tablesOf(this.#engine, this.#entryOf(of).after);
   }
 
-  /** What differs from what was applied last, or from an intent. */
-  async drift(intent?: Intent): Promise<Plan> {
+  /**
+   * How the kernel differs from what was applied last, or from an intent; and since when this is known, by key. Changes
+   * nothing. Throws STORE_DAMAGED.
+   */
+  async drift(intent?: Intent): Promise<Drift> {
     const ledger = this.#ledger();
     const known = await this.#known(ledger);
-    const desired = intent?.desired ?? known.applied ?? (await this.#lastDesired(ledger));
-    return planOf(resources, desired, known, await readTables(this.#engine), { adopt: true });
+    const desired = intent?.desired ?? (await this.#lastDesired(ledger));
+    const plan = planOf(resources, desired, known, await readTables(this.#engine), { adopt: true });
+    const { differences, foreign } = differencesIn(plan, known);
+    const now = new Date(this.#now()).toISOString();
+    const before = this.#store.sightings();
+    const { seen, next } = sighted(before, {
+      table: this.#engine.table,
+      path: intent && (intent.source?.files[0]?.path ?? ''),
+      keys: [...differences.map(({ key }) => key), ...foreign],
+      now,
+    });
+    if (JSON.stringify(next) !== JSON.stringify(before)) this.#store.writeSightings(next);
+    const since = (key: string) => seen[key] ?? now;
+    return {
+      differences: differences.map((difference) => ({ ...difference, since: since(difference.key) })),
+      foreign: foreign.map((service) => ({ service, since: since(service) })),
+    };
+  }
+
+  /** Tells whose a key is: an address, that of a service and a destination's with a blank between, or "sync master". */
+  async owners(): Promise<(key: string) => Owner> {
+    return ownership(await this.#known(this.#ledger()));
   }
 
   async close(): Promise<void> {

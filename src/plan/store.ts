@@ -2,11 +2,13 @@
 import { IpvsError } from '../errors.ts';
 import type { Files } from './files.ts';
 import type { HistoryEntry, Journal, Ledger, ObjectId } from './ledger.ts';
+import type { Sightings } from './sightings.ts';
 
 const LEDGER = 'ledger.json';
 const JOURNAL = 'journal.json';
 const HISTORY = 'history';
 const OBJECTS = 'objects';
+const DRIFT = 'drift.json';
 /** Older ones are forgotten. */
 const MOST_ENTRIES = 100;
 /** Looking for values that nothing names means to read the whole history. */
@@ -17,7 +19,7 @@ const MOST_RECENT = 6;
 /** Loaded when a value is: verbs of the command need the ledger alone. */
 const packing = () => import('./packed.ts');
 
-/** Only the holder of the table's lock writes. */
+/** Only the holder of the table's lock writes, but for sightings: of those the last word counts. */
 export class Store {
   readonly #files: Files;
   /** Values never change. */
@@ -54,6 +56,28 @@ export class Store {
 
   removeJournal(): void {
     this.#files.remove(JOURNAL);
+  }
+
+  /** What cannot be read was not seen. */
+  sightings(): Sightings | undefined {
+    try {
+      return this.#record<Sightings>(
+        DRIFT,
+        ({ table, applied, file }) => isText(table) && isSeen(applied) && (!file || isSeen(file.seen)),
+      );
+    } catch (error) {
+      if (error instanceof IpvsError && error.code === 'STORE_DAMAGED') return undefined;
+      throw error;
+    }
+  }
+
+  /** Without effect where the store is not ours to write: whoever only looks may see all the same. */
+  writeSightings(sightings: Sightings): void {
+    try {
+      this.#files.write(DRIFT, text(sightings));
+    } catch (error) {
+      if (!(error instanceof IpvsError && error.code === 'FILE_UNWRITABLE')) throw error;
+    }
   }
 
   /** The oldest first. Throws STORE_DAMAGED. */
@@ -155,6 +179,10 @@ function text(value: unknown): string {
 
 function isLedger({ table, made, drains, ramps, nextId }: Partial<Ledger>): boolean {
   return isText(table) && isId(nextId) && [made, drains, ramps].every(Array.isArray);
+}
+
+function isSeen(value: unknown): boolean {
+  return isObject(value) && Object.values(value as object).every(isText);
 }
 
 function isText(value: unknown): boolean {

@@ -46,13 +46,11 @@ describe('ownership', () => {
     ipvsadm(table.namespace, '-e', '-t', '192.0.2.1:80', '-r', '10.0.0.1', '-m', '-w', '7');
     ipvsadm(table.namespace, '-A', '-u', '192.0.2.9:53', '-s', 'rr');
     const drift = await withDirector((director) => director.drift());
-    expect(drift.changes.map(({ subject, detail, cause }) => [subject, detail, cause])).toEqual([
-      [`10.0.0.1:80 of ${WEB}`, 'weight 7 → 1', 'drift'],
+    expect(drift.differences.map(({ subject, detail, owner }) => [subject, detail, owner])).toEqual([
+      [`10.0.0.1:80 of ${WEB}`, 'weight 7 → 1', 'ours'],
+      [`10.0.0.9:80 of ${WEB}`, 'not described', 'foreign'],
     ]);
-    expect(drift.strays.map(({ subject, owner }) => [subject, owner])).toEqual([
-      [`10.0.0.9:80 of ${WEB}`, 'foreign'],
-      ['udp://192.0.2.9:53', 'foreign'],
-    ]);
+    expect(drift.foreign).toMatchObject([{ service: 'udp://192.0.2.9:53' }]);
 
     expect((await apply({ services: [] })).done.map(({ subject }) => subject)).toEqual([WEB]);
     expect((await table.ipvs.snapshot()).services.map(({ address }) => address)).toEqual(['udp://192.0.2.9:53']);
@@ -115,7 +113,7 @@ describe('one writer', () => {
     expect(results.map(({ outcome }) => outcome)).toEqual(['applied', 'applied', 'applied', 'applied']);
     const { services } = await table.ipvs.snapshot();
     expect([1, 2]).toContain(services.length);
-    expect((await withDirector((director) => director.drift())).changes).toEqual([]);
+    expect((await withDirector((director) => director.drift())).differences).toEqual([]);
   });
 
   it('a lock whose holder was killed holds nobody up', async () => {

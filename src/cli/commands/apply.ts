@@ -73,7 +73,8 @@ export async function applied(
   return report(await apply(plan), json);
 }
 
-function report(result: ApplyResult, json: boolean): number {
+/** Tells what came of it; returns the exit status. */
+export function report(result: ApplyResult, json: boolean): number {
   const { outcome, done, failed, skipped, undone, stuck } = result;
   if (json) printJson({ ...result, failed: failed.map(withCode), stuck: stuck.map(withCode) });
   for (const { error } of failed) printError(error, json);
@@ -91,6 +92,6 @@ function report(result: ApplyResult, json: boolean): number {
   return outcome === 'applied' ? EXIT.done : EXIT.error;
 }
 
-function withCode({ change, error }: ApplyResult['failed'][number]) {
+export function withCode({ change, error }: ApplyResult['failed'][number]) {
   return { ...change, error: error.code, message: error.message };
 }

@@ -3,8 +3,9 @@ import { serviceKey } from '../../ipvs/address.ts';
 import type { Ipvs, Snapshot } from '../../ipvs/ipvs.ts';
 import { command } from '../command.ts';
 import { EXIT, UsageError } from '../exit.ts';
-import { type GlobalOptions, withIpvs } from '../globals.ts';
+import { type GlobalOptions, withDirector, withIpvs } from '../globals.ts';
 import {
+  type OwnerOf,
   sortServices,
   type TableOptions,
   tableOf,
@@ -12,16 +13,18 @@ import {
   viewNames,
   views,
   withFreshRates,
+  withOwners,
 } from '../list-table.ts';
-import { oneValue, seconds } from '../options.ts';
-import { jsonLine, painter, printJson } from '../output.ts';
+import { oneValue } from '../options.ts';
+import { formatJson, jsonLine, painter } from '../output.ts';
 import { print } from '../stdout.ts';
-import { watch } from '../watch.ts';
+import { watch, watchOption, watchSeconds } from '../watch.ts';
 import { SERVICE } from '../words.ts';
 
 interface ListOptions extends GlobalOptions, Readonly<Partial<Record<Exclude<ViewName, 'overview'>, boolean>>> {
   readonly service?: string;
   readonly exact?: boolean;
+  readonly owner?: boolean;
   readonly sort?: string;
   readonly watch?: string;
 }
@@ -36,12 +39,16 @@ const spec = command<ListOptions>({
     thresholds: { describe: 'Connection limits of destinations' },
     persistent: { describe: 'Persistence: templates, the clients that are pinned to a destination' },
     exact: { describe: 'Whole numbers, not 1.23M' },
+    owner: {
+      describe:
+        'Whose it is: ours (described by the file that was applied), verb (made by a command of ours, or adopted) or foreign',
+    },
     sort: {
       value: 'COLUMN',
       describe:
         'Largest first by this column of the view (weight, active, connections, bytes-in, …); or address, or kernel for its own order. Default: address',
     },
-    watch: { value: 'INTERVAL', optional: true, describe: 'Again every INTERVAL until interrupted. Default: 2s' },
+    watch: watchOption,
   },
   examples: [
     { line: 'ipvs list', meaning: 'everything' },
@@ -57,11 +64,16 @@ const spec = command<ListOptions>({
     const sort = oneValue(options.sort, 'sort') ?? (options.json ? undefined : 'address');
     sortServices([], view, sort); // what is wrong is told before anything is read
     const intervalSeconds = intervalOf(options, view);
-    return withIpvs(options, async (ipvs) => {
+    const show = async (ipvs: Ipvs, owners?: () => Promise<OwnerOf>) => {
+      const textOf = async (snapshot: Snapshot, toJson: (value: unknown) => string) => {
+        const ownerOf = await owners?.();
+        if (!options.json) return tableOf(snapshot, { ...tableOptions(options, view, sort), ownerOf });
+        const sorted = sortServices(snapshot.services, view, sort);
+        return toJson({ ...snapshot, services: ownerOf ? withOwners(sorted, ownerOf) : sorted });
+      };
       if (intervalSeconds === undefined) {
         const { services } = await read(ipvs, options, view);
-        if (options.json) printJson({ services: sortServices(services, view, sort) });
-        else print(tableOf({ services }, tableOptions(options, view, sort)));
+        print(await textOf({ services }, formatJson));
         return EXIT.done;
       }
       let before: Snapshot | undefined;
@@ -69,11 +81,12 @@ const spec = command<ListOptions>({
         const snapshot = await read(ipvs, options, view);
         const shown = view === 'rate' && before !== undefined ? withFreshRates(before, snapshot) : snapshot;
         before = snapshot;
-        if (options.json) return jsonLine({ ...shown, services: sortServices(shown.services, view, sort) });
-        return tableOf(shown, tableOptions(options, view, sort));
+        return textOf(shown, jsonLine);
       });
       return EXIT.done;
-    });
+    };
+    if (!options.owner) return withIpvs(options, (ipvs) => show(ipvs));
+    return withDirector(options, (director) => show(director.ipvs, () => director.owners()));
   },
 });
 
@@ -87,10 +100,8 @@ function viewOf(options: ListOptions): ViewName {
 
 /** Undefined without --watch. Rates need what the kernel publishes, every 2 seconds. */
 function intervalOf({ watch }: ListOptions, view: ViewName): number | undefined {
-  if (watch === undefined) return undefined;
-  const interval = watch === '' ? 2 : (seconds(watch, 'watch') ?? 2);
-  if (interval < 1 || interval > 86_400) throw new UsageError('--watch takes 1s to 1d');
-  if (view === 'rate' && interval % 2 !== 0)
+  const interval = watchSeconds(watch);
+  if (view === 'rate' && interval !== undefined && interval % 2 !== 0)
     throw new UsageError('--rate --watch takes an even number of seconds: the kernel counts anew every 2');
   return interval;
 }

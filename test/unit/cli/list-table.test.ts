@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { sortServices, type TableOptions, tableOf, withFreshRates } from '../../../src/cli/list-table.ts';
+import { sortServices, type TableOptions, tableOf, withFreshRates, withOwners } from '../../../src/cli/list-table.ts';
 import { count } from '../../../src/cli/output.ts';
 import type { DestinationState, Snapshot, Statistics, VirtualServiceWithDestinations } from '../../../src/index.ts';
 
@@ -50,6 +50,33 @@ describe('the views', () => {
       '  10.0.0.1:80       masquerade       3      20         7',
       '  10.0.0.2:80       masquerade       1      30         7',
       'fwmark:7            wrr',
+    ]);
+  });
+
+  test('with owners, in a column of services and destinations alike', () => {
+    const ownerOf = (key: string) =>
+      key === 'tcp://192.0.2.1:80' ? 'ours' : key.endsWith(' 10.0.0.1:80') ? 'verb' : 'foreign';
+    expect(table({ ownerOf }).slice(0, 6)).toEqual([
+      'SERVICE             OWNER    SCHEDULER',
+      '  DESTINATION       OWNER    FORWARD     WEIGHT  ACTIVE  INACTIVE',
+      'tcp://192.0.2.1:80  ours     wrr',
+      '  10.0.0.9:80       foreign  masquerade       0      10         7',
+      'tcp://192.0.2.2:80  foreign  wrr',
+      '  10.0.0.1:80       verb     masquerade       3      20         7',
+    ]);
+    expect(table({ ownerOf, view: 'rate' }).slice(0, 4)).toEqual([
+      'SERVICE',
+      expect.stringMatching(/^ {2}DESTINATION {7}OWNER {4} *CONNECTIONS\/s/),
+      expect.stringMatching(/^tcp:\/\/192\.0\.2\.1:80 {2}ours {5} *0/),
+      expect.stringMatching(/^ {2}10\.0\.0\.9:80 {7}foreign {2} *0/),
+    ]);
+    expect(table({ ownerOf }, { services: services.slice(2) })).toEqual([
+      'SERVICE        OWNER    SCHEDULER',
+      '  DESTINATION  OWNER    FORWARD  WEIGHT  ACTIVE  INACTIVE',
+      'fwmark:7       foreign  wrr',
+    ]);
+    expect(withOwners(services.slice(1, 2), ownerOf)).toMatchObject([
+      { address: 'tcp://192.0.2.1:80', owner: 'ours', destinations: [{ address: '10.0.0.9:80', owner: 'foreign' }] },
     ]);
   });
 

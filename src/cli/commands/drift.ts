@@ -1,0 +1,113 @@
+/** `ipvs drift`: how the kernel differs from what was applied. */
+import type { Director, Drift } from '../../director/director.ts';
+import type { Difference } from '../../director/drift.ts';
+import { command } from '../command.ts';
+import { sourceOf } from '../description.ts';
+import { EXIT } from '../exit.ts';
+import { type GlobalOptions, withDirector } from '../globals.ts';
+import { columns, counted, jsonLine, type Paint, painter, printJson, time } from '../output.ts';
+import { intentOf } from '../plan-input.ts';
+import { print } from '../stdout.ts';
+import { watch, watchOption, watchSeconds } from '../watch.ts';
+
+interface Options extends GlobalOptions {
+  readonly file?: string;
+  readonly all?: boolean;
+  readonly watch?: string;
+}
+
+const spec = command<Options>({
+  description:
+    'Compares the kernel with what was applied last, or with a file, and shows what differs: since when that is known, and whose it is: ours (it was applied, and somebody changed it), verb (a command of ours made it) or foreign. It looks and changes nothing; "ipvs apply" puts right what is ours. Exit status: 0 nothing differs, 2 something does.',
+  arguments: { file: 'YAML or JSON, - is standard input; default: what was applied last' },
+  options: {
+    all: { describe: 'Also services of others that are not described, which are only counted otherwise' },
+    watch: watchOption,
+  },
+  examples: [
+    { line: 'ipvs drift' },
+    { line: 'ipvs drift web.yaml --json' },
+    { line: 'ipvs drift --watch 10s', meaning: 'look every 10 seconds' },
+  ],
+  run,
+});
+
+export { spec as command };
+
+async function run(options: Options): Promise<number> {
+  const intervalSeconds = watchSeconds(options.watch);
+  const { json = false } = options;
+  return withDirector(options, async (director) => {
+    const look = await lookerOf(director, options);
+    if (intervalSeconds === undefined) {
+      const drift = await look();
+      if (json) printJson(drift);
+      else print(driftTable(drift, painter(options)));
+      return statusOf(drift);
+    }
+    let status: number = EXIT.done;
+    await watch(intervalSeconds, json, async () => {
+      const drift = await look();
+      status = statusOf(drift);
+      return json ? jsonLine(drift) : driftTable(drift, painter(options));
+    });
+    return status;
+  });
+}
+
+/** The file is read once. */
+async function lookerOf(
+  director: Director,
+  { file, all = false, json = false }: Options,
+): Promise<() => Promise<Shown>> {
+  const intent = file === undefined ? undefined : await intentOf(sourceOf(file), director, json);
+  return async () => shown(await director.drift(intent), all);
+}
+
+interface Shown {
+  readonly differences: Drift['differences'];
+  /** How many services of others there are besides. */
+  readonly foreignServices: number;
+}
+
+function shown({ differences, foreign }: Drift, all: boolean): Shown {
+  if (!all) return { differences, foreignServices: foreign.length };
+  const others = foreign.map(({ service, since }) => ({
+    key: service,
+    of: service,
+    subject: service,
+    kind: 'extra' as const,
+    owner: 'foreign' as const,
+    detail: 'not described',
+    pending: false,
+    since,
+  }));
+  return { differences: [...differences, ...others], foreignServices: 0 };
+}
+
+function statusOf({ differences }: Shown): number {
+  return differences.length === 0 ? EXIT.done : EXIT.changes;
+}
+
+function driftTable({ differences, foreignServices }: Shown, paint: Paint): string {
+  const others = foreignServices === 0 ? '' : `; ${counted(foreignServices, 'service')} of others`;
+  if (differences.length === 0) return `nothing differs${others}`;
+  const [head = '', ...lines] = columns(
+    [
+      ['SINCE', 'WHOSE', 'WHAT', 'IS → SHOULD BE'],
+      ...differences.map((difference) => [
+        time(difference.since),
+        difference.owner,
+        difference.subject,
+        wordsOf(difference),
+      ]),
+    ],
+    new Set(),
+  );
+  return [paint('dim', head), ...lines, `${counted(differences.length, 'difference')}${others}`].join('\n');
+}
+
+function wordsOf({ kind, detail, pending }: Difference): string {
+  const missing = kind === 'missing' ? `missing: ${detail}` : detail;
+  return pending ? `${missing} (not applied yet)` : missing;
+}

@@ -1,0 +1,63 @@
+/** `ipvs recover`: after a crash, or a reboot. */
+import { describeChanges } from '../../director/describe.ts';
+import type { Recovery } from '../../plan/transaction.ts';
+import { command } from '../command.ts';
+import { EXIT, printError } from '../exit.ts';
+import { type GlobalOptions, withDirector } from '../globals.ts';
+import { counted, painter, printJson, time } from '../output.ts';
+import { planArguments } from '../plan-input.ts';
+import { print } from '../stdout.ts';
+import { report, withCode } from './apply.ts';
+
+const { adopt = { describe: '' } } = planArguments;
+
+const spec = command<GlobalOptions & { readonly adopt?: boolean }>({
+  description:
+    'Deals with an apply that was interrupted: it is finished where only removals were left, and undone otherwise. Every command that changes something does that first; this one also applies again, after a reboot, what was applied last. Meant for the start of the system: it asks nothing, and where there is nothing to do it does nothing.',
+  options: { adopt },
+  examples: [{ line: 'ipvs recover' }, { line: 'ipvs recover --json' }],
+  run: (options) =>
+    withDirector(options, async (director) => {
+      const { json = false, adopt = false } = options;
+      const result = await director.recover({ adopt });
+      if (result === undefined) {
+        if (json) printJson({ outcome: 'nothing' });
+        else print('nothing to recover');
+        return EXIT.done;
+      }
+      if ('journal' in result) return told(result, json);
+      if (!json) {
+        print('after a reboot, applied again what was applied last:');
+        print(describeChanges(result.done, painter(options)));
+      }
+      return report(result, json);
+    }),
+});
+
+export { spec as command };
+
+function told(recovery: Recovery, json: boolean): number {
+  const { journal, outcome, done, stuck } = recovery;
+  const { command, by, next } = journal;
+  const interrupted = { command, by, at: next.applied.at };
+  if (json) printJson({ outcome, interrupted, done, stuck: stuck.map(withCode) });
+  else print(`"${command}" by ${by.user}, begun ${time(interrupted.at)}, was interrupted: ${wordsOf(recovery)}`);
+  for (const { error } of stuck) printError(error.with({ operation: 'undo' }), json);
+  return outcome === 'mixed' ? EXIT.error : EXIT.done;
+}
+
+function wordsOf({ outcome, done, stuck }: Recovery): string {
+  const changes = counted(done.length, 'change');
+  switch (outcome) {
+    case 'finished':
+      return `finished, ${changes} made`;
+    case 'undone':
+      return `undone, ${changes} made: the table is as it was`;
+    case 'mixed':
+      return `undone, ${changes} made, but for ${counted(stuck.length, 'thing')}`;
+    case 'committed':
+      return 'all of it had been done';
+    case 'dropped':
+      return 'its table is gone, with a reboot or its network namespace';
+  }
+}
