@@ -1,20 +1,28 @@
 /** IPVS Director as a library. */
 export type { LoadedFile, TextSource } from './config/load.ts';
-export { describePlan } from './director/describe.ts';
+export { type Comparison, compared, type Side } from './director/compare.ts';
+export { describeChanges, describePlan, type Paint, type Style } from './director/describe.ts';
 export {
   type ApplyOptions,
   Director,
   type DirectorOptions,
+  type DirectorParts,
+  type Drift,
   type IntendedPlan,
   type Intent,
   openDirector,
+  type PastApply,
   type PlanOptions,
 } from './director/director.ts';
 export { parseState, stateSchema } from './director/document.ts';
+export type { Difference } from './director/drift.ts';
 export type { Lookup, LookupOptions } from './director/host-lookup.ts';
+export { destinationKeyIn } from './director/keys.ts';
 export type { Excess } from './director/limits.ts';
 export { type LoadedState, loadState } from './director/load.ts';
+export type { Owner, Touches } from './director/ownership.ts';
 export { type CurrentState, plan, readState } from './director/plan.ts';
+export type { RecordOptions, TableRecord } from './director/record.ts';
 export type {
   DesiredDestination,
   DesiredService,
@@ -79,6 +87,7 @@ export type { CpuCounters, Totals } from './ipvs/totals.ts';
 export type { Info } from './ipvs/wire.ts';
 export type { UnknownAttribute } from './netlink/fields.ts';
 export type { Applied, Author, Drain, HistoryEntry, Ramp, Source } from './plan/ledger.ts';
-export type { Plan } from './plan/plan.ts';
+export type { PastChange } from './plan/packed-changes.ts';
+export type { Plan, Tables } from './plan/plan.ts';
 export type { Change, ChangeResult, Conflict, Known, Phase, Stray } from './plan/resource.ts';
 export type { ApplyResult, Failure, Progress, Recovery, RunOptions } from './plan/transaction.ts';

@@ -25,7 +25,9 @@ describe.each(entries.map((entry) => [entry.usage, entry] as const))('ipvs %s', 
     expect(entry.examples.length).toBeGreaterThan(0);
     const aliases = Object.values(entry.options ?? {}).map(({ alias }) => alias);
     for (const { line } of entry.examples) {
-      expect(line).toMatch(new RegExp(`^ipvs ${usage.split(/ ?[<[]/, 1)[0]?.replace(/ (list|show|status)$/, '( $1)?')}`));
+      expect(line).toMatch(
+        new RegExp(`^ipvs ${usage.split(/ ?[<[]/, 1)[0]?.replace(/ (list|show|status)$/, '( $1)?')}`),
+      );
       for (const [, name = ''] of line.matchAll(/ --([\w-]+)/g)) {
         expect([...Object.keys(entry.options ?? {}), 'json'], line).toContain(name.replace(/^no-/, ''));
       }
