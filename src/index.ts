@@ -1,13 +1,17 @@
 /** IPVS Director as a library. */
 export type { LoadedFile, TextSource } from './config/load.ts';
-export { describePlan } from './director/describe.ts';
+export { type Comparison, compared, type Side } from './director/compare.ts';
+export { describeChanges, describePlan, type Paint, type Style } from './director/describe.ts';
 export {
   type ApplyOptions,
   Director,
   type DirectorOptions,
+  type DirectorParts,
+  type Drift,
   type IntendedPlan,
   type Intent,
   openDirector,
+  type PastApply,
   type PlanOptions,
 } from './director/director.ts';
 export { parseState, stateSchema } from './director/document.ts';
@@ -17,9 +21,12 @@ export type { DrainPass } from './director/drain-runner.ts';
 export type { DrainMove } from './director/drain-step.ts';
 export type { DrainOutcome, DrainWaitOptions } from './director/drain-wait.ts';
 export type { Lookup, LookupOptions } from './director/host-lookup.ts';
+export { destinationKeyIn } from './director/keys.ts';
 export type { Excess } from './director/limits.ts';
 export { type LoadedState, loadState } from './director/load.ts';
+export type { Owner, Touches } from './director/ownership.ts';
 export { type CurrentState, plan, readState } from './director/plan.ts';
+export type { RecordOptions, TableRecord } from './director/record.ts';
 export type {
   DesiredDestination,
   DesiredService,

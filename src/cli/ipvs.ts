@@ -37,9 +37,11 @@ function complete(
   propose: (onEnd?: (error: Error | null, completions?: string[]) => void) => void,
   done: (completions: string[]) => void,
 ): void {
-  if (argv._.some((word) => word === 'apply' || word === 'validate') && !current.startsWith('-')) done([]);
+  if (argv._.some((word) => filesFollow.has(word)) && !current.startsWith('-')) done([]);
   else propose();
 }
+
+const filesFollow: ReadonlySet<unknown> = new Set(['apply', 'diff', 'drift', 'plan', 'validate']);
 
 for (const { usage, aliases = [], summary, load } of commands) {
   program.command({

@@ -6,8 +6,7 @@ import { daemonKey, destinationKeyIn, serviceOf, TIMEOUTS_KEY } from './keys.ts'
 import type { DesiredState } from './state.ts';
 
 /** `ours`: the file that was applied describes it; `verb`: a verb made it, or took it over; `foreign`: all else. */
-export const owners = ['ours', 'verb', 'foreign'] as const;
-export type Owner = (typeof owners)[number];
+export type Owner = 'ours' | 'verb' | 'foreign';
 
 /** Tells the owner of a key: an address, that of a service and a destination's with a blank between, or "sync master". */
 export function ownership({ applied, made }: Pick<Known<DesiredState>, 'applied' | 'made'>): (key: string) => Owner {
