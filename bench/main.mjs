@@ -2,7 +2,7 @@
 // them all, with what the machine looks like from here, into a file.
 //
 //   node bench/main.mjs --out FILE [--only BENCH]... [--services N]... [--runs N]
-import { execFileSync } from 'node:child_process';
+import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { cpus, release } from 'node:os';
 import { parseArgs } from 'node:util';
@@ -46,10 +46,17 @@ function wholeNumber(text, most) {
   throw new Error(`"${text}" is no number from 1 to ${most}`);
 }
 
-/** @param {string} program that says "program v1.31 2019/12/24 (...)" */
-function versionOf(program) {
-  const said = execFileSync('bash', ['-c', '"$0" --version 2>&1', program], { encoding: 'utf8' });
-  return /v[\d.]+/.exec(said)?.[0] ?? said.trim();
+/**
+ * Of programs that say "program v1.31 2019/12/24 (...)", on either output; those that are there.
+ * @param {readonly string[]} programs
+ */
+function versionsOf(programs) {
+  return Object.fromEntries(
+    programs.flatMap((program) => {
+      const { error, stdout, stderr } = spawnSync(program, ['--version'], { encoding: 'utf8' });
+      return error ? [] : [[program, /v[\d.]+/.exec(stdout + stderr)?.[0] ?? '?']];
+    }),
+  );
 }
 
 /** The machine that the kernel runs on, as it shows itself there. */
@@ -78,7 +85,7 @@ const measured = {
     cpus: cpus().length,
     kernel: release(),
     node: process.version,
-    peers: { ipvsadm: versionOf('ipvsadm'), keepalived: versionOf('keepalived') },
+    peers: versionsOf(['ipvsadm', 'keepalived']),
   },
   runs,
   sections,

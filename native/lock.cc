@@ -12,7 +12,6 @@ namespace ipvs_director {
 namespace {
 
 int OpenLocked(const std::string& path) {
-  if (path.find('\0') != std::string::npos) return -EINVAL;
   int fd = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
   if (fd < 0) return -errno;
   if (flock(fd, LOCK_EX | LOCK_NB) == 0) return fd;
@@ -23,7 +22,8 @@ int OpenLocked(const std::string& path) {
 
 // lockFile(path)
 Napi::Value LockFile(const Napi::CallbackInfo& info) {
-  int fd = info[0].IsString() ? OpenLocked(info[0].As<Napi::String>()) : -EINVAL;
+  std::string path;
+  int fd = ReadText(info[0], &path) ? OpenLocked(path) : -EINVAL;
   return Napi::Number::New(info.Env(), EnvironmentOf(info).Adopt(fd));
 }
 

@@ -29,6 +29,9 @@ const RTM_GETADDR = 22;
 const LINK_HEADER_BYTES = 16;
 const ADDRESS_HEADER_BYTES = 8;
 
+/** MAX_ADDR_LEN, linux/netdevice.h */
+const MOST_HARDWARE_BYTES = 32;
+
 const AF_INET = 2;
 const AF_INET6 = 10;
 
@@ -99,13 +102,15 @@ export function readLink({ type, view, start, end }: Message): Link {
   if (type !== RTM_NEWLINK) throw malformed(start, `message ${type} is no interface`);
   if (end - start < LINK_HEADER_BYTES) throw malformed(start, 'the header of an interface is cut off');
   const fields = decodeFields(new Reader(view, start + LINK_HEADER_BYTES, end), linkFields);
-  if (fields.name === undefined) throw malformed(start, 'an interface without a name');
+  if (!fields.name) throw malformed(start, 'an interface without a name');
+  const { hardwareAddress = new Uint8Array() } = fields;
+  if (hardwareAddress.length > MOST_HARDWARE_BYTES) throw malformed(start, 'a hardware address of a wrong length');
   return {
-    index: view.getUint32(start + 4, hostIsLittleEndian),
+    index: indexAt(view, start + 4),
     name: fields.name,
     type: view.getUint16(start + 2, hostIsLittleEndian),
     flags: view.getUint32(start + 8, hostIsLittleEndian),
-    hardwareAddress: fields.hardwareAddress ?? new Uint8Array(),
+    hardwareAddress,
     forwardsIpv6: isSet(fields.byFamily?.inet6?.settings),
   };
 }
@@ -132,11 +137,16 @@ export function readAddress({ type, view, start, end }: Message): LinkAddress | 
   const fields = decodeFields(new Reader(view, start + ADDRESS_HEADER_BYTES, end), addressFields);
   const bytes = fields.local ?? fields.address;
   if (bytes?.length !== (family === AF_INET ? 4 : 16)) throw malformed(start, 'an address of a wrong length');
-  return {
-    index: view.getUint32(start + 4, hostIsLittleEndian),
-    bytes,
-    prefixLength: view.getUint8(start + 1),
-  };
+  const prefixLength = view.getUint8(start + 1);
+  if (prefixLength > 8 * bytes.length) throw malformed(start + 1, `a prefix length of ${prefixLength}`);
+  return { index: indexAt(view, start + 4), bytes, prefixLength };
+}
+
+/** Of an interface: an int of the kernel's, from 1. */
+function indexAt(view: DataView, at: number): number {
+  const index = view.getInt32(at, hostIsLittleEndian);
+  if (index > 0) return index;
+  throw malformed(at, `an interface of the index ${index}`);
 }
 
 /**

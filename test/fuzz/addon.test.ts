@@ -101,7 +101,7 @@ const numbers = fc.oneof(
   ),
   fc.integer({ min: -70_000, max: 70_000 }),
 );
-const odd = fc.constantFrom<unknown>(undefined, null, true, 'x', {}, [], Symbol('x'), () => 0, traps.text, new Date(0));
+const odd = fc.constantFrom<unknown>(undefined, null, true, {}, [], Symbol('x'), () => 0, traps.text, new Date(0));
 const texts = fc.constantFrom<unknown>(
   '',
   '\0',
@@ -139,12 +139,18 @@ describe('arguments of any kind', () => {
       texts,
       fc.constantFrom('fifo', '.', 'none').map((name) => join(folder, name)),
     );
+    const locks = fc.constantFrom<unknown>(
+      ...['', '\0', '/', '/no/such/place', join(folder, 'lock'), join(folder, 'lock\0'), join(folder, 'fifo')],
+    );
     // Other protocols would have the kernel look for modules.
     const protocols = fc.constantFrom<unknown>(16, 0, -1, 999, 16.5, Number.NaN, '16', 2 ** 32 + 16);
     const calls = fc.oneof(
       fc
         .tuple(mostly(protocols), mostly(paths), mostly(numbers), mostly(numbers))
         .map((args) => ['openNetlink', args] as const),
+      fc.tuple(mostly(paths)).map((args) => ['openPacket', args] as const),
+      // It makes what it locks.
+      fc.tuple(mostly(locks)).map((args) => ['lockFile', args] as const),
       fc.tuple(mostly(paths)).map((args) => ['openDatagram', args] as const),
       fc
         .tuple(mostly(paths), mostly(fc.constantFrom('dev', '../stat', 'dev\0x', 'no_such_file', '')))
@@ -165,6 +171,8 @@ describe('arguments of any kind', () => {
     const options = fc.constantFrom<unknown>(8, 38, 9999, -1, 0, 2 ** 32 + 8);
     const calls = fc.oneof(
       fc.tuple(mostly(views), mostly(numbers)).map((args) => ['send', args] as const),
+      // No descriptor here is one that could send it.
+      fc.tuple(mostly(numbers), mostly(views)).map((args) => ['sendPacket', args] as const),
       fc.tuple(mostly(views)).map((args) => ['receive', args] as const),
       fc.tuple(mostly(levels), mostly(options), mostly(views)).map((args) => ['getOption', args] as const),
       fc.tuple(mostly(levels), mostly(options), mostly(views)).map((args) => ['setOption', args] as const),

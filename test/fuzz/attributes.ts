@@ -80,12 +80,12 @@ function countOf(attributes: readonly Attribute[]): number {
   return attributes.reduce((sum, { content }) => sum + 1 + (content instanceof Uint8Array ? 0 : countOf(content)), 0);
 }
 
-/** Payloads of generic netlink messages: a header of four bytes, then attributes. */
-export function rebuilt(corpus: readonly Uint8Array[]): fc.Arbitrary<Uint8Array> {
+/** Payloads of messages: a header, of generic netlink's length if nothing else is said, then attributes. */
+export function rebuilt(corpus: readonly Uint8Array[], headerBytes = 4): fc.Arbitrary<Uint8Array> {
   const edits = fc.array(fc.tuple(fc.nat(0xffff), edit), { minLength: 1, maxLength: 4 });
   return fc.tuple(fc.constantFrom(...corpus), edits).map(([payload, edits]) => {
-    let attributes = attributesOf(payload.slice(4)) ?? [];
+    let attributes = attributesOf(payload.slice(headerBytes)) ?? [];
     for (const [index, edit] of edits) attributes = editedAt(attributes, index % (countOf(attributes) || 1), edit);
-    return concat(payload.slice(0, 4), bytesOf(attributes));
+    return concat(payload.slice(0, headerBytes), bytesOf(attributes));
   });
 }

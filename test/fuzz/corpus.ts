@@ -18,6 +18,8 @@ type Subject =
   | 'destinations6'
   | 'timeouts'
   | 'daemons'
+  | 'links'
+  | 'addresses'
   | 'acknowledgements'
   | 'done';
 type OptionName = 'version' | 'info' | 'services' | 'service' | 'destinations' | 'timeouts' | 'daemons';

@@ -113,7 +113,7 @@ function expectState(state: DesiredState): void {
   expect(new Set(addresses).size).toBe(addresses.length);
   for (const { service, destinations } of state.services) {
     expect(normalizeService(service)).toEqual(service);
-    for (const destination of destinations) {
+    for (const { host: _, ...destination } of destinations) {
       expect(normalizeDestination(destination, service.address)).toEqual(destination);
     }
   }
@@ -147,6 +147,8 @@ describe('a description of a state', () => {
         const text = piece.join('').repeat(times);
         const end = closed ? [...text].reverse().join('').replaceAll('[', ']').replaceAll('{', '}') : '';
         for (const begin of ['', 'services: ', 'services:\n- destinations: ']) checked(parseState, begin + text + end);
+        // What is JSON is read by another parser.
+        for (const key of ['services', 'include', 'other']) checked(parseState, `{"${key}": ${text}${end}}`);
       }),
     );
   });

@@ -10,6 +10,7 @@ import { type Counters, counterNames, type Statistics } from '../../src/ipvs/sta
 import type { SyncDaemon } from '../../src/ipvs/sync-daemon.ts';
 import type { Timeouts } from '../../src/ipvs/timeouts.ts';
 import type { UnknownAttribute } from '../../src/netlink/fields.ts';
+import type { Link, LinkAddress } from '../../src/netlink/rtnetlink.ts';
 
 /** What came of it: a value, or the code of an error of this package and what it says. Anything else is thrown on. */
 export type Outcome<T> = { readonly value: T } | { readonly code: ErrorCode; readonly message: string };
@@ -125,6 +126,23 @@ export function expectDaemon({ state, interface: name, id, maxLengthBytes, group
 export function expectInfo({ version, connectionTableSize }: { version: string; connectionTableSize: number }): void {
   expect(version).toMatch(/^\d{1,3}\.\d{1,3}\.\d{1,3}$/);
   expectWhole(connectionTableSize, 0, U32);
+}
+
+export function expectLink({ index, name, type, flags, hardwareAddress, forwardsIpv6 }: Link): void {
+  expectWhole(index, 1, INT);
+  expect(name).not.toBe('');
+  expectWhole(type, 0, U16);
+  expectWhole(flags, 0, U32);
+  expectWhole(hardwareAddress.length, 0, 32);
+  expect(forwardsIpv6).toBeTypeOf('boolean');
+}
+
+export function expectLinkAddress(address: LinkAddress | undefined): void {
+  if (address === undefined) return;
+  const { index, bytes, prefixLength } = address;
+  expectWhole(index, 1, INT);
+  expect([4, 16]).toContain(bytes.length);
+  expectWhole(prefixLength, 0, 8 * bytes.length);
 }
 
 export function expectConnection(connection: Connection): void {

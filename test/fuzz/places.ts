@@ -4,11 +4,11 @@ import type { Message } from '../../src/netlink/message.ts';
 const MARGIN_BYTES = 64;
 
 /** A payload as a message, between margins that are full of `margin`. */
-export function messageIn(payload: Uint8Array, margin = 0): Message & { readonly view: WatchedView } {
+export function messageIn(payload: Uint8Array, margin = 0, type = 0x1e): Message & { readonly view: WatchedView } {
   const buffer = new Uint8Array(payload.length + 2 * MARGIN_BYTES).fill(margin);
   buffer.set(payload, MARGIN_BYTES);
   const [start, end] = [MARGIN_BYTES, MARGIN_BYTES + payload.length];
-  return { type: 0x1e, flags: 0, sequence: 1, view: new WatchedView(buffer.buffer, start, end), start, end };
+  return { type, flags: 0, sequence: 1, view: new WatchedView(buffer.buffer, start, end), start, end };
 }
 
 /** Counts what is read, and lets nothing be read beyond its bounds. */

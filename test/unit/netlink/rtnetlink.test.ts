@@ -133,6 +133,8 @@ describe.runIf(hostIsLittleEndian)('interfaces, on a little-endian host', () => 
   it.each([
     ['another type', message(20, 2, 1, new Uint8Array(16), attribute(3, text('eth0')))],
     ['no name', message(16, 2, 1, new Uint8Array(16))],
+    ['an empty name', message(16, 2, 1, hex('00000000 01000000 00000000 00000000'), attribute(3, text('')))],
+    ['the index 0', message(16, 2, 1, new Uint8Array(16), attribute(3, text('eth0')))],
     ['a name without an end', message(16, 2, 1, new Uint8Array(16), attribute(3, hex('65746830')))],
   ])('are refused with %s', (_, bytes) => {
     expect(() => readLink(only(bytes))).toThrow(refused);
@@ -159,6 +161,8 @@ describe.runIf(hostIsLittleEndian)('addresses, on a little-endian host', () => {
     ['another type', message(16, 2, 1, hex('02 20 00 00 01000000'), attribute(2, hex('c000020a')))],
     ['none at all', message(20, 2, 1, hex('02 20 00 00 01000000'))],
     ['one of IPv6 for IPv4', message(20, 2, 1, hex('02 20 00 00 01000000'), attribute(2, new Uint8Array(16)))],
+    ['a prefix longer than it', message(20, 2, 1, hex('02 21 00 00 01000000'), attribute(2, hex('c000020a')))],
+    ['the interface 0', message(20, 2, 1, hex('02 20 00 00 00000000'), attribute(2, hex('c000020a')))],
     ['one of IPv4 for IPv6', message(20, 2, 1, hex('0a 20 00 00 01000000'), attribute(1, new Uint8Array(4)))],
   ])('are refused with %s', (_, bytes) => {
     expect(() => readAddress(only(bytes))).toThrow(refused);
