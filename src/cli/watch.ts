@@ -20,20 +20,6 @@ export function watchSeconds(value: string | undefined): number | undefined {
   return interval;
 }
 
-export const watchOption: OptionSpec = {
-  value: 'INTERVAL',
-  optional: true,
-  describe: 'Again every INTERVAL until interrupted. Default: 2s',
-};
-
-/** Undefined without --watch. */
-export function watchSeconds(value: string | undefined): number | undefined {
-  if (value === undefined) return undefined;
-  const interval = value === '' ? 2 : (seconds(value, 'watch') ?? 2);
-  if (interval < 1 || interval > 86_400) throw new UsageError('--watch takes 1s to 1d');
-  return interval;
-}
-
 const CLEAR = '\x1b[H\x1b[2J';
 /** Without the cursor, and with lines that end at the margin instead of going on below. */
 const BEGIN = '\x1b[?25l\x1b[?7l';
