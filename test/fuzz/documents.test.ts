@@ -24,11 +24,11 @@ function checked<T>(parse: (text: string, file: string) => T, text: string): T |
     expect(error.code).toBe('CONFIG_INVALID');
     expect(error.problems.length).toBeGreaterThan(0);
     const lines = text.split(/\r\n|\n|\r/).length;
-    for (const { line, column, message } of error.problems) {
-      expectWhole(line, 1, lines);
-      expectWhole(column, 1, text.length + 1);
-      expect(message).not.toBe('');
-    }
+    const within = (number: number, most: number) => Number.isInteger(number) && number >= 1 && number <= most;
+    const placeless = error.problems.filter(
+      ({ line, column, message }) => !within(line, lines) || !within(column, text.length + 1) || message === '',
+    );
+    expect(placeless).toEqual([]);
     expect(error.message.split('\n').length).toBe(error.problems.length);
     return undefined;
   }
@@ -142,8 +142,8 @@ describe('a description of a state', () => {
       },
     );
     return fuzz(
-      40,
-      fc.property(pieces, fc.nat(1500), fc.boolean(), (piece, times, closed) => {
+      20,
+      fc.property(pieces, fc.nat(1000), fc.boolean(), (piece, times, closed) => {
         const text = piece.join('').repeat(times);
         const end = closed ? [...text].reverse().join('').replaceAll('[', ']').replaceAll('{', '}') : '';
         for (const begin of ['', 'services: ', 'services:\n- destinations: ']) checked(parseState, begin + text + end);
