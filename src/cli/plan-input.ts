@@ -2,6 +2,7 @@
 import type { TextSource } from '../config/load.ts';
 import { readText } from '../config/text-file.ts';
 import type { Director, IntendedPlan, Intent, PlanOptions } from '../director/director.ts';
+import type { DesiredService } from '../director/state.ts';
 import { IpvsError } from '../errors.ts';
 import type { OptionSpec } from './command.ts';
 import { loadDescription, sourceOf } from './description.ts';
@@ -73,7 +74,7 @@ export function savedPlan(text: string, file: string): IntendedPlan | undefined 
     throw new IpvsError('FILE_UNREADABLE', { subject: file, detail: 'the plan in it is cut off', cause });
   }
   const { version, plan } = saved;
-  if (version === 1 && Array.isArray(plan?.changes) && Array.isArray(plan.intent?.desired?.services)) return plan;
+  if (version === 1 && plan && isWhole(plan)) return plan;
   throw new IpvsError('FILE_UNREADABLE', { subject: file, detail: 'the plan in it is of another release' });
 }
 
@@ -82,4 +83,10 @@ export async function planOrIntentOf(file: string, director: Director, json: boo
   const source = sourceOf(file);
   const text = typeof source === 'string' ? readText(source) : source.text;
   return savedPlan(text, file) ?? intentOf(typeof source === 'string' ? { text, file } : source, director, json);
+}
+
+function isWhole({ table, changes, intent }: Partial<IntendedPlan>): boolean {
+  const services: readonly (Partial<DesiredService> | null)[] | undefined = intent?.desired?.services;
+  if (typeof table !== 'string' || !Array.isArray(changes) || !Array.isArray(services)) return false;
+  return services.every((entry) => typeof entry?.service?.address === 'string' && Array.isArray(entry.destinations));
 }

@@ -42,13 +42,16 @@ function diffAddresses(
   desired: DesiredState,
   { applied, made }: Known<DesiredState>,
   current: Current,
-  { adopt = false }: DiffOptions,
+  { adopt = false, targets }: DiffOptions,
 ): Diff<AddressOperation> {
   const changes: Change<AddressOperation>[] = [];
   const conflicts: Conflict[] = [];
   let unchanged = 0;
   const held = byKey(current ?? []);
-  const [wanted, before] = [addressesOf(desired), applied ? addressesOf(applied) : new Map<string, never>()];
+  const [wanted, before] = [
+    addressesOf(desired, targets),
+    applied ? addressesOf(applied, targets) : new Map<string, never>(),
+  ];
   if (current !== null) {
     for (const [key, { address, service }] of wanted) {
       const ours = before.has(key) || made.has(key);
@@ -68,18 +71,20 @@ function diffAddresses(
 
 export interface Wanted {
   readonly address: InterfaceAddress;
-  /** The first service that has it. */
+  /** The first service that has it, of those that are meant. */
   readonly service: string;
 }
 
 /** By key. */
-export function addressesOf({ services }: DesiredState): ReadonlyMap<string, Wanted> {
+export function addressesOf({ services }: DesiredState, targets?: ReadonlySet<string>): ReadonlyMap<string, Wanted> {
   const wanted = new Map<string, Wanted>();
   for (const { service, interface: name } of services) {
     const parsed = parseServiceAddress(service.address);
     if (name === undefined || 'fwmark' in parsed) continue;
     const address = { interface: name, address: parsed.ip, prefixLength: parsed.family === 'inet' ? 32 : 128 };
-    if (!wanted.has(keyOf(address))) wanted.set(keyOf(address), { address, service: service.address });
+    const first = wanted.get(keyOf(address));
+    const isMeant = targets?.has(service.address) === true && targets.has(first?.service ?? '') === false;
+    if (!first || isMeant) wanted.set(keyOf(address), { address, service: service.address });
   }
   return wanted;
 }

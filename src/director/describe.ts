@@ -23,7 +23,7 @@ function kindOf({ verb }: PastChange): Kind {
 }
 
 /** By service, each change with what it costs; what stays as it is is only counted. */
-export function describePlan(plan: Plan, paint: Paint = plain): string {
+export function describePlan(plan: Plan & { readonly replaces?: string }, paint: Paint = plain): string {
   const inside = plan.strays.filter(({ key, of }) => key !== of);
   const conflicts = plan.conflicts.map(
     ({ subject }) => `${paint('red', '!')} ${subject}: described, but somebody else made it`,
@@ -31,9 +31,13 @@ export function describePlan(plan: Plan, paint: Paint = plain): string {
   const others = plan.strays.length - inside.length;
   const apart = others === 0 ? '' : `; ${others} not in the file and left alone`;
   const sum = sumOf(plan.changes, 'toDo') || 'nothing to change';
-  return [...conflicts, ...groupsOf(plan.changes, inside, paint), `${sum}; ${plan.unchanged} unchanged${apart}`].join(
-    '\n',
-  );
+  const { replaces } = plan;
+  const note =
+    replaces === undefined
+      ? []
+      : [paint('yellow', `what leaves was applied from ${replaces}, which this file replaces`)];
+  const total = `${sum}; ${plan.unchanged} unchanged${apart}`;
+  return [...conflicts, ...groupsOf(plan.changes, inside, paint), ...note, total].join('\n');
 }
 
 /** Changes that were made, or that lead from one state to another: by service, then how many. */

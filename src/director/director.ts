@@ -76,6 +76,10 @@ export interface PlanOptions {
 
 /** A plan with what it was made from: data, which can be kept and carried out later. */
 export interface IntendedPlan extends Plan {
+  /** Of which table. */
+  readonly table: string;
+  /** The file that was applied last, where services leave that are not of this one. */
+  readonly replaces?: string;
   readonly intent: Intent;
   readonly options: PlanOptions;
   /** Of what it takes away more than it may. */
@@ -175,6 +179,11 @@ export class Director implements AsyncDisposable {
     });
   }
 
+  /** Whether a crash left an apply half way: the next change of the table deals with it, or `recover`. */
+  get isInterrupted(): boolean {
+    return this.#store.journal() !== undefined;
+  }
+
   /** What host names were resolved to when they were applied last. */
   hosts(): ReadonlyMap<string, readonly string[]> {
     return new Map(Object.entries(this.#store.ledger()?.applied?.hosts ?? {}));
@@ -182,7 +191,7 @@ export class Director implements AsyncDisposable {
 
   /** What would be done now. Changes nothing. */
   async plan(intent: Intent, options: PlanOptions = {}): Promise<IntendedPlan> {
-    return this.#planned(intent, options, this.#ledger(), await readTables(this.#engine));
+    return this.#planned(intent, options, this.#ledger(), await readTables(this.#engine), this.#now());
   }
 
   /**
@@ -196,12 +205,16 @@ export class Director implements AsyncDisposable {
     return this.#locked(command, signal, async () => {
       const ledger = this.#ledger();
       const before = await readTables(this.#engine);
-      const plan = await this.#planned(intent, shown?.options ?? options, ledger, before);
+      // One moment for all of it: weights that grow are the same in the plan and in what verifies it.
+      const nowMs = this.#now();
+      const plan = await this.#planned(intent, shown?.options ?? options, ledger, before, nowMs);
+      if (shown && shown.table !== plan.table)
+        throw new IpvsError('PLAN_OUTDATED', { detail: 'it is of another boot, or of another network namespace' });
       if (shown && !samePlan(shown, plan)) throw new IpvsError('PLAN_OUTDATED');
       onPlan?.(plan);
       const refusal = planRefusal(plan, force);
       if (refusal) throw refusal;
-      const applied = await this.#applied(plan.intent, ledger);
+      const applied = await this.#applied(plan.intent, ledger, nowMs);
       const next = nextLedger(ledger, applied, plan.intent.desired, plan.changes, servicesIn(before));
       if (plan.changes.length === 0 && sameIntent(ledger.applied, applied)) {
         this.#store.writeLedger({
@@ -402,8 +415,14 @@ export class Director implements AsyncDisposable {
     return applied ? this.#store.get<DesiredState>(applied.desired) : NOTHING_DESIRED;
   }
 
-  async #planned(intent: Intent, options: PlanOptions, ledger: Ledger, current: Tables): Promise<IntendedPlan> {
-    const known = await this.#known(ledger);
+  async #planned(
+    intent: Intent,
+    options: PlanOptions,
+    ledger: Ledger,
+    current: Tables,
+    nowMs: number,
+  ): Promise<IntendedPlan> {
+    const known = await this.#known(ledger, nowMs);
     const { targets, adopt = false, prune = false } = options;
     const meant = targets && addressesOf(targets, intent.desired, known.applied);
     const desired = meant ? targetedState(intent.desired, known.applied, meant) : intent.desired;
@@ -412,13 +431,18 @@ export class Director implements AsyncDisposable {
       desired,
       () => this.#runner.stranded(),
     );
-    const limit = options.maxChange ?? intent.desired.limits?.maxChange;
-    const excess = limit === undefined ? [] : excesses(plan, servicesIn(current), limit);
-    return { ...plan, intent: { ...intent, desired }, options, excess };
+    const excess = excesses(plan, servicesIn(current), limitOf(options, intent.desired, known.applied));
+    const { table } = this.#engine;
+    const replaces = replacedBy(plan, intent, ledger);
+    return { ...plan, table, intent: { ...intent, desired }, options, excess, ...(replaces && { replaces }) };
   }
 
-  async #applied({ desired, source: { files, hosts } = NOWHERE }: Intent, ledger: Ledger): Promise<Applied> {
-    const at = new Date(this.#now()).toISOString();
+  async #applied(
+    { desired, source: { files, hosts } = NOWHERE }: Intent,
+    ledger: Ledger,
+    nowMs: number,
+  ): Promise<Applied> {
+    const at = new Date(nowMs).toISOString();
     return { id: ledger.nextId, table: ledger.table, at, desired: await this.#store.put(desired), files, hosts };
   }
 
@@ -460,6 +484,17 @@ export class Director implements AsyncDisposable {
     const recovery = await recover(this.#engine);
     return { recovery, pass: await this.#runner.pass() };
   }
+}
+
+/** A file that lost its limit, with all the rest, is what the limit is for. */
+function limitOf({ maxChange }: PlanOptions, desired: DesiredState, applied: DesiredState | undefined): number {
+  return maxChange ?? Math.min(desired.limits?.maxChange ?? 1, applied?.limits?.maxChange ?? 1);
+}
+
+/** One file after another is a mistake that is easily made. */
+function replacedBy({ changes }: Plan, { source }: Intent, { applied }: Ledger): string | undefined {
+  const [before, now] = [applied?.files[0]?.path, source?.files[0]?.path];
+  return before !== now && changes.some(({ phase }) => phase === 'remove-service') ? before : undefined;
 }
 
 function servicesIn(tables: Tables): Snapshot {

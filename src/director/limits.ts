@@ -1,4 +1,6 @@
 /** How much one apply may take away: a mistake in a file should not empty a table. Pure. */
+import type { AddressOperation } from '../addresses/operation.ts';
+import { parseServiceAddress } from '../ipvs/address.ts';
 import type { Snapshot } from '../ipvs/ipvs.ts';
 import type { Operation } from '../ipvs/operation.ts';
 import type { Plan } from '../plan/plan.ts';
@@ -14,14 +16,27 @@ export interface Excess {
   readonly limit: number;
 }
 
-/** Services removed of all that are there, and of each service that stays, the weight removed of all that it has. */
+/** Services removed, or cut off from their address, of all that are there, and of each service that stays, the weight removed of all that it has. */
 export function excesses({ changes }: Pick<Plan, 'changes'>, { services }: Snapshot, limit: number): Excess[] {
   const own = (changes as readonly Change<Operation>[]).filter(({ resource }) => resource === 'services');
   const found: Excess[] = [];
   const note = (subject: string, removed: number, of: number) => {
     if (of > 0 && removed / of > limit) found.push({ subject, removed, of, limit });
   };
-  note('services', own.filter(({ operation }) => operation.type === 'service.delete').length, services.length);
+  const gone = new Set(
+    own.flatMap(({ operation }) => (operation.type === 'service.delete' ? [operation.service] : [])),
+  );
+  // A service whose address is withdrawn is out of reach too.
+  const withdrawn = new Set(
+    changes.flatMap(({ resource, phase, operation }) =>
+      resource === 'addresses' && phase === 'withdraw' ? [(operation as AddressOperation).address.address] : [],
+    ),
+  );
+  const unreachable = services.filter(({ address }) => {
+    const parsed = parseServiceAddress(address);
+    return gone.has(address) || ('ip' in parsed && withdrawn.has(parsed.ip));
+  });
+  note('services', unreachable.length, services.length);
   const byService = new Map<string, Change<Operation>[]>();
   for (const change of own) byService.set(change.of, [...(byService.get(change.of) ?? []), change]);
   for (const { address, destinations } of services) {

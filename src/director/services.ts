@@ -155,9 +155,8 @@ export function diffServices(
     if (wanted.has(address) || (targets && !targets.has(address))) continue;
     if (applied.has(address) || options.prune) {
       const detail = applied.has(address) ? 'left the file' : 'not in the file';
-      collected.changes.push(
-        change('remove-service', { type: 'service.delete', service: address }, detail, cutBy(service)),
-      );
+      const effects = [...cutBy(service), ...alsoTaken(service, applied.get(address), known)];
+      collected.changes.push(change('remove-service', { type: 'service.delete', service: address }, detail, effects));
     } else {
       collected.strays.push(stray(address, address, address, known));
     }
@@ -235,8 +234,8 @@ function destinationChanges(
   // The kernel puts a new destination at the head of the service's list, and schedulers go through
   // the list: added in reverse, they stand in the kernel as in the file.
   for (const described of destinations.toReversed()) {
-    const destination = effective(described, service, known);
-    const old = present.get(destination.address);
+    const old = present.get(described.address);
+    const destination = effective(described, service, known, old);
     const last = applied.get(destination.address);
     const cause = last && sameDestination(last, described) ? 'drift' : 'file';
     if (old === undefined) {
@@ -318,15 +317,21 @@ export function weightEdit(service: string, destination: Destination, weight: nu
 /** These spread clients by where a destination stands in the list. */
 const ordered: ReadonlySet<string> = new Set(['sh', 'dh']);
 
-/** As it should be now: while it drains, or begins slowly, with another weight. */
+/**
+ * As it should be now: while it drains, or begins slowly, with another weight. Of one that begins slowly any weight up to
+ * that of this moment is right: the next pass raises it.
+ */
 function effective(
   { host: _, ...described }: DesiredService['destinations'][number],
   service: string,
   known: Known<DesiredState>,
+  held: Destination | undefined,
 ): Destination {
   const key = destinationKeyIn(service, described.address);
-  const weight = known.leaving.has(key) ? undefined : known.weights.get(key);
-  return weight === undefined ? described : { ...described, weight: Math.min(weight, described.weight) };
+  const now = known.leaving.has(key) ? undefined : known.weights.get(key);
+  if (now === undefined) return described;
+  const most = Math.min(now, described.weight);
+  return { ...described, weight: held && held.weight > 0 && held.weight <= most ? held.weight : most };
 }
 
 function destinationDifferences(before: Destination, after: Destination): string[] {
@@ -337,6 +342,21 @@ function destinationDifferences(before: Destination, after: Destination): string
     difference('upper threshold', before.upperThreshold, after.upperThreshold),
     difference('lower threshold', before.lowerThreshold, after.lowerThreshold),
   ].filter((text) => text !== undefined);
+}
+
+/** Destinations of a service that goes, which somebody else made. */
+function alsoTaken(
+  { address, destinations }: VirtualServiceWithDestinations,
+  was: DesiredService | undefined,
+  { made }: Known<DesiredState>,
+): string[] {
+  if (was === undefined) return [];
+  const described = new Set(was.destinations.map((destination) => destination.address));
+  return destinations
+    .filter(
+      (destination) => !described.has(destination.address) && !made.has(destinationKeyIn(address, destination.address)),
+    )
+    .map((destination) => `takes away ${destination.address} too, which somebody else made`);
 }
 
 /** What goes with destinations that are deleted. */

@@ -32,7 +32,15 @@ export function targetedState(
   applied: DesiredState | undefined,
   targets: ReadonlySet<string>,
 ): DesiredState {
-  const rest = applied?.services.filter(({ service }) => !targets.has(service.address)) ?? [];
-  const meant = desired.services.filter(({ service }) => targets.has(service.address));
-  return { ...applied, services: [...rest, ...meant], ...(desired.limits && { limits: desired.limits }) };
+  const meant = new Map(
+    desired.services.flatMap((entry) => (targets.has(entry.service.address) ? [[entry.service.address, entry]] : [])),
+  );
+  // Each in the place where it was.
+  const services = (applied?.services ?? []).flatMap((entry) => {
+    const { address } = entry.service;
+    const now = meant.get(address);
+    meant.delete(address);
+    return targets.has(address) ? (now ?? []) : entry;
+  });
+  return { ...applied, services: [...services, ...meant.values()], ...(desired.limits && { limits: desired.limits }) };
 }

@@ -13,10 +13,12 @@ export function undoTarget(previous: DesiredState, changes: readonly PastChange[
     if (resource !== 'services') continue;
     const [entry, was] = [described.get(of), held.get(of)];
     if (phase === 'remove-service' && was && !entry) described.set(of, describedAs(was));
-    if (phase !== 'remove-destination' || !entry) continue;
-    const removed = was?.destinations.find(({ address }) => destinationKeyIn(of, address) === key);
-    if (removed && !entry.destinations.some(({ address }) => address === removed.address))
-      described.set(of, { ...entry, destinations: [...entry.destinations, removed] });
+    if (!was || !entry || (phase !== 'remove-service' && phase !== 'remove-destination')) continue;
+    const present = new Set(entry.destinations.map(({ address }) => address));
+    const removed = was.destinations.filter(
+      ({ address }) => !present.has(address) && (phase === 'remove-service' || destinationKeyIn(of, address) === key),
+    );
+    if (removed.length > 0) described.set(of, { ...entry, destinations: [...entry.destinations, ...removed] });
   }
   return { ...previous, services: [...described.values()] };
 }

@@ -22,9 +22,18 @@ export async function verb<T>(
       await settle();
       before = ledger();
     }
-    const result = await action();
-    const after = touched(before, touches);
-    if (after !== before) store.writeLedger(after);
+    // What is about to be made is ours before it is there: a crash in between leaves nothing that is nobody's.
+    const planned = touched(before, { makes: touches.makes ?? [] });
+    if (planned !== before) store.writeLedger(planned);
+    let result: T;
+    try {
+      result = await action();
+    } catch (error) {
+      if (planned !== before) store.writeLedger(before);
+      throw error;
+    }
+    const after = touched(planned, { takes: touches.takes ?? [] });
+    if (after !== planned) store.writeLedger(after);
     return result;
   } finally {
     held.release();

@@ -21,7 +21,7 @@ export function knownAt<Desired>(
   return {
     applied,
     made: new Set(made),
-    leaving: new Set(drains.filter(({ by, afterwards }) => by === 'apply' && afterwards === 'delete').map(key)),
+    leaving: new Set(drains.filter(({ by }) => by === 'apply').map(key)),
     weights: new Map([
       ...ramps.map((ramp) => [key(ramp), rampedWeight(ramp, nowMs)] as const),
       ...drains.map((drain) => [key(drain), 0] as const),

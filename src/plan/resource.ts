@@ -87,7 +87,7 @@ export interface Known<Desired> {
   readonly applied: Desired | undefined;
   /** Keys of what verbs made or took over. */
   readonly made: ReadonlySet<string>;
-  /** Keys of what is being drained, and will go by itself. */
+  /** Keys of what left the file and is drained: it goes by itself, or stays at weight 0 as was asked for. */
   readonly leaving: ReadonlySet<string>;
   /** Weights that something has for now, by key, instead of those described. */
   readonly weights: ReadonlyMap<string, number>;

@@ -111,21 +111,23 @@ async function commit<Desired, Context>(
   const { store } = engine;
   const { outcome, error } = end;
   const ledger = outcome === 'applied' ? next : { ...previous, nextId: next.nextId };
-  store.addHistory({
-    version: 1,
-    ...next.applied,
-    by,
-    command,
-    outcome,
-    changes,
-    previous: previous.applied?.desired ?? null,
-    plan,
-    before,
-    after: await putTables(engine, end.after, ledger),
-    ...(error !== undefined && { error }),
-  });
-  store.writeLedger(ledger);
-  store.removeJournal();
+  const entry = { version: 1, ...next.applied, by, command, outcome, changes, plan, before } as const;
+  try {
+    store.addHistory({
+      ...entry,
+      previous: previous.applied?.desired ?? null,
+      after: await putTables(engine, end.after, ledger),
+      ...(error !== undefined && { error }),
+    });
+    store.writeLedger(ledger);
+    store.removeJournal();
+  } catch (cause) {
+    if (!(cause instanceof IpvsError)) throw cause;
+    const { code, subject, errno } = cause;
+    const detail = `the table is ${outcome === 'applied' ? 'as it should be' : 'as it was'}, and only the record of it is not`;
+    const hint = 'mend that; then the next command, or "ipvs recover", ends it';
+    throw new IpvsError(code, { ...(subject && { subject }), ...(errno && { errno }), detail, hint, cause });
+  }
 }
 
 function untouched(changes: readonly Change[], failed: readonly Failure[]): ApplyResult {

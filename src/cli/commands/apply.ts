@@ -6,6 +6,7 @@ import type { ApplyResult } from '../../plan/transaction.ts';
 import { command } from '../command.ts';
 import { EXIT, printError, UsageError } from '../exit.ts';
 import { type GlobalOptions, withDirector } from '../globals.ts';
+import { untilInterrupted } from '../interrupt.ts';
 import { canAsk, confirm, counted, painter, printJson } from '../output.ts';
 import { type PlanArguments, planArguments, planOptions, planOrIntentOf } from '../plan-input.ts';
 import { print } from '../stdout.ts';
@@ -52,10 +53,18 @@ export async function applied(
   const show = (plan: IntendedPlan) => {
     if (!json) print(describePlan(plan, painter(options)));
   };
+  const planning = planOptions(options);
+  if ('changes' in what && Object.keys(planning).length > 0)
+    throw new UsageError(
+      'a plan that was kept is carried out as it is: say --adopt, --prune, --target and --max-change to "ipvs plan"',
+    );
+  // Interrupted, it undoes what it did.
   const apply = (what: Intent | IntendedPlan, onPlan?: (plan: IntendedPlan) => void) =>
-    director.apply(what, { ...planOptions(options), force, ...(command && { command }), ...(onPlan && { onPlan }) });
+    untilInterrupted((signal) =>
+      director.apply(what, { ...planning, force, signal, ...(command && { command }), ...(onPlan && { onPlan }) }),
+    );
   if (yes && !options.dryRun) return report(await apply(what, show), json);
-  const plan = 'changes' in what ? what : await director.plan(what, planOptions(options));
+  const plan = 'changes' in what ? what : await director.plan(what, planning);
   if (options.dryRun || plan.changes.length === 0) {
     if (json) printJson(plan);
     else show(plan);

@@ -37,6 +37,8 @@ export { spec as command };
 async function run(options: Options): Promise<number> {
   const out = oneValue(options.out, 'out');
   return withDirector(options, async (director) => {
+    if (director.isInterrupted)
+      console.error('ipvs: an apply was interrupted: the next one, or "ipvs recover", deals with what it left');
     const plan = await director.plan(
       await intentOf(sourceOf(options.file), director, options.json === true),
       planOptions(options),
