@@ -177,9 +177,10 @@ services:
       [['add service fwmark:63'], { code: 'SCHEDULER_NOT_FOUND', subject: 'fwmark:63' }],
     ]);
     expect(result.done).toEqual([]);
-    expect(steps(result.skipped)).toEqual([
-      'add service fwmark:61',
+    // Services stand in the kernel's order, which depends on a hash.
+    expect(steps(result.skipped).sort()).toEqual([
       'add destination 10.0.0.1:0 of fwmark:61',
+      'add service fwmark:61',
       'delete service fwmark:9',
       'delete service tcp://192.0.2.1:80',
     ]);
