@@ -2,7 +2,7 @@
  * The one table of errors. Every error that leaves this package is an `IpvsError` with a `code` of
  * this table; docs/reference/errors.md lists the same codes (a test compares the two).
  *
- * Kinds: `input` (what the caller said), `config` (what a file says), `kernel` (the kernel was
+ * Kinds: `input` (what the caller said), `config` (what a file or the record says), `kernel` (the kernel was
  * reached and refused), `transport` (the kernel could not be reached, or its answer not be read).
  */
 import { constants } from 'node:os';

@@ -11,7 +11,6 @@ export {
   type IntendedPlan,
   type Intent,
   openDirector,
-  type PastApply,
   type PlanOptions,
 } from './director/director.ts';
 export { parseState, stateSchema } from './director/document.ts';
@@ -25,6 +24,7 @@ export { destinationKeyIn } from './director/keys.ts';
 export type { Excess } from './director/limits.ts';
 export { type LoadedState, loadState } from './director/load.ts';
 export type { Owner, Touches } from './director/ownership.ts';
+export type { PastApply } from './director/past.ts';
 export { type CurrentState, plan, readState } from './director/plan.ts';
 export type { RecordOptions, TableRecord } from './director/record.ts';
 export type {

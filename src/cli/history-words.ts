@@ -1,6 +1,6 @@
 /** The history in words. Pure. */
 import { describeChanges, type Paint } from '../director/describe.ts';
-import type { PastApply } from '../director/director.ts';
+import type { PastApply } from '../director/past.ts';
 import type { DesiredState } from '../director/state.ts';
 import type { HistoryEntry, Source } from '../plan/ledger.ts';
 import { columns, counted, time } from './output.ts';

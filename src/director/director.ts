@@ -18,7 +18,6 @@ import {
   type Source,
 } from '../plan/ledger.ts';
 import type { Lock } from '../plan/lock.ts';
-import { type PackedChanges, type PastChange, unpackChanges } from '../plan/packed-changes.ts';
 import { type Plan, planOf, samePlan, type Tables } from '../plan/plan.ts';
 import type { Known } from '../plan/resource.ts';
 import { sighted } from '../plan/sightings.ts';
@@ -48,13 +47,13 @@ import { serviceOf } from './keys.ts';
 import { type Excess, excesses } from './limits.ts';
 import { nextLedger } from './next-ledger.ts';
 import { foreignKeys, type Owner, ownership, ownServices, type Touches, touched } from './ownership.ts';
+import { entryOf, type PastApply, pastApply, wayBack } from './past.ts';
 import { openRecord, type RecordOptions, type TableRecord } from './record.ts';
 import { planRefusal } from './refuse.ts';
 import { resources } from './resources.ts';
 import { type DesiredState, NOTHING_DESIRED } from './state.ts';
 import { SysctlLoans } from './sysctl-loans.ts';
 import { addressesOf, targetedState } from './targets.ts';
-import { undoTarget } from './undo-target.ts';
 import { verb } from './verb.ts';
 
 /** What is wanted, and where it came from. */
@@ -93,18 +92,6 @@ export interface ApplyOptions extends RunOptions {
   readonly command?: string;
   /** Called under the lock with what will be done; throwing calls it off. */
   readonly onPlan?: (plan: IntendedPlan) => void;
-}
-
-/** An entry of the history, with what it names. */
-export interface PastApply {
-  readonly entry: HistoryEntry;
-  /** What it did, or was to do; in the order of the plan. */
-  readonly changes: readonly PastChange[];
-  /** What had been applied before, and by which entry, if that is kept; null if nothing had. */
-  readonly previous: DesiredState | null;
-  readonly previousEntry: number | null;
-  /** What it applied. */
-  readonly desired: DesiredState;
 }
 
 export interface Drift {
@@ -320,40 +307,24 @@ export class Director implements AsyncDisposable {
     return this.#store.history();
   }
 
-  /** Throws NO_SUCH_ENTRY, STORE_DAMAGED. */
+  /** With what it names. Throws NO_SUCH_ENTRY, STORE_DAMAGED. */
   async entry(id: number): Promise<PastApply> {
-    const entry = this.#entryOf(id);
-    const [previous, desired] = [entry.previous, entry.desired];
-    return {
-      entry,
-      previousEntry: this.#appliedBefore(entry)?.id ?? null,
-      changes: unpackChanges(await this.#store.get<PackedChanges>(entry.plan)),
-      previous: previous === null ? null : await this.#store.get<DesiredState>(previous),
-      desired: await this.#store.get<DesiredState>(desired),
-    };
+    return pastApply(this.#store, entryOf(this.#store, id));
   }
 
   /**
    * The way back, to be planned and applied like any other intent: to what had been applied before an entry, by default
    * the last one that was applied. Throws NO_SUCH_ENTRY, STORE_DAMAGED.
    */
-  async undoIntent(id?: number): Promise<{ intent: Intent; id: number }> {
-    const entry =
-      id === undefined ? this.history().findLast(({ outcome }) => outcome === 'applied') : this.#entryOf(id);
-    if (entry === undefined) throw new IpvsError('NO_SUCH_ENTRY', { operation: 'undo', detail: 'nothing was applied' });
-    if (entry.outcome === 'undone')
-      throw new IpvsError('NO_SUCH_ENTRY', { operation: 'undo', subject: String(id), detail: 'it was undone at once' });
-    const { changes, previous } = await this.entry(entry.id);
-    const before = await tablesOf(this.#engine, entry.before);
-    const { files, hosts } = this.#appliedBefore(entry) ?? NOWHERE;
-    const desired = undoTarget(previous ?? NOTHING_DESIRED, changes, before);
-    return { intent: { desired, source: { files, hosts } }, id: entry.id };
+  async undoIntent(id?: number): Promise<{ readonly intent: Intent; readonly id: number }> {
+    const { desired, source, id: undone } = await wayBack(this.#engine, id);
+    return { intent: { desired, source }, id: undone };
   }
 
   /** The configuration after an entry, or as the kernel holds it now, by resource. */
   async tables(of: number | 'kernel'): Promise<Tables> {
     if (of === 'kernel') return configurations(resources, await readTables(this.#engine));
-    return tablesOf(this.#engine, this.#entryOf(of).after);
+    return tablesOf(this.#engine, entryOf(this.#store, of).after);
   }
 
   /**
@@ -367,9 +338,10 @@ export class Director implements AsyncDisposable {
     const plan = planOf(resources, desired, known, await readTables(this.#engine), { adopt: true });
     const { differences, foreign } = differencesIn(plan, known);
     const now = new Date(this.#now()).toISOString();
-    const before = this.#store.sightings();
+    const { table } = this.#engine;
+    const before = this.#store.sightings() ?? { version: 1, table, applied: {} };
     const { seen, next } = sighted(before, {
-      table: this.#engine.table,
+      table,
       path: intent && (intent.source?.files[0]?.path ?? ''),
       keys: [...differences.map(({ key }) => key), ...foreign],
       now,
@@ -451,18 +423,6 @@ export class Director implements AsyncDisposable {
     const desired = await this.#store.get<DesiredState>(applied.desired);
     const rest = desired.services.filter(({ service }) => !services.has(service.address));
     return { ...applied, desired: await this.#store.put({ ...desired, services: rest }) };
-  }
-
-  #appliedBefore({ id, previous }: HistoryEntry): HistoryEntry | undefined {
-    return this.history().findLast(
-      (entry) => entry.id < id && entry.outcome === 'applied' && entry.desired === previous,
-    );
-  }
-
-  #entryOf(id: number): HistoryEntry {
-    const entry = this.history().find((entry) => entry.id === id);
-    if (entry === undefined) throw new IpvsError('NO_SUCH_ENTRY', { subject: String(id) });
-    return entry;
   }
 
   /** With the table's lock, what a crash left dealt with, and drains carried on. */

@@ -43,11 +43,22 @@ export function parseState(text: string, file = 'state.yaml'): DesiredState {
 
 /** What checked documents come to together. */
 export function resolveState(documents: readonly CheckedDocument[], hosts: Hosts, findings: Findings): DesiredState {
+  const [first] = documents;
+  // A file that was cut off would take everything away.
+  if (first && documents.every(saysNothing))
+    findings.report(
+      { document: first, path: [] },
+      'it says nothing; a table without services is described by "services: []"',
+    );
   const services = resolveServices(documents, hosts, findings);
   const timeouts = resolveTimeouts(documents, findings);
   const sync = resolveSync(documents, findings);
   const limits = resolveLimits(documents, findings);
   return { services, ...(timeouts && { timeouts }), ...(sync && { sync }), ...(limits && { limits }) };
+}
+
+function saysNothing({ values, problems, broken }: CheckedDocument): boolean {
+  return Object.keys(values).length + problems.length + broken.size === 0;
 }
 
 /** The JSON Schema of what `parseState` and `loadState` read. */

@@ -18,10 +18,10 @@ const MOST_SEEN = 10_000;
 
 /** `path` names the file that the table was compared with, if it was not what was applied. What is not seen any more is forgotten. */
 export function sighted(
-  before: Sightings | undefined,
+  before: Sightings,
   { table, path, keys, now }: { table: string; path: string | undefined; keys: readonly string[]; now: string },
 ): { readonly seen: Seen; readonly next: Sightings } {
-  const same = before?.table === table ? before : undefined;
+  const same = before.table === table ? before : undefined;
   const earlier = path === undefined ? same?.applied : same?.file?.path === path ? same.file.seen : undefined;
   const seen = Object.fromEntries(keys.map((key) => [key, earlier?.[key] ?? now]));
   const kept = Object.fromEntries(Object.entries(seen).slice(0, MOST_SEEN));

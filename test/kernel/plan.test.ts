@@ -177,10 +177,13 @@ services:
       [['add service fwmark:63'], { code: 'SCHEDULER_NOT_FOUND', subject: 'fwmark:63' }],
     ]);
     expect(result.done).toEqual([]);
-    const [add, addDestination, ...deletions] = steps(result.skipped);
-    expect([add, addDestination]).toEqual(['add service fwmark:61', 'add destination 10.0.0.1:0 of fwmark:61']);
-    // In the kernel's order, which is that of a hash.
-    expect(deletions.sort()).toEqual(['delete service fwmark:9', 'delete service tcp://192.0.2.1:80']);
+    // Services stand in the kernel's order, which depends on a hash.
+    expect(steps(result.skipped).sort()).toEqual([
+      'add destination 10.0.0.1:0 of fwmark:61',
+      'add service fwmark:61',
+      'delete service fwmark:9',
+      'delete service tcp://192.0.2.1:80',
+    ]);
     expect(await table.ipvs.snapshot()).toEqual(before);
   });
 

@@ -32,6 +32,7 @@ export function manPage(chapters: readonly ManualChapter[], version: string): st
     '.SH ENVIRONMENT',
     ...['.TP', '.B NO_COLOR', text('If set, nothing is coloured.')],
     ...['.TP', '.B IPVS_DIRECTOR_ADDON', text('Path of another build of the native addon.')],
+    ...['.TP', '.B IPVS_DIRECTOR_STATE_DIR', text('Where the record of what was applied is kept.')],
     '.SH SEE ALSO',
     '.BR ipvsadm (8),',
     '.BR ip-netns (8)',

@@ -34,13 +34,24 @@ const WEB =
 
 test('says what a valid file holds', async () => {
   const one = '{"services": [{"address": "fwmark:1", "destinations": [{"address": "10.0.0.1"}]}]}';
-  expect(await validate({ 'web.yaml': WEB, 'one.json': one, 'empty.yaml': '' })).toEqual({
+  expect(await validate({ 'web.yaml': WEB, 'one.json': one, 'none.yaml': 'services: []' })).toEqual({
     status: 0,
     stdout:
-      'web.yaml: valid: 2 services, 4 destinations\none.json: valid: 1 service, 1 destination\nempty.yaml: valid: 0 services, 0 destinations\n',
+      'web.yaml: valid: 2 services, 4 destinations\none.json: valid: 1 service, 1 destination\nnone.yaml: valid: 0 services, 0 destinations\n',
     stderr: '',
   });
 });
+
+test.each(['', '# nothing yet\n', '---\n', '{}'])(
+  'refuses %j, as a file that was cut off would take everything away',
+  async (text) => {
+    const { status, stderr } = await validate({ 'web.yaml': text });
+    expect(status).toBe(1);
+    expect(stderr).toMatch(
+      /^web\.yaml:\d+:\d+: it says nothing; a table without services is described by "services: \[\]"/,
+    );
+  },
+);
 
 test('tells all that is wrong with any of them, with the place and a caret', async () => {
   const files = {

@@ -203,7 +203,7 @@ describe('timeouts', () => {
     });
   });
 
-  test.each(['', 'timeouts:', 'timeouts: {}'])('%j says nothing of them', (text) => {
+  test.each(['services: []', 'timeouts:', 'timeouts: {}'])('%j says nothing of them', (text) => {
     expect(parseState(text)).toEqual({ services: [] });
   });
 

@@ -1,11 +1,12 @@
 import { expect, test } from 'vitest';
 import { type Sightings, sighted } from '../../../src/plan/sightings.ts';
 
-const look = (before: Sightings | undefined, keys: readonly string[], now: string, path?: string, table = 'a') =>
+const NOTHING: Sightings = { version: 1, table: 'a', applied: {} };
+const look = (before: Sightings, keys: readonly string[], now: string, path?: string, table = 'a') =>
   sighted(before, { table, path, keys, now });
 
 test('what is seen again keeps its time; what is gone is forgotten', () => {
-  const first = look(undefined, ['x', 'y'], '1');
+  const first = look(NOTHING, ['x', 'y'], '1');
   expect(first.seen).toEqual({ x: '1', y: '1' });
   const second = look(first.next, ['y', 'z'], '2');
   expect(second.seen).toEqual({ y: '1', z: '2' });
@@ -13,7 +14,7 @@ test('what is seen again keeps its time; what is gone is forgotten', () => {
 });
 
 test('of another table nothing was seen', () => {
-  const { next } = look(undefined, ['x'], '1');
+  const { next } = look(NOTHING, ['x'], '1');
   expect(look(next, ['x'], '2', undefined, 'b')).toEqual({
     seen: { x: '2' },
     next: { version: 1, table: 'b', applied: { x: '2' } },
@@ -21,7 +22,7 @@ test('of another table nothing was seen', () => {
 });
 
 test('what differs from a file has times of its own, for one file', () => {
-  const applied = look(undefined, ['x'], '1').next;
+  const applied = look(NOTHING, ['x'], '1').next;
   const file = look(applied, ['x', 'y'], '2', 'web.yaml');
   expect(file.seen).toEqual({ x: '2', y: '2' });
   expect(look(file.next, ['x'], '3').seen).toEqual({ x: '1' });
@@ -33,7 +34,7 @@ test('what differs from a file has times of its own, for one file', () => {
 
 test('however much is seen, not more than ten thousand are remembered', () => {
   const keys = Array.from({ length: 10_002 }, (_, i) => `key ${i}`);
-  const { seen, next } = look(undefined, keys, '1');
+  const { seen, next } = look(NOTHING, keys, '1');
   expect(Object.keys(seen)).toHaveLength(10_002);
   expect(Object.keys(next.applied)).toHaveLength(10_000);
 });
