@@ -6,7 +6,7 @@ import type { ApplyResult } from '../../plan/transaction.ts';
 import { command } from '../command.ts';
 import { EXIT, printError, UsageError } from '../exit.ts';
 import { type GlobalOptions, withDirector } from '../globals.ts';
-import { untilInterrupted } from '../interrupt.ts';
+import { untilSignalled } from '../interrupt.ts';
 import { canAsk, confirm, counted, painter, printJson } from '../output.ts';
 import { type PlanArguments, planArguments, planOptions, planOrIntentOf } from '../plan-input.ts';
 import { print } from '../stdout.ts';
@@ -60,7 +60,7 @@ export async function applied(
     );
   // Interrupted, it undoes what it did.
   const apply = (what: Intent | IntendedPlan, onPlan?: (plan: IntendedPlan) => void) =>
-    untilInterrupted((signal) =>
+    untilSignalled((signal) =>
       director.apply(what, { ...planning, force, signal, ...(command && { command }), ...(onPlan && { onPlan }) }),
     );
   if (yes && !options.dryRun) return report(await apply(what, show), json);
