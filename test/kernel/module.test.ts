@@ -79,7 +79,7 @@ describe('where ip_vs is not loaded', () => {
     const input = 'services: [{ address: "tcp://192.0.2.1:80", destinations: [{ address: 10.0.0.1 }] }]';
     const result = await cli(['apply', '-', '--dry-run', '--netns', table.namespace.name], { input });
     expect(result).toMatchObject({ status: 2, stderr: '' });
-    expect(result.stdout).toContain('2 changes, 0 unchanged');
+    expect(result.stdout).toContain('2 to add; 0 unchanged');
     expect(loaded()).toBe(false);
   });
 });
