@@ -211,7 +211,7 @@ export interface ErrorDetails {
   /** A better hint than the table's. */
   readonly hint?: string;
   /** Positive errno, as the kernel gave it. */
-  readonly errno?: number;
+  readonly errno?: number | undefined;
   /** CONFIG_INVALID: everything that is wrong, in the order of the file. */
   readonly problems?: readonly ConfigProblem[];
   readonly cause?: unknown;
@@ -287,6 +287,12 @@ export function formatProblem({ file, line, column, path, message }: ConfigProbl
 export function errnoName(errno: number): string {
   // Linux's ESOCKTNOSUPPORT and the like are not in Node's table.
   return errnoNames.get(errno) ?? `errno ${errno}`;
+}
+
+/** The positive errno of an error of the platform's, whose own is negative; undefined of any other. */
+export function errnoOf(error: unknown): number | undefined {
+  const { errno } = error as NodeJS.ErrnoException;
+  return errno === undefined ? undefined : Math.abs(errno);
 }
 
 /** Linux numbers of the errors that this package tells apart (include/uapi/asm-generic/errno*.h). */

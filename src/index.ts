@@ -20,7 +20,6 @@ export type { DrainPass } from './director/drain-runner.ts';
 export type { DrainMove } from './director/drain-step.ts';
 export type { DrainOutcome, DrainWaitOptions } from './director/drain-wait.ts';
 export type { Lookup, LookupOptions } from './director/host-lookup.ts';
-export { destinationKeyIn } from './director/keys.ts';
 export type { Excess } from './director/limits.ts';
 export { type LoadedState, loadState } from './director/load.ts';
 export type { Owner, Touches } from './director/ownership.ts';

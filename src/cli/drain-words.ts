@@ -7,7 +7,7 @@ import { heldSum } from '../director/drain-rule.ts';
 import type { DrainMove } from '../director/drain-step.ts';
 import type { Holders } from '../director/survey.ts';
 import type { Drain, DrainEnd, Held } from '../plan/ledger.ts';
-import { columns, type Paint } from './output.ts';
+import { columns, counted, type Paint } from './output.ts';
 
 /** `4m10s`, `2h`, `0s` */
 export function shortDuration(ms: number): string {
@@ -33,8 +33,8 @@ export function heldWords(held: Held): string {
   return [
     ...(active > 0 ? [`${active} active`] : []),
     ...(inactive > 0 ? [`${inactive} inactive`] : []),
-    ...(entries > 0 ? [plural(entries, 'entry', 'entries')] : []),
-    ...(templates > 0 ? [plural(templates, 'template', 'templates')] : []),
+    ...(entries > 0 ? [counted(entries, 'entry', 'entries')] : []),
+    ...(templates > 0 ? [counted(templates, 'template')] : []),
   ].join(', ');
 }
 
@@ -96,10 +96,7 @@ export function moveWords(move: DrainMove): string | undefined {
 }
 
 export function leftWords({ drains, ramps }: { readonly drains: number; readonly ramps: number }): string {
-  const parts = [
-    ...(drains > 0 ? [plural(drains, 'drain', 'drains')] : []),
-    ...(ramps > 0 ? [plural(ramps, 'ramp', 'ramps')] : []),
-  ];
+  const parts = [...(drains > 0 ? [counted(drains, 'drain')] : []), ...(ramps > 0 ? [counted(ramps, 'ramp')] : [])];
   if (parts.length === 0) return 'nothing is on its way';
   return `${parts.join(' and ')} ${drains + ramps === 1 ? 'goes' : 'go'} on`;
 }
@@ -146,16 +143,12 @@ function holderLines(holders: Holders | undefined): string[] {
   const words = Object.entries(states).map(([state, number]) => `${number} ${state}`);
   const rows = clients.map(({ client, connections, templates }) => [
     `    ${client}`,
-    plural(connections, 'connection', 'connections'),
-    templates > 0 ? plural(templates, 'template', 'templates') : '',
+    counted(connections, 'connection'),
+    templates > 0 ? counted(templates, 'template') : '',
   ]);
   return [
     ...columns(rows, new Set([1])),
     ...(moreClients > 0 ? [`    and ${moreClients} more`] : []),
     `    ${[...words, `the last is forgotten in ${shortDuration(longestSeconds * 1000)} without a packet`].join(', ')}`,
   ];
-}
-
-function plural(number: number, one: string, many: string): string {
-  return `${number} ${number === 1 ? one : many}`;
 }

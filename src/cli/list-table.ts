@@ -1,11 +1,12 @@
 /** The table of `ipvs list`: its views, their columns, and the order of rows. */
-import { destinationKeyIn } from '../director/keys.ts';
+
 import { type DestinationState, formatForward } from '../ipvs/destination.ts';
 import type { Snapshot } from '../ipvs/ipvs.ts';
 import { inDestinationOrder, inServiceOrder } from '../ipvs/order.ts';
 import { type Rates, ratesBetween } from '../ipvs/rates.ts';
 import { formatPersistence, type VirtualServiceWithDestinations } from '../ipvs/service.ts';
 import { type Counters, counterNames } from '../ipvs/statistics.ts';
+import { destinationKeyIn } from '../plan/ledger.ts';
 import { UsageError } from './exit.ts';
 import { columns, count, type Paint } from './output.ts';
 

@@ -47,8 +47,8 @@ export function count(value: number | bigint): string {
 }
 
 /** "1 change", "2 changes" */
-export function counted(number: number, noun: string): string {
-  return `${number} ${noun}${number === 1 ? '' : 's'}`;
+export function counted(number: number, noun: string, many: string = `${noun}s`): string {
+  return `${number} ${number === 1 ? noun : many}`;
 }
 
 /** Of ISO 8601: seconds are enough for people. */

@@ -1,6 +1,6 @@
 /** Files of text, read whole. */
 import { readFileSync } from 'node:fs';
-import { type ErrorCode, IpvsError } from '../errors.ts';
+import { type ErrorCode, errnoOf, IpvsError } from '../errors.ts';
 
 const utf8 = new TextDecoder('utf-8', { fatal: true });
 
@@ -25,7 +25,6 @@ export function textOf(bytes: Uint8Array, name: string): string {
 }
 
 /** What the system said of a file. */
-export function fileError(code: ErrorCode, name: string, cause: unknown): IpvsError {
-  const { errno } = cause as NodeJS.ErrnoException;
-  return new IpvsError(code, { subject: name, ...(errno !== undefined && { errno: Math.abs(errno) }), cause });
+export function fileError(code: ErrorCode, subject: string, cause: unknown): IpvsError {
+  return new IpvsError(code, { subject, errno: errnoOf(cause), cause });
 }

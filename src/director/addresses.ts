@@ -6,8 +6,17 @@ import type { AddressTable } from '../addresses/address-table.ts';
 import { formatInterfaceAddress, type InterfaceAddress } from '../addresses/interface-address.ts';
 import { type AddressOperation, describeAddressOperation } from '../addresses/operation.ts';
 import { parseServiceAddress } from '../ipvs/address.ts';
-import type { Change, ChangeResult, Conflict, Diff, DiffOptions, Known, Resource } from '../plan/resource.ts';
-import type { Context } from './context.ts';
+import {
+  type Change,
+  type ChangeResult,
+  type Conflict,
+  type Diff,
+  type DiffOptions,
+  type Known,
+  type Resource,
+  UNDONE,
+} from '../plan/resource.ts';
+import { type Context, resultsOf } from './context.ts';
 import type { DesiredState } from './state.ts';
 
 /** Null where there are no interfaces: in memory. */
@@ -35,8 +44,6 @@ export const addressesResource: Resource<DesiredState, Current, Current, Current
 async function read({ addresses }: Context): Promise<Current> {
   return addresses ? addresses.list() : null;
 }
-
-const UNDONE = 'as it was before';
 
 function diffAddresses(
   desired: DesiredState,
@@ -79,8 +86,9 @@ export interface Wanted {
 export function addressesOf({ services }: DesiredState, targets?: ReadonlySet<string>): ReadonlyMap<string, Wanted> {
   const wanted = new Map<string, Wanted>();
   for (const { service, interface: name } of services) {
+    if (name === undefined) continue;
     const parsed = parseServiceAddress(service.address);
-    if (name === undefined || 'fwmark' in parsed) continue;
+    if ('fwmark' in parsed) continue;
     const address = { interface: name, address: parsed.ip, prefixLength: parsed.family === 'inet' ? 32 : 128 };
     const first = wanted.get(keyOf(address));
     const isMeant = targets?.has(service.address) === true && targets.has(first?.service ?? '') === false;
@@ -118,9 +126,5 @@ async function applied(
   changes: readonly Change<AddressOperation>[],
 ): Promise<ChangeResult[]> {
   const results = (await addresses?.execute(changes.map(({ operation }) => operation))) ?? [];
-  return results.map(({ operation, error }, i) => {
-    const change = changes[i] as Change;
-    const gone = operation.type === 'address.delete' && error?.code === 'ADDRESS_NOT_FOUND';
-    return error && !gone ? { change, error } : { change };
-  });
+  return resultsOf(changes, results, ({ type }, { code }) => type === 'address.delete' && code === 'ADDRESS_NOT_FOUND');
 }

@@ -8,7 +8,7 @@ import type { PastChange } from '../plan/packed-changes.ts';
 import { type Plan, planOf, type Tables } from '../plan/plan.ts';
 import { addressesOf } from './addresses.ts';
 import { resources } from './resources.ts';
-import type { ConfiguredService } from './services.ts';
+import type { ConfiguredService } from './service-configuration.ts';
 import { type DesiredService, type DesiredState, servicesByAddress } from './state.ts';
 import { describedAs } from './undo-target.ts';
 

@@ -1,8 +1,9 @@
 /** What resources work on, and what several of them do alike. */
 import type { AddressTable } from '../addresses/address-table.ts';
-import { IpvsError } from '../errors.ts';
+import { type ErrorCode, IpvsError } from '../errors.ts';
 import type { Ipvs } from '../ipvs/ipvs.ts';
 import type { Operation } from '../ipvs/operation.ts';
+import type { VirtualServiceWithDestinations } from '../ipvs/service.ts';
 import type { Change, ChangeResult } from '../plan/resource.ts';
 
 export interface Context {
@@ -12,20 +13,49 @@ export interface Context {
 }
 
 /** Where ip_vs is not loaded there is nothing yet: reading must not load it. */
-export async function unlessNotLoaded<T, Otherwise>(reading: Promise<T>, otherwise: Otherwise): Promise<T | Otherwise> {
+export function unlessNotLoaded<T, Otherwise>(reading: Promise<T>, otherwise: Otherwise): Promise<T | Otherwise> {
+  return unless(['IPVS_NOT_LOADED'], reading, otherwise);
+}
+
+/** Those of the services that are there, by address. */
+export async function servicesAt(
+  ipvs: Ipvs,
+  addresses: Iterable<string>,
+): Promise<Map<string, VirtualServiceWithDestinations>> {
+  const found = new Map<string, VirtualServiceWithDestinations>();
+  for (const address of new Set(addresses)) {
+    const service = await unless(['SERVICE_NOT_FOUND', 'IPVS_NOT_LOADED'], ipvs.service(address), undefined);
+    if (service !== undefined) found.set(address, service);
+  }
+  return found;
+}
+
+async function unless<T, Otherwise>(
+  codes: readonly ErrorCode[],
+  reading: Promise<T>,
+  otherwise: Otherwise,
+): Promise<T | Otherwise> {
   try {
     return await reading;
   } catch (error) {
-    if (error instanceof IpvsError && error.code === 'IPVS_NOT_LOADED') return otherwise;
+    if (error instanceof IpvsError && codes.includes(error.code)) return otherwise;
     throw error;
   }
 }
 
 export async function executed({ ipvs }: Context, changes: readonly Change<Operation>[]): Promise<ChangeResult[]> {
-  const results = await ipvs.execute(changes.map(({ operation }) => operation));
-  return results.map(({ operation, error }, i) => {
-    const change = changes[i] as Change;
-    return error && !isGone(operation, error) ? { change, error } : { change };
+  return resultsOf(changes, await ipvs.execute(changes.map(({ operation }) => operation)), isGone);
+}
+
+/** One result for each change, in order; what is refused because it is away already is done. */
+export function resultsOf<Op>(
+  changes: readonly Change<Op>[],
+  results: readonly { readonly error?: IpvsError }[],
+  isGone: (operation: Op, error: IpvsError) => boolean,
+): ChangeResult[] {
+  return changes.map((change, i) => {
+    const error = results[i]?.error;
+    return error && !isGone(change.operation, error) ? { change, error } : { change };
   });
 }
 

@@ -1,22 +1,12 @@
-/** A destination in its service, by their keys. Pure. */
+/** Destinations in their services, as people say them. Pure. */
 import { serviceKey } from '../ipvs/address.ts';
 import { destinationKey } from '../ipvs/destination.ts';
-import { destinationKeyIn } from './keys.ts';
-
-export interface DestinationOf {
-  readonly service: string;
-  readonly destination: string;
-}
+import type { DestinationOf } from '../plan/ledger.ts';
 
 /** Throws what `serviceKey` and `destinationKey` throw. */
 export function destinationOf(service: string, destination: string): DestinationOf {
   const key = serviceKey(service);
   return { service: key, destination: destinationKey(destination, key) };
-}
-
-/** As ledgers and plans name it. */
-export function keyOf({ service, destination }: DestinationOf): string {
-  return destinationKeyIn(service, destination);
 }
 
 /** For people. */

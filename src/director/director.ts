@@ -1,4 +1,5 @@
 /** The composition root: a table, what is remembered of it, and everything that can be done to both. */
+import { isDeepStrictEqual } from 'node:util';
 import { AddressTable } from '../addresses/address-table.ts';
 import { IpvsError } from '../errors.ts';
 import { serviceKey } from '../ipvs/address.ts';
@@ -30,7 +31,6 @@ import {
   type Recovery,
   type RunOptions,
   readTables,
-  recover,
   tablesOf,
   transact,
 } from '../plan/transaction.ts';
@@ -51,6 +51,7 @@ import { entryOf, type PastApply, pastApply, wayBack } from './past.ts';
 import { openRecord, type RecordOptions, type TableRecord } from './record.ts';
 import { planRefusal } from './refuse.ts';
 import { resources } from './resources.ts';
+import { type Settled, settle } from './settled.ts';
 import { type DesiredState, NOTHING_DESIRED } from './state.ts';
 import { SysctlLoans } from './sysctl-loans.ts';
 import { addressesOf, targetedState } from './targets.ts';
@@ -204,14 +205,10 @@ export class Director implements AsyncDisposable {
       const applied = await this.#applied(plan.intent, ledger, nowMs);
       const next = nextLedger(ledger, applied, plan.intent.desired, plan.changes, servicesIn(before));
       if (plan.changes.length === 0 && sameIntent(ledger.applied, applied)) {
-        this.#store.writeLedger({
-          ...next,
-          applied: { ...applied, id: ledger.applied?.id ?? applied.id },
-          nextId: ledger.nextId,
-        });
+        this.#write(ledger, sameButFor(ledger, next));
         return { outcome: 'applied', done: [], failed: [], skipped: [], undone: [], stuck: [] };
       }
-      const transaction = { desired: plan.intent.desired, plan, before, next, command, by: this.#by };
+      const transaction = { desired: plan.intent.desired, plan, before, ledger, next, command, by: this.#by };
       return transact(this.#engine, transaction, options);
     });
   }
@@ -376,7 +373,7 @@ export class Director implements AsyncDisposable {
   }
 
   #write(before: Ledger, after: Ledger): void {
-    if (after !== before) this.#store.writeLedger(after);
+    if (!isDeepStrictEqual(after, before)) this.#store.writeLedger(after);
   }
 
   async #known(ledger: Ledger, nowMs = this.#now()): Promise<Known<DesiredState>> {
@@ -440,9 +437,8 @@ export class Director implements AsyncDisposable {
     }
   }
 
-  async #settled(): Promise<{ readonly recovery: Recovery | undefined; readonly pass: DrainPass }> {
-    const recovery = await recover(this.#engine);
-    return { recovery, pass: await this.#runner.pass() };
+  #settled(): Promise<Settled> {
+    return settle(this.#engine, this.#runner);
   }
 }
 
@@ -459,6 +455,11 @@ function replacedBy({ changes }: Plan, { source }: Intent, { applied }: Ledger):
 
 function servicesIn(tables: Tables): Snapshot {
   return tables['services'] as Snapshot;
+}
+
+/** What was applied before stays applied; of where it came from the last word counts. */
+function sameButFor(ledger: Ledger, { applied: { files, hosts }, ...next }: ReturnType<typeof nextLedger>): Ledger {
+  return { ...next, applied: ledger.applied && { ...ledger.applied, files, hosts }, nextId: ledger.nextId };
 }
 
 function sameIntent(before: Applied | null, after: Applied): boolean {

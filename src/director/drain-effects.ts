@@ -10,6 +10,7 @@ export async function withDrainEffects(
   { services }: DesiredState,
   stranded: () => Promise<readonly string[]>,
 ): Promise<Plan> {
+  if (!plan.changes.some(({ phase }) => phase === 'drain')) return plan;
   const deleting = new Set(
     services.filter(({ drain }) => drain?.afterwards === 'delete').map(({ service }) => service.address),
   );

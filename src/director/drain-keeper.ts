@@ -4,10 +4,11 @@ import { oneOf, refuseUnknownKeys, wholeNumber } from '../ipvs/check.ts';
 import type { Ipvs } from '../ipvs/ipvs.ts';
 import type { VirtualServiceWithDestinations } from '../ipvs/service.ts';
 import { knownAt } from '../plan/known.ts';
-import type { Drain, EndedDrain, Ledger } from '../plan/ledger.ts';
+import { type DestinationOf, type Drain, type EndedDrain, keyOf, type Ledger } from '../plan/ledger.ts';
 import type { Store } from '../plan/store.ts';
 import { appliedTo } from '../plan/transaction.ts';
-import { type DestinationOf, destinationOf, isAt, keyOf, subjectOf } from './destination-of.ts';
+import { servicesAt } from './context.ts';
+import { destinationOf, isAt, subjectOf } from './destination-of.ts';
 import {
   type DrainProgress,
   describedAt,
@@ -16,7 +17,7 @@ import {
   type RampProgress,
   rampProgress,
 } from './drain-progress.ts';
-import { type DrainPass, type DrainRunner, servicesOf, surveyOf } from './drain-runner.ts';
+import { type DrainPass, type DrainRunner, surveyOf } from './drain-runner.ts';
 import type { DesiredState } from './state.ts';
 
 export interface DrainOptions {
@@ -93,7 +94,10 @@ export class DrainKeeper {
       const key = keyOf(place);
       const described = describedAt(applied, place);
       const whole = described?.weight ?? drain.weight;
-      const weight = Math.min(whole, knownAt(rest, applied, now()).weights.get(key) ?? whole);
+      const weight = Math.min(
+        whole,
+        knownAt(rest, applied, now()).weights.get(place.service)?.get(place.destination) ?? whole,
+      );
       const present = destinationAt(place, await ipvs.service(place.service), 'drain cancel');
       if (present.weight !== weight) await ipvs.editDestination(place.service, place.destination, { weight });
       // One that an apply began has left the file; who gives it back wants it.
@@ -133,7 +137,14 @@ export class DrainKeeper {
   async #look(ledger: Ledger, details: boolean): Promise<Look> {
     const { ipvs, store, runner, now } = this.#parts;
     const common = { quiescentExpire: runner.quiescentExpire(), nowMs: now() };
-    if (!details) return { ...common, services: await servicesOf(ipvs, ledger.drains) };
+    if (!details)
+      return {
+        ...common,
+        services: await servicesAt(
+          ipvs,
+          ledger.drains.map(({ service }) => service),
+        ),
+      };
     const { services, survey } = await surveyOf(ipvs, ledger.drains);
     return {
       ...common,

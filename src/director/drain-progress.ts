@@ -1,8 +1,7 @@
 /** How far drains are. Pure. */
 import type { VirtualServiceWithDestinations } from '../ipvs/service.ts';
-import type { Drain, Held, Ramp } from '../plan/ledger.ts';
+import { type DestinationOf, type Drain, type Held, keyOf, type Ramp } from '../plan/ledger.ts';
 import { rampedWeight } from '../plan/ramp.ts';
-import { type DestinationOf, keyOf } from './destination-of.ts';
 import { drainState, maySendForever } from './drain-rule.ts';
 import { pinsClients } from './drain-step.ts';
 import type { DesiredDestination, DesiredState } from './state.ts';

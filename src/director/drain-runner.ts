@@ -3,10 +3,9 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { IpvsError } from '../errors.ts';
 import type { Ipvs } from '../ipvs/ipvs.ts';
 import type { VirtualServiceWithDestinations } from '../ipvs/service.ts';
-import type { DrainEnd, Ledger } from '../plan/ledger.ts';
+import type { DestinationOf, DrainEnd, Ledger } from '../plan/ledger.ts';
 import type { Store } from '../plan/store.ts';
-import { isGone, unlessNotLoaded } from './context.ts';
-import type { DestinationOf } from './destination-of.ts';
+import { isGone, servicesAt, unlessNotLoaded } from './context.ts';
 import { closedAmong } from './drain-rule.ts';
 import { cutsSenders, type DrainMove, lateDrains, ledgerAfter, movesOf } from './drain-step.ts';
 import { type Survey, surveyed } from './survey.ts';
@@ -69,7 +68,10 @@ export class DrainRunner {
     const { drains, ramps } = ledger;
     if (drains.length + ramps.length === 0) return [];
     const { ipvs, now } = this.#parts;
-    const services = await servicesOf(ipvs, [...drains, ...ramps]);
+    const services = await servicesAt(
+      ipvs,
+      [...drains, ...ramps].map(({ service }) => service),
+    );
     const input = { ledger, services, quiescentExpire: this.quiescentExpire(), nowMs: now() };
     const late = lateDrains(input);
     if (late.length === 0) return movesOf(input);
@@ -159,26 +161,4 @@ export async function surveyOf(
   if (snapshot === undefined) return { services: [], survey: { holders: new Map(), stranded: [] } };
   const { services } = snapshot;
   return { services, survey: await surveyed(ipvs.connections(), services, places) };
-}
-
-/** Those of the services that are there. */
-export async function servicesOf(
-  ipvs: Ipvs,
-  places: readonly Pick<DestinationOf, 'service'>[],
-): Promise<ReadonlyMap<string, VirtualServiceWithDestinations>> {
-  const found = new Map<string, VirtualServiceWithDestinations>();
-  for (const address of new Set(places.map(({ service }) => service))) {
-    const service = await unlessAbsent(ipvs.service(address));
-    if (service !== undefined) found.set(address, service);
-  }
-  return found;
-}
-
-async function unlessAbsent<T>(reading: Promise<T>): Promise<T | undefined> {
-  try {
-    return await reading;
-  } catch (error) {
-    if (error instanceof IpvsError && ['SERVICE_NOT_FOUND', 'IPVS_NOT_LOADED'].includes(error.code)) return undefined;
-    throw error;
-  }
 }

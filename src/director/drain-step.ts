@@ -2,11 +2,18 @@
 import type { IpvsError } from '../errors.ts';
 import type { Operation } from '../ipvs/operation.ts';
 import type { VirtualServiceWithDestinations } from '../ipvs/service.ts';
-import type { Drain, DrainEnd, EndedDrain, Ledger, Ramp } from '../plan/ledger.ts';
+import {
+  type DestinationOf,
+  type Drain,
+  type DrainEnd,
+  type EndedDrain,
+  keyOf,
+  type Ledger,
+  type Ramp,
+} from '../plan/ledger.ts';
 import { rampedWeight } from '../plan/ramp.ts';
-import { type DestinationOf, keyOf } from './destination-of.ts';
 import { drainState, maySendForever } from './drain-rule.ts';
-import { weightEdit } from './services.ts';
+import { weightEdit } from './service-change.ts';
 
 export type DrainMove = (DrainStep | RampStep) &
   DestinationOf & {

@@ -1,8 +1,8 @@
 /** Waits for the end of a drain. The lock is held only for the pass that ends it. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { IpvsError } from '../errors.ts';
-import type { Drain, DrainEnd, Held } from '../plan/ledger.ts';
-import { type DestinationOf, isAt, subjectOf } from './destination-of.ts';
+import type { DestinationOf, Drain, DrainEnd, Held } from '../plan/ledger.ts';
+import { isAt, subjectOf } from './destination-of.ts';
 import type { DrainKeeper } from './drain-keeper.ts';
 import type { DrainProgress } from './drain-progress.ts';
 

@@ -1,9 +1,5 @@
-/** The keys by which plans and ledgers name things: a service's is its address. */
+/** The keys by which plans and ledgers name what is no destination; and whose key one is. */
 import type { SyncState } from '../ipvs/sync-daemon.ts';
-
-export function destinationKeyIn(service: string, destination: string): string {
-  return `${service} ${destination}`;
-}
 
 export function daemonKey(state: SyncState): string {
   return `sync ${state}`;

@@ -18,44 +18,52 @@ export interface Excess {
 
 /** Services removed, or cut off from their address, of all that are there, and of each service that stays, the weight removed of all that it has. */
 export function excesses({ changes }: Pick<Plan, 'changes'>, { services }: Snapshot, limit: number): Excess[] {
-  const own = (changes as readonly Change<Operation>[]).filter(({ resource }) => resource === 'services');
+  if (limit >= 1) return [];
   const found: Excess[] = [];
   const note = (subject: string, removed: number, of: number) => {
     if (of > 0 && removed / of > limit) found.push({ subject, removed, of, limit });
   };
-  const gone = new Set(
-    own.flatMap(({ operation }) => (operation.type === 'service.delete' ? [operation.service] : [])),
-  );
-  // A service whose address is withdrawn is out of reach too.
-  const withdrawn = new Set(
-    changes.flatMap(({ resource, phase, operation }) =>
-      resource === 'addresses' && phase === 'withdraw' ? [(operation as AddressOperation).address.address] : [],
-    ),
-  );
-  const unreachable = services.filter(({ address }) => {
-    const parsed = parseServiceAddress(address);
-    return gone.has(address) || ('ip' in parsed && withdrawn.has(parsed.ip));
-  });
-  note('services', unreachable.length, services.length);
-  const byService = new Map<string, Change<Operation>[]>();
-  for (const change of own) byService.set(change.of, [...(byService.get(change.of) ?? []), change]);
+  note('services', unreachable(changes, services).length, services.length);
+  const byService = new Map<string, Operation[]>();
+  for (const { resource, of, operation } of changes as readonly Change<Operation>[]) {
+    if (resource !== 'services') continue;
+    const operations = byService.get(of);
+    if (operations) operations.push(operation);
+    else byService.set(of, [operation]);
+  }
   for (const { address, destinations } of services) {
+    const operations = byService.get(address);
+    if (operations === undefined) continue;
     const weights = new Map(destinations.map(({ address, weight }) => [address, weight]));
-    let removed = 0;
-    for (const { operation } of byService.get(address) ?? []) {
-      if (operation.type === 'destination.delete') removed += weights.get(operation.destination) ?? 0;
-      if (operation.type === 'destination.edit') {
-        const { address, weight } = operation.destination;
-        removed += Math.max(0, (weights.get(address) ?? 0) - weight);
-      }
-    }
+    const total = destinations.reduce((sum, { weight }) => sum + weight, 0);
     note(
       address,
-      removed,
-      destinations.reduce((sum, { weight }) => sum + weight, 0),
+      operations.reduce((sum, operation) => sum + takenBy(operation, weights), 0),
+      total,
     );
   }
   return found;
+}
+
+/** Services that are removed, or whose address is withdrawn. */
+function unreachable(changes: readonly Change[], services: Snapshot['services']): Snapshot['services'] {
+  const removed = new Set(changes.filter(({ phase }) => phase === 'remove-service').map(({ key }) => key));
+  const withdrawn = new Set(
+    changes
+      .filter(({ phase }) => phase === 'withdraw')
+      .map(({ operation }) => (operation as AddressOperation).address.address),
+  );
+  return services.filter(({ address }) => {
+    const parsed = parseServiceAddress(address);
+    return removed.has(address) || ('ip' in parsed && withdrawn.has(parsed.ip));
+  });
+}
+
+function takenBy(operation: Operation, weights: ReadonlyMap<string, number>): number {
+  if (operation.type === 'destination.delete') return weights.get(operation.destination) ?? 0;
+  if (operation.type !== 'destination.edit') return 0;
+  const { address, weight } = operation.destination;
+  return Math.max(0, (weights.get(address) ?? 0) - weight);
 }
 
 export function describeExcess({ subject, removed, of, limit }: Excess): string {

@@ -1,10 +1,9 @@
 /** What a ledger becomes when a plan is carried out. Pure. */
 import type { Snapshot } from '../ipvs/ipvs.ts';
 import type { Operation } from '../ipvs/operation.ts';
-import type { Applied, Drain, Ledger, Ramp } from '../plan/ledger.ts';
+import { type Applied, type Drain, keyOf, type Ledger, type Ramp } from '../plan/ledger.ts';
 import type { Change } from '../plan/resource.ts';
-import { keyOf } from './destination-of.ts';
-import { daemonKey } from './keys.ts';
+import { daemonKey, serviceOf } from './keys.ts';
 import { type DesiredService, type DesiredState, servicesByAddress } from './state.ts';
 
 export function nextLedger(
@@ -17,7 +16,7 @@ export function nextLedger(
   const described = describedKeys(desired);
   const own = (changes as readonly Change<Operation>[]).filter(({ resource }) => resource === 'services');
   const deleted = new Set(own.filter(({ operation }) => operation.type.endsWith('.delete')).map(({ key }) => key));
-  const gone = (key: string) => deleted.has(key) || deleted.has(key.split(' ', 1)[0] ?? '');
+  const gone = (key: string) => deleted.has(key) || deleted.has(serviceOf(key) ?? '');
   const services = servicesByAddress(desired);
   const added = new Set(own.flatMap(({ operation, key }) => (operation.type === 'service.add' ? [key] : [])));
   const startedAtMs = Date.parse(applied.at);

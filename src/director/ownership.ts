@@ -1,8 +1,8 @@
 /** Whose a thing of the kernel's table is, and how verbs change that. Pure. */
 import type { Snapshot } from '../ipvs/ipvs.ts';
-import type { Ledger } from '../plan/ledger.ts';
+import { destinationKeyIn, type Ledger } from '../plan/ledger.ts';
 import type { Known } from '../plan/resource.ts';
-import { daemonKey, destinationKeyIn, serviceOf, TIMEOUTS_KEY } from './keys.ts';
+import { daemonKey, serviceOf, TIMEOUTS_KEY } from './keys.ts';
 import type { DesiredState } from './state.ts';
 
 /** `ours`: the file that was applied describes it; `verb`: a verb made it, or took it over; `foreign`: all else. */

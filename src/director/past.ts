@@ -23,7 +23,7 @@ export interface PastApply {
 
 /** Throws NO_SUCH_ENTRY. */
 export function entryOf(store: Store, id: number): HistoryEntry {
-  const entry = store.history().find((entry) => entry.id === id);
+  const entry = store.entry(id);
   if (entry === undefined) throw new IpvsError('NO_SUCH_ENTRY', { subject: String(id) });
   return entry;
 }

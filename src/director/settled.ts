@@ -1,22 +1,36 @@
-/** What a crash left, and what drains, for whoever has a table's lock and else no need of plans. */
+/** What whoever has a table's lock does first: what a crash left, and what drains. */
 import { AddressTable } from '../addresses/address-table.ts';
 import type { Ipvs } from '../ipvs/ipvs.ts';
 import { native } from '../native.ts';
 import { ledgerFor } from '../plan/ledger.ts';
-import { recover } from '../plan/transaction.ts';
+import { type Engine, type Recovery, recover } from '../plan/transaction.ts';
 import { processSysctls } from '../proc/sysctl.ts';
-import { DrainRunner } from './drain-runner.ts';
+import type { Context } from './context.ts';
+import { type DrainPass, DrainRunner } from './drain-runner.ts';
 import type { TableRecord } from './record.ts';
 import { resources } from './resources.ts';
+import type { DesiredState } from './state.ts';
 import { SysctlLoans } from './sysctl-loans.ts';
 
-/** In this process's network namespace. */
+export interface Settled {
+  /** Undefined if nothing was left. */
+  readonly recovery: Recovery | undefined;
+  readonly pass: DrainPass;
+}
+
+export async function settle(engine: Engine<DesiredState, Context>, runner: DrainRunner): Promise<Settled> {
+  const recovery = await recover(engine);
+  return { recovery, pass: await runner.pass() };
+}
+
+/** The same for who else has no need of plans, in this process's network namespace. */
 export async function settled({ store, table }: TableRecord, ipvs: Ipvs): Promise<void> {
   const addresses = AddressTable.open({ native: native() });
   try {
-    await recover({ resources, context: { ipvs, addresses }, store, table });
+    const loans = new SysctlLoans(processSysctls, store);
     const ledger = () => ledgerFor(table, store.ledger());
-    await new DrainRunner({ ipvs, store, ledger, now: Date.now, loans: new SysctlLoans(processSysctls, store) }).pass();
+    const runner = new DrainRunner({ ipvs, store, ledger, now: Date.now, loans });
+    await settle({ resources, context: { ipvs, addresses }, store, table }, runner);
   } finally {
     await addresses.close();
   }

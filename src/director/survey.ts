@@ -1,6 +1,7 @@
 /** One walk through the connection table: who holds what drains, and which connections have no destination any more. Pure. */
+
 import { type Connection, clientHost } from '../ipvs/connection.ts';
-import { type DestinationOf, keyOf } from './destination-of.ts';
+import { type DestinationOf, keyOf } from '../plan/ledger.ts';
 
 /** Clients of one destination. What is shown is bounded, what is counted is not. */
 export interface Holders {

@@ -2,7 +2,16 @@
 import { describe, type Operation } from '../ipvs/operation.ts';
 import type { SyncDaemon, SyncState } from '../ipvs/sync-daemon.ts';
 import { syncStates } from '../ipvs/sync-daemon.ts';
-import type { Change, Conflict, Diff, DiffOptions, Known, Resource, Stray } from '../plan/resource.ts';
+import {
+  type Change,
+  type Conflict,
+  type Diff,
+  type DiffOptions,
+  type Known,
+  type Resource,
+  type Stray,
+  UNDONE,
+} from '../plan/resource.ts';
 import { type Context, executed, unlessNotLoaded } from './context.ts';
 import { daemonKey } from './keys.ts';
 import type { DesiredState } from './state.ts';
@@ -31,8 +40,6 @@ export const syncResource: Resource<DesiredState, Daemons, Daemons, Daemons, Ope
 async function read({ ipvs }: Context): Promise<Daemons> {
   return unlessNotLoaded(ipvs.syncDaemons(), []);
 }
-
-const UNDONE = 'as it was before';
 
 function diffSync(
   { sync }: DesiredState,

@@ -1,8 +1,8 @@
 /** What an undo aims at: what had been applied before, and what the plan removed besides. Pure. */
+import { destinationKeyIn } from '../plan/ledger.ts';
 import type { PastChange } from '../plan/packed-changes.ts';
 import type { Tables } from '../plan/plan.ts';
-import { destinationKeyIn } from './keys.ts';
-import type { ConfiguredService } from './services.ts';
+import type { ConfiguredService } from './service-configuration.ts';
 import type { DesiredService, DesiredState } from './state.ts';
 
 export function undoTarget(previous: DesiredState, changes: readonly PastChange[], before: Tables): DesiredState {

@@ -1,7 +1,7 @@
 /** Network namespaces by name, as ip-netns(8) keeps them. */
 import { closeSync, constants, openSync } from 'node:fs';
 import { isAbsolute } from 'node:path';
-import { IpvsError } from '../errors.ts';
+import { errnoOf, IpvsError } from '../errors.ts';
 import { namespaceError } from '../netlink/connection.ts';
 import { quote } from './quote.ts';
 
@@ -47,6 +47,6 @@ function openNamespace(path: string): number {
   try {
     return openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
   } catch (error) {
-    throw namespaceError(Math.abs((error as NodeJS.ErrnoException).errno ?? 0), path);
+    throw namespaceError(errnoOf(error) ?? 0, path);
   }
 }

@@ -12,7 +12,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { IpvsError } from '../errors.ts';
+import { errnoOf, IpvsError } from '../errors.ts';
 
 /** Names are relative paths with `/`. */
 export interface Files {
@@ -40,7 +40,7 @@ export class FolderFiles implements Files {
       return readFileSync(join(this.place, name));
     } catch (error) {
       if (isAbsent(error)) return undefined;
-      throw failure('FILE_UNREADABLE', join(this.place, name), error);
+      throw recordError('FILE_UNREADABLE', join(this.place, name), error);
     }
   }
 
@@ -54,7 +54,7 @@ export class FolderFiles implements Files {
       mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
       writeDurably(path, bytes, 0o600);
     } catch (error) {
-      throw failure('FILE_UNWRITABLE', path, error);
+      throw recordError('FILE_UNWRITABLE', path, error);
     }
   }
 
@@ -64,7 +64,7 @@ export class FolderFiles implements Files {
       rmSync(path, { force: true });
       syncFolder(dirname(path));
     } catch (error) {
-      if (!isAbsent(error)) throw failure('FILE_UNWRITABLE', path, error);
+      if (!isAbsent(error)) throw recordError('FILE_UNWRITABLE', path, error);
     }
   }
 
@@ -75,7 +75,7 @@ export class FolderFiles implements Files {
         .sort();
     } catch (error) {
       if (isAbsent(error)) return [];
-      throw failure('FILE_UNREADABLE', join(this.place, folder), error);
+      throw recordError('FILE_UNREADABLE', join(this.place, folder), error);
     }
   }
 }
@@ -143,8 +143,8 @@ function isAbsent(error: unknown): boolean {
   return (error as NodeJS.ErrnoException).code === 'ENOENT';
 }
 
-function failure(code: 'FILE_UNREADABLE' | 'FILE_UNWRITABLE', subject: string, error: unknown): IpvsError {
-  const { errno } = error as NodeJS.ErrnoException;
+/** What the system said of a file of the record. */
+export function recordError(code: 'FILE_UNREADABLE' | 'FILE_UNWRITABLE', subject: string, cause: unknown): IpvsError {
   const hint = 'the record of what was applied is kept there: --state-dir names another place';
-  return new IpvsError(code, { subject, hint, ...(errno !== undefined && { errno: Math.abs(errno) }), cause: error });
+  return new IpvsError(code, { subject, hint, errno: errnoOf(cause), cause });
 }

@@ -1,5 +1,5 @@
 /** What a ledger tells a plan, at a moment. Pure. */
-import type { Ledger } from './ledger.ts';
+import { type DestinationOf, keyOf, type Ledger } from './ledger.ts';
 import { rampedWeight } from './ramp.ts';
 import type { Known } from './resource.ts';
 
@@ -17,14 +17,13 @@ export function knownAt<Desired>(
   applied: Desired | undefined,
   nowMs: number,
 ): Known<Desired> {
-  const key = ({ service, destination }: { service: string; destination: string }) => `${service} ${destination}`;
-  return {
-    applied,
-    made: new Set(made),
-    leaving: new Set(drains.filter(({ by }) => by === 'apply').map(key)),
-    weights: new Map([
-      ...ramps.map((ramp) => [key(ramp), rampedWeight(ramp, nowMs)] as const),
-      ...drains.map((drain) => [key(drain), 0] as const),
-    ]),
+  const weights = new Map<string, Map<string, number>>();
+  const hold = ({ service, destination }: DestinationOf, weight: number) => {
+    const ofService = weights.get(service) ?? new Map<string, number>();
+    weights.set(service, ofService.set(destination, weight));
   };
+  for (const ramp of ramps) hold(ramp, rampedWeight(ramp, nowMs));
+  for (const drain of drains) hold(drain, 0);
+  const leaving = new Set(drains.filter(({ by }) => by === 'apply').map(keyOf));
+  return { applied, made: new Set(made), leaving, weights };
 }

@@ -20,10 +20,23 @@ export interface Ledger {
   readonly nextId: number;
 }
 
-/** A destination that takes no new connections, until those that it has are over. */
-export interface Drain {
+/** A destination in its service, by their keys. */
+export interface DestinationOf {
   readonly service: string;
   readonly destination: string;
+}
+
+/** As plans and ledgers name it; the key of a service is its address. */
+export function destinationKeyIn(service: string, destination: string): string {
+  return `${service} ${destination}`;
+}
+
+export function keyOf({ service, destination }: DestinationOf): string {
+  return destinationKeyIn(service, destination);
+}
+
+/** A destination that takes no new connections, until those that it has are over. */
+export interface Drain extends DestinationOf {
   /** Milliseconds since 1970. */
   readonly startedAtMs: number;
   readonly deadlineAtMs: number;
@@ -66,9 +79,7 @@ export interface Held {
 }
 
 /** A destination whose weight grows from a share of it to the whole. */
-export interface Ramp {
-  readonly service: string;
-  readonly destination: string;
+export interface Ramp extends DestinationOf {
   readonly startedAtMs: number;
   readonly durationSeconds: number;
   /** The share to begin with: 0 to 1. */

@@ -7,6 +7,7 @@ import { dirname } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { errno, IpvsError } from '../errors.ts';
 import type { Native } from '../native.ts';
+import { recordError } from './files.ts';
 
 export interface Lock {
   release(): void;
@@ -39,7 +40,7 @@ export async function lock(path: string, options: LockOptions): Promise<Lock> {
       attempt(path, () => sign(fd, purpose), release);
       return { release };
     }
-    if (fd !== -errno.EAGAIN) throw unusable(path, -fd);
+    if (fd !== -errno.EAGAIN) throw recordError('FILE_UNWRITABLE', path, { errno: fd });
     if (performance.now() >= deadline) throw new IpvsError('LOCKED', { subject: path, detail: holderOf(path) });
     await wait(TRY_AGAIN_MS, undefined, signal && { signal }).catch((cause) => {
       throw new IpvsError('ABORTED', { operation: purpose, cause });
@@ -57,13 +58,8 @@ function attempt(path: string, work: () => void, onFailure: () => void = () => u
     work();
   } catch (error) {
     onFailure();
-    throw unusable(path, Math.abs((error as NodeJS.ErrnoException).errno ?? 0));
+    throw recordError('FILE_UNWRITABLE', path, error);
   }
-}
-
-function unusable(subject: string, code: number): IpvsError {
-  const hint = 'the record of what was applied is kept there: --state-dir names another place';
-  return new IpvsError('FILE_UNWRITABLE', { subject, errno: code, hint });
 }
 
 function holderOf(path: string): string {

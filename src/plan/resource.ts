@@ -28,6 +28,9 @@ export function isRemoval({ phase }: Pick<Change, 'phase'>): boolean {
   return removing.has(phase);
 }
 
+/** What an undo says of a change, which is all that there is to say. */
+export const UNDONE = 'as it was before';
+
 /** One step of a plan: an operation, and what a person wants to know of it. */
 export interface Change<Operation = unknown> {
   /** The resource's name. */
@@ -89,8 +92,8 @@ export interface Known<Desired> {
   readonly made: ReadonlySet<string>;
   /** Keys of what left the file and is drained: it goes by itself, or stays at weight 0 as was asked for. */
   readonly leaving: ReadonlySet<string>;
-  /** Weights that something has for now, by key, instead of those described. */
-  readonly weights: ReadonlyMap<string, number>;
+  /** Weights that destinations have for now instead of those described, by service and address. */
+  readonly weights: ReadonlyMap<string, ReadonlyMap<string, number>>;
 }
 
 export interface DiffOptions {

@@ -83,14 +83,19 @@ export class Store {
   /** The oldest first. Throws STORE_DAMAGED. */
   history(): HistoryEntry[] {
     return this.#files.list(HISTORY).flatMap((name) => {
-      const entry = this.#record<HistoryEntry>(`${HISTORY}/${name}`, ({ id, at }) => isId(id) && isText(at));
+      const entry = this.#record<HistoryEntry>(`${HISTORY}/${name}`, isEntry);
       return entry ? [entry] : [];
     });
   }
 
+  /** Undefined if it is not kept. Throws STORE_DAMAGED. */
+  entry(id: number): HistoryEntry | undefined {
+    return this.#record<HistoryEntry>(entryName(id), isEntry);
+  }
+
   /** Forgets the oldest entries over the bound, and the values that nothing names any more. */
   addHistory(entry: HistoryEntry): void {
-    this.#files.write(`${HISTORY}/${String(entry.id).padStart(8, '0')}.json`, text(entry));
+    this.#files.write(entryName(entry.id), text(entry));
     const names = this.#files.list(HISTORY);
     if (names.length < MOST_ENTRIES + SWEEP_EVERY) return;
     for (const name of names.slice(0, -MOST_ENTRIES)) this.#files.remove(`${HISTORY}/${name}`);
@@ -179,6 +184,15 @@ function text(value: unknown): string {
 
 function isLedger({ table, made, drains, ramps, nextId }: Partial<Ledger>): boolean {
   return isText(table) && isId(nextId) && [made, drains, ramps].every(Array.isArray);
+}
+
+/** Sorted as text they are in order. */
+function entryName(id: number): string {
+  return `${HISTORY}/${String(id).padStart(8, '0')}.json`;
+}
+
+function isEntry({ id, at }: Partial<HistoryEntry>): boolean {
+  return isId(id) && isText(at);
 }
 
 function isSeen(value: unknown): boolean {

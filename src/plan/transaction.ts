@@ -16,7 +16,7 @@ import {
 } from './ledger.ts';
 import { type PackedChanges, type PastChange, packChanges, unpackChanges } from './packed-changes.ts';
 import { onlyRemovals, type Plan, planOf, type Tables, undoPlan } from './plan.ts';
-import { type AnyResource, type Change, type ChangeResult, type Known, phases } from './resource.ts';
+import type { AnyResource, Change, ChangeResult, Known } from './resource.ts';
 import type { Store } from './store.ts';
 
 export interface Engine<Desired, Context> {
@@ -64,6 +64,7 @@ export interface Transaction<Desired> {
   readonly plan: Plan;
   /** The tables that the plan was made from. */
   readonly before: Tables;
+  readonly ledger: Ledger;
   /** What the ledger will be when all is done. */
   readonly next: Journal['next'];
   readonly command: string;
@@ -76,13 +77,12 @@ const SLICE = 2048;
 /** Under the table's lock, with no journal left. Refusals are returned, not thrown. */
 export async function transact<Desired, Context>(
   engine: Engine<Desired, Context>,
-  { desired, plan: { changes }, before, next, command, by }: Transaction<Desired>,
+  { desired, plan: { changes }, before, ledger, next, command, by }: Transaction<Desired>,
   options: RunOptions = {},
 ): Promise<ApplyResult> {
   const { store } = engine;
   const refused = await foreseen(engine, changes);
   if (refused.length > 0) return untouched(changes, refused);
-  const ledger = ledgerFor(engine.table, store.ledger());
   const known = await knownWhile(engine, ledger, next);
   const kept = { before: await putTables(engine, before, ledger), plan: await store.put(packChanges(changes)) };
   const journal: Journal = { version: 1, command, by, next, ...kept };
@@ -318,15 +318,18 @@ function allFailed(changes: readonly Change[], error: unknown): Failure[] {
   return changes.map((change) => ({ change, error: error.with({ operation: change.verb, subject: change.subject }) }));
 }
 
-/** Changes of one phase and one resource, not too many of them. */
+/** Of changes in the order of a plan, those of one phase and one resource, not too many of them. */
 function* parts(changes: readonly Change[]): Generator<readonly Change[]> {
-  for (const phase of phases) {
-    const ofPhase = changes.filter((change) => change.phase === phase);
-    for (const name of new Set(ofPhase.map(({ resource }) => resource))) {
-      const own = ofPhase.filter(({ resource }) => resource === name);
-      for (let i = 0; i < own.length; i += SLICE) yield own.slice(i, i + SLICE);
+  let part: Change[] = [];
+  for (const change of changes) {
+    const [first] = part;
+    if (first && (part.length === SLICE || first.phase !== change.phase || first.resource !== change.resource)) {
+      yield part;
+      part = [];
     }
+    part.push(change);
   }
+  if (part.length > 0) yield part;
 }
 
 /** Reads the tables once more, if nothing was refused; what is not as it was planned counts as refused. */

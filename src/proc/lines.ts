@@ -4,7 +4,7 @@
  */
 import { read } from 'node:fs';
 import { promisify } from 'node:util';
-import { IpvsError } from '../errors.ts';
+import { errnoOf, IpvsError } from '../errors.ts';
 import type { Native } from '../native.ts';
 
 const readPiece = promisify(read);
@@ -24,7 +24,7 @@ export async function* linesOf(native: Native, namespacePath: string, name: stri
   try {
     for (;;) {
       const { bytesRead } = await readPiece(fd, piece, 0, PIECE_BYTES, null).catch((error) => {
-        throw unreadable(name, Math.abs(error.errno), error);
+        throw unreadable(name, errnoOf(error) ?? 0, error);
       });
       if (bytesRead === 0) break;
       const lines = (rest + piece.toString('latin1', 0, bytesRead)).split('\n');

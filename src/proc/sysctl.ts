@@ -1,6 +1,6 @@
 /** Settings of the kernel: files below /proc/sys, whose net/ is that of the network namespace that this process is in. */
 import { readFileSync, writeFileSync } from 'node:fs';
-import { IpvsError } from '../errors.ts';
+import { errnoOf, IpvsError } from '../errors.ts';
 
 /** By names such as `net.ipv4.vs.expire_nodest_conn`. Both throw SYSCTL_FAILED. */
 export interface Sysctls {
@@ -26,13 +26,7 @@ function attempt<T>(operation: string, subject: string, action: () => T): T {
   try {
     return action();
   } catch (cause) {
-    const { errno } = cause as NodeJS.ErrnoException;
-    throw new IpvsError('SYSCTL_FAILED', {
-      operation,
-      subject,
-      ...(errno !== undefined && { errno: Math.abs(errno) }),
-      cause,
-    });
+    throw new IpvsError('SYSCTL_FAILED', { operation, subject, errno: errnoOf(cause), cause });
   }
 }
 

@@ -1,8 +1,9 @@
 /** `ipvs destination add|edit|delete` */
-import { destinationKeyIn } from '../../director/keys.ts';
+
 import { serviceKey } from '../../ipvs/address.ts';
 import { type DestinationInput, destinationKey } from '../../ipvs/destination.ts';
 import { settingsOfDestination } from '../../ipvs/settings.ts';
+import { destinationKeyIn } from '../../plan/ledger.ts';
 import { action, type Group } from '../command.ts';
 import { UsageError } from '../exit.ts';
 import { type GlobalOptions, withVerb } from '../globals.ts';

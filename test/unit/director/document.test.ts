@@ -4,17 +4,8 @@ import { describe, expect, test } from 'vitest';
 import { checkDocument } from '../../../src/config/document.ts';
 import { parseState, resolveState, sections } from '../../../src/director/document.ts';
 import { Findings } from '../../../src/director/places.ts';
-import { formatProblem, IpvsError } from '../../../src/errors.ts';
-
-function problemsOf(text: string): string[] {
-  try {
-    parseState(text, 'f.yaml');
-  } catch (error) {
-    if (error instanceof IpvsError && error.code === 'CONFIG_INVALID') return error.message.split('\n');
-    throw error;
-  }
-  return [];
-}
+import { formatProblem, type IpvsError } from '../../../src/errors.ts';
+import { problemsOf } from '../../helpers/problems.ts';
 
 /** § stands where the problem is, and is told of. */
 function expectProblem(marked: string, problem: string): void {

@@ -51,7 +51,7 @@ describe('what differs', () => {
 
   test('what drains or begins slowly is as it should be', () => {
     const kernel = stateOf({ [WEB]: { '10.0.0.11': 1, '10.0.0.12': 1, '10.0.0.13': 0 } });
-    const weights = new Map([[`${WEB} 10.0.0.11:80`, 1]]);
+    const weights = new Map([[WEB, new Map([['10.0.0.11:80', 1]])]]);
     expect(drift(web, kernel, { leaving: new Set([`${WEB} 10.0.0.13:80`]), weights }).told).toEqual([]);
   });
 

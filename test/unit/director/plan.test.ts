@@ -210,14 +210,20 @@ describe('on its way', () => {
 
   test('what drains by a verb keeps weight 0 though the file says more', () => {
     const wanted = stateOf({ [WEB]: { '10.0.0.11': 3, '10.0.0.12': 2 } });
-    expect(words(wanted, kernel, { applied: wanted, weights: new Map([[key, 0]]) })).toEqual([]);
+    expect(
+      words(wanted, kernel, { applied: wanted, weights: new Map([[WEB, new Map([['10.0.0.12:80', 0]])]]) }),
+    ).toEqual([]);
   });
 
   test('what comes back into the file drains no more', () => {
     const wanted = stateOf({ [WEB]: { '10.0.0.11': 3, '10.0.0.12': 2 } });
-    expect(words(wanted, kernel, { leaving: new Set([key]), weights: new Map([[key, 0]]), made: [WEB] })).toEqual([
-      'file: edit destination 10.0.0.12:80 of tcp://192.0.2.10:80: weight 0 → 2',
-    ]);
+    expect(
+      words(wanted, kernel, {
+        leaving: new Set([key]),
+        weights: new Map([[WEB, new Map([['10.0.0.12:80', 0]])]]),
+        made: [WEB],
+      }),
+    ).toEqual(['file: edit destination 10.0.0.12:80 of tcp://192.0.2.10:80: weight 0 → 2']);
   });
 
   test('a destination that comes to others begins with a part of its weight; those of a new service do not', () => {

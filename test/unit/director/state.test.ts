@@ -1,16 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { parseState } from '../../../src/director/document.ts';
-import { IpvsError } from '../../../src/errors.ts';
-
-function problemsOf(text: string): string[] {
-  try {
-    parseState(text, 'f.yaml');
-  } catch (error) {
-    if (error instanceof IpvsError && error.code === 'CONFIG_INVALID') return error.message.split('\n');
-    throw error;
-  }
-  return [];
-}
+import { problemsOf } from '../../helpers/problems.ts';
 
 const WEB = `
 defaults: { scheduler: wrr }

@@ -1,0 +1,14 @@
+/** What is wrong with descriptions, in lines. */
+import { parseState } from '../../src/director/document.ts';
+import { IpvsError } from '../../src/errors.ts';
+
+/** None if nothing is. */
+export function problemsOf(text: string): string[] {
+  try {
+    parseState(text, 'f.yaml');
+  } catch (error) {
+    if (error instanceof IpvsError && error.code === 'CONFIG_INVALID') return error.message.split('\n');
+    throw error;
+  }
+  return [];
+}
