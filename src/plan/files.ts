@@ -51,7 +51,7 @@ export class FolderFiles implements Files {
   write(name: string, bytes: Uint8Array | string): void {
     const path = join(this.place, name);
     try {
-      mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+      makeFolder(dirname(path));
       writeDurably(path, bytes, 0o600);
     } catch (error) {
       throw recordError('FILE_UNWRITABLE', path, error);
@@ -104,6 +104,19 @@ export class VolatileFiles implements Files {
     const prefix = `${folder}/`;
     const names = [...this.#files.keys()].filter((name) => name.startsWith(prefix));
     return names.map((name) => name.slice(prefix.length)).sort();
+  }
+}
+
+/** With those above it. Not by `recursive`: Node 20 never comes back from where nothing can be made, such as below /proc. */
+export function makeFolder(path: string): void {
+  try {
+    mkdirSync(path, { mode: 0o700 });
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'EEXIST') return;
+    if (code !== 'ENOENT' || dirname(path) === path) throw error;
+    makeFolder(dirname(path));
+    mkdirSync(path, { mode: 0o700 });
   }
 }
 

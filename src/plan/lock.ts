@@ -2,12 +2,12 @@
  * One writer of a table at a time. The lock is the kernel's own (flock(2)): whoever holds it and dies has released it,
  * so that a file left behind locks nothing.
  */
-import { accessSync, constants, ftruncateSync, mkdirSync, readFileSync, writeSync } from 'node:fs';
+import { accessSync, constants, ftruncateSync, readFileSync, writeSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { errno, IpvsError } from '../errors.ts';
 import type { Native } from '../native.ts';
-import { recordError } from './files.ts';
+import { makeFolder, recordError } from './files.ts';
 
 export interface Lock {
   release(): void;
@@ -29,7 +29,7 @@ export async function lock(path: string, options: LockOptions): Promise<Lock> {
   const { native, purpose, timeoutMs = 10_000, signal } = options;
   const folder = dirname(path);
   attempt(path, () => {
-    mkdirSync(folder, { recursive: true, mode: 0o700 });
+    makeFolder(folder);
     accessSync(folder, constants.W_OK);
   });
   const deadline = performance.now() + timeoutMs;

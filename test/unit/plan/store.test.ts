@@ -2,7 +2,7 @@ import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSyn
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, test } from 'vitest';
-import { FolderFiles, VolatileFiles, writeDurably } from '../../../src/plan/files.ts';
+import { FolderFiles, makeFolder, VolatileFiles, writeDurably } from '../../../src/plan/files.ts';
 import { type HistoryEntry, type Ledger, ledgerFor } from '../../../src/plan/ledger.ts';
 import { Store } from '../../../src/plan/store.ts';
 
@@ -93,6 +93,14 @@ describe('a damaged store says so', () => {
     rmSync(path);
     await expect(new Store(new FolderFiles(folder)).get(id)).rejects.toMatchObject({ code: 'STORE_DAMAGED' });
   });
+});
+
+test('a folder is made with those above it; where none can be made that is said', () => {
+  makeFolder(join(folder, 'a', 'b', 'c'));
+  makeFolder(join(folder, 'a', 'b', 'c'));
+  expect(readdirSync(join(folder, 'a', 'b'))).toEqual(['c']);
+  expect(() => makeFolder('/proc/nowhere/below')).toThrow(expect.objectContaining({ code: 'ENOENT' }));
+  expect(() => makeFolder('/dev/null/below')).toThrow(expect.objectContaining({ code: 'ENOTDIR' }));
 });
 
 test('a file is written whole or not at all, and nothing is left beside it', () => {
