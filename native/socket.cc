@@ -134,6 +134,30 @@ Napi::Value OpenProcNet(const Napi::CallbackInfo& info) {
   return Result(info, EnvironmentOf(info).Adopt(fd));
 }
 
+// A path below a folder that cannot lead out of it.
+static bool StaysBelow(const std::string& path) {
+  if (path.empty() || path.front() == '/' || path.back() == '/') return false;
+  std::string whole = "/" + path + "/";
+  return whole.find("//") == std::string::npos && whole.find("/./") == std::string::npos &&
+         whole.find("/../") == std::string::npos;
+}
+
+// openProcSysNet(namespacePath, path, forWriting): the file /proc/sys/net/PATH as that namespace sees it
+Napi::Value OpenProcSysNet(const Napi::CallbackInfo& info) {
+  std::string path;
+  std::string name;
+  if (!ReadText(info[0], &path) || !ReadText(info[1], &name) || !info[2].IsBoolean()) return Result(info, -EINVAL);
+  if (!StaysBelow(name)) return Result(info, -EINVAL);
+  int mode = info[2].As<Napi::Boolean>() ? O_WRONLY : O_RDONLY;
+  std::string file = "/proc/sys/net/" + name;
+  // The kernel looks the name up in the namespace of the thread that opens it; the descriptor stays there.
+  int fd = InNamespace(path, [&] {
+    int fd = open(file.c_str(), mode | O_CLOEXEC);
+    return fd < 0 ? -errno : fd;
+  });
+  return Result(info, EnvironmentOf(info).Adopt(fd));
+}
+
 // send(fd, bytes, length): the first length bytes, as one datagram to the kernel
 Napi::Value Send(const Napi::CallbackInfo& info) {
   int fd = IntegerOf(info[0]);
@@ -225,6 +249,7 @@ void ExportSockets(Napi::Env env, Napi::Object exports) {
   exports.Set("openDatagram", Napi::Function::New(env, OpenDatagram, "openDatagram"));
   exports.Set("openPacket", Napi::Function::New(env, OpenPacket, "openPacket"));
   exports.Set("openProcNet", Napi::Function::New(env, OpenProcNet, "openProcNet"));
+  exports.Set("openProcSysNet", Napi::Function::New(env, OpenProcSysNet, "openProcSysNet"));
   exports.Set("send", Napi::Function::New(env, Send, "send"));
   exports.Set("sendPacket", Napi::Function::New(env, SendPacket, "sendPacket"));
   exports.Set("receive", Napi::Function::New(env, Receive, "receive"));

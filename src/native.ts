@@ -21,6 +21,8 @@ export interface Native {
   openPacket(namespacePath: string): number;
   /** Opens /proc/net/`name` for reading, as the network namespace at `namespacePath` sees it. */
   openProcNet(namespacePath: string, name: string): number;
+  /** Opens /proc/sys/net/`path` for reading or for writing, as the network namespace at `namespacePath` sees it. */
+  openProcSysNet(namespacePath: string, path: string, forWriting: boolean): number;
   /**
    * Opens `path` (made if need be, never through a symbolic link) and locks it with flock(2): EWOULDBLOCK (11) while
    * another descriptor holds it. The lock lasts until `close`, or the end of the process.
@@ -47,6 +49,7 @@ const functions = [
   'openDatagram',
   'openPacket',
   'openProcNet',
+  'openProcSysNet',
   'lockFile',
   'send',
   'sendPacket',

@@ -155,6 +155,14 @@ describe('arguments of any kind', () => {
       fc
         .tuple(mostly(paths), mostly(fc.constantFrom('dev', '../stat', 'dev\0x', 'no_such_file', '')))
         .map((args) => ['openProcNet', args] as const),
+      fc
+        .tuple(
+          mostly(paths),
+          mostly(fc.constantFrom('ipv4/ip_forward', '../vm/swappiness', 'ipv4/./x', 'a\0x', '/etc', '')),
+          // Nothing is opened for writing: it would be written to.
+          mostly(fc.constant(false)),
+        )
+        .map((args) => ['openProcSysNet', args] as const),
     );
     return fuzz(
       1500,

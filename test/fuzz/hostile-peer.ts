@@ -100,6 +100,10 @@ export class HostilePeer implements Native {
     return -1;
   }
 
+  openProcSysNet(): number {
+    return -1;
+  }
+
   setOption(): number {
     return -1;
   }

@@ -285,6 +285,10 @@ export class FakeKernel implements Native {
     throw new Error('not part of this kernel');
   }
 
+  openProcSysNet(): never {
+    throw new Error('not part of this kernel');
+  }
+
   lockFile(): never {
     throw new Error('not part of this kernel');
   }

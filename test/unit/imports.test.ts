@@ -7,8 +7,9 @@ const floors = [
   ['src/errors.ts'],
   ['src/native.ts'],
   ['src/netlink/', 'src/sockopt/', 'src/proc/'],
-  ['src/ipvs/', 'src/addresses/'],
+  ['src/ipvs/', 'src/addresses/', 'src/sysctl/'],
   ['src/config/', 'src/plan/'],
+  ['src/defense/'],
   ['src/director/'],
   ['src/index.ts', 'src/testing/', 'src/cli/'],
 ];

@@ -151,6 +151,7 @@ describe('what the addon exports', () => {
       'openNetlink',
       'openPacket',
       'openProcNet',
+      'openProcSysNet',
       'receive',
       'send',
       'sendPacket',
@@ -443,6 +444,21 @@ describe('namespaces', () => {
 
   it.each(['', '..', 'stat/ip_conntrack', '../stat', '.'])('%j is no file of /proc/net', (name) => {
     expect(addon.openProcNet('', name)).toBe(-EINVAL);
+  });
+
+  it('files of /proc/sys/net are those of the namespace', () => {
+    const fd = addon.openProcSysNet('', 'ipv4/ip_forward', false);
+    expect(readFileSync(`/proc/self/fd/${fd}`, 'utf8')).toBe(readFileSync('/proc/sys/net/ipv4/ip_forward', 'utf8'));
+    expect(addon.close(fd)).toBe(0);
+    expect(addon.openProcSysNet('', 'ipv4/no_such_file', false)).toBe(-ENOENT);
+    expect(addon.openProcSysNet(join(tmpdir(), 'no-such-namespace'), 'ipv4/ip_forward', false)).toBe(-ENOENT);
+  });
+
+  it.each([
+    ...['', '..', '/etc/passwd', '../vm/swappiness', 'ipv4/../../vm/swappiness', 'ipv4//ip_forward'],
+    ...['./ipv4/ip_forward', 'ipv4/'],
+  ])('%j is no file of /proc/sys/net', (name) => {
+    expect(addon.openProcSysNet('', name, false)).toBe(-EINVAL);
   });
 
   it('files that are no namespaces are refused', () => {

@@ -1,0 +1,67 @@
+/** Settings of the kernel's network code: the files below /proc/sys/net, of any network namespace. */
+import { readSync, writeSync } from 'node:fs';
+import { errno, errnoOf, IpvsError } from '../errors.ts';
+import type { Native } from '../native.ts';
+import { sysctlPath } from './name.ts';
+
+/** By canonical names such as `net.ipv4.vs.expire_nodest_conn`. */
+export interface Sysctls {
+  /** As the kernel writes it, without the end of the line. Throws SYSCTL_NOT_FOUND, SYSCTL_FAILED. */
+  read(name: string): string;
+  /** What is refused changes nothing. Throws SYSCTL_NOT_FOUND, SYSCTL_FAILED. */
+  write(name: string, value: string): void;
+}
+
+/** A sysctl is one page at most (fs/proc/proc_sysctl.c). */
+const MOST_BYTES = 4096;
+
+export class KernelSysctls implements Sysctls {
+  readonly #native: Native;
+  readonly #namespacePath: string;
+
+  /** `namespacePath` as of `HeldNamespace`: empty for the current one. */
+  constructor(native: Native, namespacePath = '') {
+    this.#native = native;
+    this.#namespacePath = namespacePath;
+  }
+
+  read(name: string): string {
+    return this.#opened('read', name, false, (fd) => {
+      const bytes = Buffer.alloc(MOST_BYTES);
+      return bytes.toString('latin1', 0, readSync(fd, bytes, 0, MOST_BYTES, 0)).trimEnd();
+    });
+  }
+
+  write(name: string, value: string): void {
+    // The kernel takes an empty value for success and changes nothing.
+    if (value.trim() === '')
+      throw new IpvsError('SYSCTL_FAILED', { operation: 'set', subject: name, detail: 'no value' });
+    this.#opened('set', name, true, (fd) => writeSync(fd, `${value}\n`));
+  }
+
+  #opened<T>(operation: string, name: string, forWriting: boolean, action: (fd: number) => T): T {
+    const fd = this.#native.openProcSysNet(this.#namespacePath, sysctlPath(name), forWriting);
+    if (fd < 0) throw failed(operation, name, -fd);
+    try {
+      return action(fd);
+    } catch (cause) {
+      throw failed(operation, name, errnoOf(cause), cause);
+    } finally {
+      this.#native.close(fd);
+    }
+  }
+}
+
+function failed(operation: string, subject: string, number: number | undefined, cause?: unknown): IpvsError {
+  if (number === errno.ENOENT)
+    return new IpvsError('SYSCTL_NOT_FOUND', { operation, subject, hint: absenceHint(subject) });
+  return new IpvsError('SYSCTL_FAILED', { operation, subject, errno: number, cause });
+}
+
+/** Whole families of settings come with a module. */
+function absenceHint(name: string): string {
+  if (name.startsWith('net.ipv4.vs.'))
+    return 'ip_vs is not loaded, or this kernel lacks it ("ipvs sysctl explain" says since when there is which)';
+  if (name.startsWith('net.netfilter.')) return 'nf_conntrack is not loaded; ip_vs loads it';
+  return 'such an interface is not there, or this kernel does not know it';
+}
