@@ -104,6 +104,11 @@ export const commands: readonly CommandEntry[] = [
     load: () => import('./commands/sync.ts'),
   },
   {
+    usage: 'sysctl',
+    summary: 'Show, set or guard settings of the kernel',
+    load: () => import('./commands/sysctl.ts'),
+  },
+  {
     usage: 'zero [service]',
     summary: 'Set counters to zero',
     load: () => import('./commands/zero.ts'),

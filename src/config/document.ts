@@ -4,7 +4,7 @@
  */
 import { z } from 'zod';
 import { type ConfigProblem, IpvsError } from '../errors.ts';
-import { nearest } from './nearest.ts';
+import { nearest } from '../nearest.ts';
 import { type Path, Source } from './source.ts';
 
 export type { Path } from './source.ts';

@@ -6,10 +6,12 @@ import { type Timeouts, timeoutNames } from '../ipvs/timeouts.ts';
 import { NOTHING_KNOWN } from '../plan/known.ts';
 import type { PastChange } from '../plan/packed-changes.ts';
 import { type Plan, planOf, type Tables } from '../plan/plan.ts';
+import { sysctlSpec } from '../sysctl/catalogue.ts';
 import { addressesOf } from './addresses.ts';
 import { resources } from './resources.ts';
 import type { ConfiguredService } from './service-configuration.ts';
 import { type DesiredService, type DesiredState, servicesByAddress } from './state.ts';
+import type { SysctlValues } from './sysctls.ts';
 import { describedAs } from './undo-target.ts';
 
 /** `tables`: as `Director.tables` gives them. */
@@ -24,11 +26,11 @@ export interface Comparison {
 
 /** A section of which one side says nothing is not compared; nor is in which order destinations stand. */
 export function compared(a: Side, b: Side): Comparison {
-  const [from, to] = [stateOf(a), stateOf(b)];
+  const [from, to] = sysctlsOf([a, stateOf(a)], [b, stateOf(b)]);
   const [first, second] = [seenBy(to, b, from), seenBy(from, a, to)];
   const { changes, unchanged } = leading(first, second);
   const added = changes.filter(isAddition);
-  const changed = changes.filter(({ phase, verb }) => phase === 'edit' || verb === 'set timeouts');
+  const changed = changes.filter(({ phase, verb }) => phase === 'edit' || verb.startsWith('set '));
   // What goes is best told as what would come on the way back.
   const removed = leading(second, first).changes.filter(isAddition).reverse().map(taken);
   return { changes: [...added, ...changed, ...removed].map(bare), unchanged };
@@ -55,7 +57,7 @@ function bare({ resource, phase, verb, subject, key, of, detail }: PastChange): 
 /** Both kinds of sides as what somebody would have to want to have them. */
 function stateOf(side: Side): DesiredState {
   if ('desired' in side) {
-    const { services, timeouts, sync } = side.desired;
+    const { services, timeouts, sync, sysctls } = side.desired;
     const plain = services.map(
       ({ service, destinations, interface: name }): DesiredService => ({
         service,
@@ -63,14 +65,14 @@ function stateOf(side: Side): DesiredState {
         ...(name !== undefined && { interface: name }),
       }),
     );
-    return { services: plain, ...(timeouts && { timeouts }), ...(sync && { sync }) };
+    return { services: plain, ...(timeouts && { timeouts }), ...(sync && { sync }), ...(sysctls && { sysctls }) };
   }
-  const { services, timeouts, sync, addresses } = side.tables as unknown as KernelTables;
+  const { services, timeouts, sync, addresses, sysctls } = side.tables as unknown as KernelTables;
   const entries = services.services.map((service): DesiredService => {
     const name = interfaceOf(service, addresses ?? []);
     return { ...describedAs(service), ...(name !== undefined && { interface: name }) };
   });
-  return { services: entries, sync, ...(timeouts && { timeouts }) };
+  return { services: entries, sync, ...(timeouts && { timeouts }), ...(sysctls && { sysctls }) };
 }
 
 interface KernelTables {
@@ -78,6 +80,8 @@ interface KernelTables {
   readonly timeouts: Timeouts | null;
   readonly sync: readonly SyncDaemon[];
   readonly addresses?: readonly InterfaceAddress[] | null;
+  /** Without those that are as a namespace begins. */
+  readonly sysctls?: SysctlValues;
 }
 
 function interfaceOf({ address }: ConfiguredService, addresses: readonly InterfaceAddress[]): string | undefined {
@@ -87,7 +91,11 @@ function interfaceOf({ address }: ConfiguredService, addresses: readonly Interfa
 }
 
 /** Of `state`, what `other` says something about too. */
-function seenBy(other: DesiredState, otherSide: Side, { services, timeouts, sync }: DesiredState): DesiredState {
+function seenBy(
+  other: DesiredState,
+  otherSide: Side,
+  { services, timeouts, sync, sysctls }: DesiredState,
+): DesiredState {
   const names = timeoutNames.filter((name) => timeouts?.[name] !== undefined && other.timeouts?.[name] !== undefined);
   const managed = 'tables' in otherSide && (otherSide.tables['addresses'] ?? null) !== null;
   const others = servicesByAddress(other);
@@ -100,7 +108,22 @@ function seenBy(other: DesiredState, otherSide: Side, { services, timeouts, sync
     }),
     ...(names.length > 0 && { timeouts: Object.fromEntries(names.map((name) => [name, timeouts?.[name]])) }),
     ...(sync && other.sync && { sync }),
+    ...(sysctls && { sysctls }),
   };
+}
+
+/** Of the settings that both say something of, the values of both; a kernel has what it does not name as a namespace begins. */
+function sysctlsOf([a, from]: [Side, DesiredState], [b, to]: [Side, DesiredState]): [DesiredState, DesiredState] {
+  const valueIn = (side: Side, { sysctls }: DesiredState, name: string) =>
+    sysctls?.[name] ?? ('tables' in side ? (sysctlSpec(name)?.default ?? undefined) : undefined);
+  const said = Object.keys({ ...from.sysctls, ...to.sysctls })
+    .map((name) => ({ name, was: valueIn(a, from, name), is: valueIn(b, to, name) }))
+    .filter(({ was, is }) => was !== undefined && is !== undefined);
+  const values = (of: 'was' | 'is') => Object.fromEntries(said.map((each) => [each.name, each[of] ?? '']));
+  return [
+    { ...from, sysctls: values('was') },
+    { ...to, sysctls: values('is') },
+  ];
 }
 
 /** The tables of a kernel that holds the state; where it says nothing, what the other one says. */
@@ -114,6 +137,7 @@ function tablesWith(state: DesiredState, other: DesiredState): Tables {
     services: { services },
     timeouts: { ...other.timeouts, ...state.timeouts },
     sync: state.sync ?? [],
+    sysctls: { ...other.sysctls, ...state.sysctls },
     addresses: [...addressesOf(state).values()].map(({ address }) => address),
   };
 }

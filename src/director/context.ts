@@ -5,11 +5,14 @@ import type { Ipvs } from '../ipvs/ipvs.ts';
 import type { Operation } from '../ipvs/operation.ts';
 import type { VirtualServiceWithDestinations } from '../ipvs/service.ts';
 import type { Change, ChangeResult } from '../plan/resource.ts';
+import type { SysctlTable } from '../sysctl/sysctl-table.ts';
 
 export interface Context {
   readonly ipvs: Ipvs;
   /** Absent where there are no interfaces: in memory. */
   readonly addresses?: AddressTable;
+  /** Absent where there are none: in memory. */
+  readonly sysctls?: SysctlTable;
 }
 
 /** Where ip_vs is not loaded there is nothing yet: reading must not load it. */

@@ -34,7 +34,8 @@ import {
   tablesOf,
   transact,
 } from '../plan/transaction.ts';
-import { processSysctls, type Sysctls } from '../proc/sysctl.ts';
+import { SysctlTable } from '../sysctl/sysctl-table.ts';
+import { KernelSysctls, type SysctlHost } from '../sysctl/sysctls.ts';
 import type { Context } from './context.ts';
 import { destinationOf } from './destination-of.ts';
 import { withDrainEffects } from './drain-effects.ts';
@@ -112,10 +113,9 @@ export async function openDirector(options: DirectorOptions = {}): Promise<Direc
       ...(stateDir !== undefined && { stateDir }),
       ...(lockTimeoutMs !== undefined && { lockTimeoutMs }),
     });
-    // Of another namespace only what goes through sockets is reached.
-    const sysctls = netns === undefined ? { sysctls: processSysctls } : {};
+    const sysctls = new KernelSysctls(native(), path);
     const addresses = AddressTable.open({ native: native(), namespacePath: path });
-    return new Director({ ipvs: openIpvsAt(path, open), addresses, ...record, release, ...sysctls });
+    return new Director({ ipvs: openIpvsAt(path, open), addresses, ...record, release, sysctls });
   });
 }
 
@@ -129,7 +129,7 @@ export interface DirectorParts extends Partial<TableRecord> {
   /** Called once, at the end. */
   readonly release?: () => void;
   /** Settings of the kernel for this table. Default: out of reach. */
-  readonly sysctls?: Sysctls;
+  readonly sysctls?: SysctlHost;
 }
 
 const UNLOCKED: Lock = { release: () => undefined };
@@ -144,16 +144,17 @@ export class Director implements AsyncDisposable {
   readonly #now: () => number;
   readonly #release: () => void;
   #closed = false;
+  #lastApplied: { readonly id: string; readonly desired: DesiredState } | undefined;
   readonly #runner: DrainRunner;
   readonly #drains: DrainKeeper;
 
   constructor(parts: DirectorParts) {
     const { ipvs, store = new Store(new VolatileFiles()), table = 'memory' } = parts;
     const { lock = async () => UNLOCKED, by = author(), now = Date.now, sysctls } = parts;
-    const { addresses, release = () => undefined } = parts;
+    const { release = () => undefined } = parts;
     this.ipvs = ipvs;
     this.#store = store;
-    this.#engine = { resources, context: { ipvs, ...(addresses && { addresses }) }, store, table };
+    this.#engine = { resources, context: contextOf(parts), store, table };
     this.#release = release;
     this.#lock = lock;
     this.#by = by;
@@ -175,6 +176,15 @@ export class Director implements AsyncDisposable {
   /** What host names were resolved to when they were applied last. */
   hosts(): ReadonlyMap<string, readonly string[]> {
     return new Map(Object.entries(this.#store.ledger()?.applied?.hosts ?? {}));
+  }
+
+  /** What was applied last, to this table or to one of an earlier boot. Throws STORE_DAMAGED. */
+  async applied(): Promise<DesiredState> {
+    const id = this.#store.ledger()?.applied?.desired;
+    if (id === undefined) return NOTHING_DESIRED;
+    // Whoever keeps asking gets the same as long as it is the same.
+    if (this.#lastApplied?.id !== id) this.#lastApplied = { id, desired: await this.#store.get<DesiredState>(id) };
+    return this.#lastApplied.desired;
   }
 
   /** What would be done now. Changes nothing. */
@@ -440,6 +450,14 @@ export class Director implements AsyncDisposable {
   #settled(): Promise<Settled> {
     return settle(this.#engine, this.#runner);
   }
+}
+
+function contextOf({ ipvs, addresses, sysctls }: DirectorParts): Context {
+  return {
+    ipvs,
+    ...(addresses && { addresses }),
+    ...(sysctls && { sysctls: new SysctlTable(sysctls) }),
+  };
 }
 
 /** A file that lost its limit, with all the rest, is what the limit is for. */

@@ -11,8 +11,10 @@ import {
   limitsSection,
   resolveLimits,
   resolveSync,
+  resolveSysctls,
   resolveTimeouts,
   syncSection,
+  sysctlsSection,
   timeoutsSection,
 } from './table-sections.ts';
 
@@ -24,6 +26,7 @@ export const sections: Readonly<Record<string, Section>> = {
   services: servicesSection,
   timeouts: timeoutsSection,
   sync: syncSection,
+  sysctls: sysctlsSection,
   limits: limitsSection,
 };
 
@@ -53,8 +56,15 @@ export function resolveState(documents: readonly CheckedDocument[], hosts: Hosts
   const services = resolveServices(documents, hosts, findings);
   const timeouts = resolveTimeouts(documents, findings);
   const sync = resolveSync(documents, findings);
+  const sysctls = resolveSysctls(documents, findings);
   const limits = resolveLimits(documents, findings);
-  return { services, ...(timeouts && { timeouts }), ...(sync && { sync }), ...(limits && { limits }) };
+  return {
+    services,
+    ...(timeouts && { timeouts }),
+    ...(sync && { sync }),
+    ...(sysctls && { sysctls }),
+    ...(limits && { limits }),
+  };
 }
 
 function saysNothing({ values, problems, broken }: CheckedDocument): boolean {

@@ -7,6 +7,10 @@ export function daemonKey(state: SyncState): string {
 
 export const TIMEOUTS_KEY = 'timeouts';
 
+export function sysctlKey(name: string): string {
+  return `sysctl ${name}`;
+}
+
 /** The service that a key is of; undefined for what is of none. */
 export function serviceOf(key: string): string | undefined {
   const end = key.indexOf(' ');

@@ -8,6 +8,7 @@ import { type Plan, planOf } from '../plan/plan.ts';
 import { readTables } from '../plan/transaction.ts';
 import { resources } from './resources.ts';
 import type { DesiredState } from './state.ts';
+import type { SysctlValues } from './sysctls.ts';
 
 /** What the kernel holds. */
 export interface CurrentState {
@@ -17,6 +18,8 @@ export interface CurrentState {
   readonly sync: readonly SyncDaemon[];
   /** Of interfaces; null where there are none. */
   readonly addresses?: readonly InterfaceAddress[] | null;
+  /** By name; null where there are none. */
+  readonly sysctls?: SysctlValues;
 }
 
 /**
@@ -24,7 +27,7 @@ export interface CurrentState {
  * taken over, whoever made it; what is not stays, but for destinations of `exclusive` services. Pure.
  */
 export function plan(desired: DesiredState, current: CurrentState): Plan {
-  return planOf(resources, desired, NOTHING_KNOWN, { addresses: null, ...current }, { adopt: true });
+  return planOf(resources, desired, NOTHING_KNOWN, { addresses: null, sysctls: null, ...current }, { adopt: true });
 }
 
 export async function readState(ipvs: Ipvs): Promise<CurrentState> {

@@ -5,9 +5,12 @@ import type { Context } from './context.ts';
 import { servicesResource } from './services.ts';
 import type { DesiredState } from './state.ts';
 import { syncResource } from './sync.ts';
+import { sysctlsResource } from './sysctls.ts';
 import { timeoutsResource } from './timeouts.ts';
 
 export const resources: readonly AnyResource<DesiredState, Context>[] = [
+  // Before daemons, which take over some of them when they start.
+  sysctlsResource,
   timeoutsResource,
   syncResource,
   servicesResource,

@@ -1,11 +1,11 @@
 /** The sections `defaults` and `services` of the files: what they come to. */
 import type { CheckedDocument } from '../config/document.ts';
-import { nearest } from '../config/nearest.ts';
 import { type Family, isUnicast, parseDestinationAddress, parseServiceAddress } from '../ipvs/address.ts';
 import { interfaceName } from '../ipvs/check.ts';
 import { normalizeDestination } from '../ipvs/destination.ts';
 import { quote } from '../ipvs/quote.ts';
 import { normalizeService, type VirtualService } from '../ipvs/service.ts';
+import { nearest } from '../nearest.ts';
 import { attempt } from './attempt.ts';
 import { type HostAddress, type HostAnswer, type Hosts, parseHostAddress } from './host-name.ts';
 import { type Findings, type Place, placeText, Unique, within } from './places.ts';

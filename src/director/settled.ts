@@ -4,7 +4,8 @@ import type { Ipvs } from '../ipvs/ipvs.ts';
 import { native } from '../native.ts';
 import { ledgerFor } from '../plan/ledger.ts';
 import { type Engine, type Recovery, recover } from '../plan/transaction.ts';
-import { processSysctls } from '../proc/sysctl.ts';
+import { SysctlTable } from '../sysctl/sysctl-table.ts';
+import { KernelSysctls } from '../sysctl/sysctls.ts';
 import type { Context } from './context.ts';
 import { type DrainPass, DrainRunner } from './drain-runner.ts';
 import type { TableRecord } from './record.ts';
@@ -27,10 +28,11 @@ export async function settle(engine: Engine<DesiredState, Context>, runner: Drai
 export async function settled({ store, table }: TableRecord, ipvs: Ipvs): Promise<void> {
   const addresses = AddressTable.open({ native: native() });
   try {
-    const loans = new SysctlLoans(processSysctls, store);
+    const sysctls = new KernelSysctls(native());
+    const loans = new SysctlLoans(sysctls, store);
     const ledger = () => ledgerFor(table, store.ledger());
     const runner = new DrainRunner({ ipvs, store, ledger, now: Date.now, loans });
-    await settle({ resources, context: { ipvs, addresses }, store, table }, runner);
+    await settle({ resources, context: { ipvs, addresses, sysctls: new SysctlTable(sysctls) }, store, table }, runner);
   } finally {
     await addresses.close();
   }

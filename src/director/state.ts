@@ -9,6 +9,8 @@ export interface DesiredState {
   readonly services: readonly DesiredService[];
   readonly timeouts?: Partial<Timeouts>;
   readonly sync?: readonly SyncDaemon[];
+  /** Values by canonical names, as `normalizeSysctls` gives them. */
+  readonly sysctls?: Readonly<Record<string, string>>;
   readonly limits?: Limits;
 }
 

@@ -2,7 +2,7 @@
 import { IpvsError } from '../errors.ts';
 import type { Ledger } from '../plan/ledger.ts';
 import type { Store } from '../plan/store.ts';
-import type { Sysctls } from '../proc/sysctl.ts';
+import type { Sysctls } from '../sysctl/sysctls.ts';
 
 export class SysctlLoans {
   readonly #sysctls: Sysctls | undefined;
@@ -17,25 +17,25 @@ export class SysctlLoans {
   /** Undefined where it cannot be known. */
   read(name: string): number | undefined {
     try {
-      return this.#sysctls?.read(name);
+      return this.#sysctls && Number(this.#sysctls.read(name));
     } catch (error) {
       if (error instanceof IpvsError) return undefined;
       throw error;
     }
   }
 
-  /** Returns the ledger that says so. Throws SYSCTL_FAILED, and then nothing is changed. */
+  /** Returns the ledger that says so. Throws SYSCTL_NOT_FOUND, SYSCTL_FAILED, and then nothing is changed. */
   borrow(ledger: Ledger, name: string, value: number): Ledger {
     if (this.#sysctls === undefined) {
       const detail = 'it is of another network namespace than this process, or of none';
       const hint = 'run the program in that namespace: "ipvs --netns NAME", or "ip netns exec NAME"';
       throw new IpvsError('SYSCTL_FAILED', { operation: 'set', subject: name, detail, hint });
     }
-    const before = this.#sysctls.read(name);
+    const before = Number(this.#sysctls.read(name));
     if (before === value) return ledger;
     const lent = { ...ledger, changedSysctls: { ...ledger.changedSysctls, [name]: before } };
     this.#store.writeLedger(lent);
-    this.#sysctls.write(name, value);
+    this.#sysctls.write(name, String(value));
     return lent;
   }
 
@@ -48,7 +48,7 @@ export class SysctlLoans {
     const problems: IpvsError[] = [];
     const refused = left.filter(([name, value]) => {
       try {
-        sysctls.write(name, value);
+        sysctls.write(name, String(value));
         return false;
       } catch (error) {
         if (!(error instanceof IpvsError)) throw error;

@@ -1,8 +1,9 @@
-/** The sections `timeouts`, `sync` and `limits`: what may stand in them, and what they come to. */
+/** The sections `timeouts`, `sync`, `sysctls` and `limits`: what may stand in them, and what they come to. */
 import { z } from 'zod';
 import type { CheckedDocument, Section } from '../config/document.ts';
 import { normalizeSyncDaemon, type SyncDaemon, syncStates } from '../ipvs/sync-daemon.ts';
 import { normalizeTimeouts, type Timeouts } from '../ipvs/timeouts.ts';
+import { normalizeSysctls, type SysctlValue } from '../sysctl/settings.ts';
 import { attempt } from './attempt.ts';
 import { type Findings, type Place, placeText, Unique, within } from './places.ts';
 import type { Limits } from './state.ts';
@@ -43,6 +44,15 @@ export const syncSection: Section = {
     .nullish()
     .meta({ description: 'The daemons that synchronise connections, one master and one backup at most; [] is none' }),
 };
+export const sysctlsSection: Section = {
+  schema: z
+    .record(z.string(), z.union([z.string(), z.number(), z.boolean()]))
+    .nullish()
+    .meta({
+      description:
+        'Settings of the kernel, by name; those of IPVS by their last part too. What is not said stays as it is',
+    }),
+};
 export const limitsSection: Section = { schema: limits };
 
 const timeoutOf = { tcp: 'tcpSeconds', tcpFin: 'tcpFinSeconds', udp: 'udpSeconds' } as const;
@@ -61,6 +71,21 @@ export function resolveTimeouts(
 export function resolveLimits(documents: readonly CheckedDocument[], findings: Findings): Limits | undefined {
   const found = keysOf<keyof Limits, number>(documents, 'limits', findings).map(({ key, value }) => [key, value]);
   return found.length === 0 ? undefined : Object.fromEntries(found);
+}
+
+export function resolveSysctls(
+  documents: readonly CheckedDocument[],
+  findings: Findings,
+): Record<string, string> | undefined {
+  const names = new Unique();
+  const settings = keysOf<string, SysctlValue>(documents, 'sysctls', findings).flatMap(({ key, value, place }) => {
+    const [setting] = Object.entries(attempt(findings, place, place, () => normalizeSysctls({ [key]: value })) ?? {});
+    // The same one may be written in several ways.
+    const before = setting && names.find(setting[0], place);
+    if (before) findings.report(place, `it is said twice, first at ${placeText(before)}`);
+    return before || !setting ? [] : [setting];
+  });
+  return settings.length === 0 ? undefined : Object.fromEntries(settings);
 }
 
 export function resolveSync(documents: readonly CheckedDocument[], findings: Findings): SyncDaemon[] | undefined {

@@ -1,9 +1,12 @@
 /** What an undo aims at: what had been applied before, and what the plan removed besides. Pure. */
+import type { Timeouts } from '../ipvs/timeouts.ts';
 import { destinationKeyIn } from '../plan/ledger.ts';
 import type { PastChange } from '../plan/packed-changes.ts';
 import type { Tables } from '../plan/plan.ts';
+import { sysctlSpec } from '../sysctl/catalogue.ts';
 import type { ConfiguredService } from './service-configuration.ts';
 import type { DesiredService, DesiredState } from './state.ts';
+import type { SysctlValues } from './sysctls.ts';
 
 export function undoTarget(previous: DesiredState, changes: readonly PastChange[], before: Tables): DesiredState {
   const { services } = before['services'] as { readonly services: readonly ConfiguredService[] };
@@ -20,7 +23,28 @@ export function undoTarget(previous: DesiredState, changes: readonly PastChange[
     );
     if (removed.length > 0) described.set(of, { ...entry, destinations: [...entry.destinations, ...removed] });
   }
-  return { ...previous, services: [...described.values()] };
+  return { ...previous, services: [...described.values()], ...settingsBefore(previous, changes, before) };
+}
+
+/** Settings of which nothing had been said, as they were: they would stay as the plan set them. */
+function settingsBefore(
+  { timeouts, sysctls }: DesiredState,
+  changes: readonly PastChange[],
+  before: Tables,
+): Pick<DesiredState, 'timeouts' | 'sysctls'> {
+  const set = (resource: string) => changes.filter((change) => change.resource === resource);
+  const held = before as { readonly timeouts: Timeouts | null; readonly sysctls?: SysctlValues };
+  const values = Object.fromEntries(
+    set('sysctls').flatMap(({ subject: name }) => {
+      const value = held.sysctls?.[name] ?? sysctlSpec(name)?.default ?? undefined;
+      return value === undefined ? [] : [[name, value]];
+    }),
+  );
+  const isSet = set('timeouts').length > 0 && held.timeouts !== null;
+  return {
+    ...(isSet && { timeouts: { ...held.timeouts, ...timeouts } }),
+    ...(Object.keys(values).length > 0 && { sysctls: { ...values, ...sysctls } }),
+  };
 }
 
 /** The kernel's order is that of a file: what is added last stands first. */

@@ -5,12 +5,11 @@
  */
 import { type ErrorDetails, errno, IpvsError } from '../errors.ts';
 import type { Native } from '../native.ts';
-import { NetlinkConnection } from '../netlink/connection.ts';
-import { NETLINK_GENERIC, resolveFamily } from '../netlink/generic.ts';
 import { Turns } from '../netlink/turns.ts';
 import type { Backend, KernelView, ReadOptions } from './backend.ts';
 import type { DestinationState } from './destination.ts';
 import { KernelFiles } from './kernel-files.ts';
+import { loadModule } from './load-module.ts';
 import { versionText } from './numbers.ts';
 import { describe, type Operation, type OperationResult } from './operation.ts';
 import { OptionTable, optionError } from './option-table.ts';
@@ -29,7 +28,7 @@ import {
 } from './sockopt-wire.ts';
 import type { SyncDaemon } from './sync-daemon.ts';
 import type { Timeouts } from './timeouts.ts';
-import { type Info, IPVS_FAMILY_NAME } from './wire.ts';
+import type { Info } from './wire.ts';
 
 /** How often destinations are read again that are not as many as their service says. */
 const COUNT_TRIES = 4;
@@ -122,7 +121,7 @@ export class SockoptBackend implements Backend {
     try {
       const { option, bytes } = optionCall(operation, this.#markProtocol(operation));
       let code = this.#table.set(option, bytes);
-      if (code === errno.ENOPROTOOPT && this.#loadModule()) code = this.#table.set(option, bytes);
+      if (code === errno.ENOPROTOOPT && loadModule(this.#native)) code = this.#table.set(option, bytes);
       // Its thread was stopped before it ever ran (kthread_stop): it is stopped.
       if (code === errno.EINTR && operation.type === 'sync.stop') return undefined;
       if (code === 0) return undefined;
@@ -168,16 +167,6 @@ export class SockoptBackend implements Backend {
       return action();
     } catch (error) {
       throw error instanceof IpvsError ? error.with({ operation: 'read', subject } satisfies ErrorDetails) : error;
-    }
-  }
-
-  /** The options load nothing; asking for the netlink family by name does, and needs no privilege. */
-  #loadModule(): boolean {
-    const connection = NetlinkConnection.open({ native: this.#native, protocol: NETLINK_GENERIC });
-    try {
-      return resolveFamily(connection, IPVS_FAMILY_NAME) !== undefined;
-    } finally {
-      connection.close();
     }
   }
 }

@@ -79,11 +79,11 @@ const gateways = 'gateways: where masqueraded connections last longer or shorter
 const syncDirectors = 'directors that synchronise connections';
 
 export const catalogue: readonly SysctlSpec[] = [
-  vs('am_droprate', number(-(2 ** 31), INT_MAX, { refuse: refusedRate }), '10', {
+  vs('am_droprate', number(2, INT_MAX, { refuse: refusedRate }), '10', {
     about: 'drop_packet "always" drops one in so many new connections; taken over within a second',
     who: defenseOnly,
   }),
-  vs('amemthresh', number(-(2 ** 31), INT_MAX, { unit: 'pages', refuse: refusedThreshold }), '1024', {
+  vs('amemthresh', number(0, INT_MAX, { unit: 'pages', refuse: refusedThreshold }), '1024', {
     about: 'With fewer free pages (MemFree and Buffers, of the whole host) the automatic modes engage',
     who: 'who uses the automatic modes: the default of 4 MB engages too late on most hosts',
   }),
@@ -101,7 +101,7 @@ export const catalogue: readonly SysctlSpec[] = [
     who: 'nearly nobody: lower is faster and takes more memory',
     rootOfHostOnly: true,
   }),
-  vs('conn_max', number(-1, 2 ** 30, { refuse: refusedMost }), '1073741824', {
+  vs('conn_max', number(1, 2 ** 30, { refuse: refusedMost }), '1073741824', {
     about: 'The most connections; new ones are dropped beyond',
     who: 'every director whose memory can run out: it is the one limit that a flood cannot pass',
   }),
@@ -315,7 +315,7 @@ export const catalogue: readonly SysctlSpec[] = [
     who: 'gateways: when it is full, new connections are dropped',
     rootOfHostOnly: true,
   }),
-  conntrack('buckets', number(1, INT_MAX), null, {
+  conntrack('buckets', number(512, INT_MAX, { refuse: refusedBuckets }), null, {
     dependsOn: 'memory',
     scope: 'host',
     about: 'The size of the table of tracked connections',
@@ -392,6 +392,53 @@ export const catalogue: readonly SysctlSpec[] = [
     about: 'How long protocols that are not known are kept',
     who: gateways,
   }),
+  conntrack('icmpv6_timeout', seconds(), '30', {
+    about: 'How long an ICMPv6 request is kept',
+    who: gateways,
+  }),
+  conntrack('gre_timeout', seconds(), '30', {
+    about: 'How long GRE without an answer is kept',
+    who: gateways,
+  }),
+  conntrack('gre_timeout_stream', seconds(), '180', {
+    about: 'How long GRE in both directions is kept',
+    who: gateways,
+  }),
+  conntrack('sctp_timeout_established', seconds(), '210', {
+    about: 'How long a tracked SCTP association is kept without packets',
+    who: gateways,
+  }),
+  conntrack('tcp_timeout_max_retrans', seconds(), '300', {
+    about: 'How long a connection is kept after nf_conntrack_tcp_max_retrans repetitions',
+    who: gateways,
+  }),
+  conntrack('tcp_timeout_unacknowledged', seconds(), '300', {
+    about: 'How long a connection is kept whose data nobody acknowledges',
+    who: gateways,
+  }),
+  conntrack('tcp_max_retrans', number(0, 255), '3', {
+    about: 'After how many repetitions the shorter timeout holds',
+    who: gateways,
+  }),
+  conntrack('tcp_ignore_invalid_rst', onOff, '0', {
+    about: 'A reset outside of the window does not mark a connection as closed',
+    who: 'directors that see one direction only',
+  }),
+  conntrack('checksum', onOff, '1', {
+    about: 'Packets with a wrong checksum are called invalid',
+    who: 'nearly nobody',
+  }),
+  conntrack('log_invalid', number(0, 255), '0', {
+    about: 'Invalid packets of this protocol number are logged; 255 of all',
+    who: 'who looks for lost packets, for a moment',
+  }),
+  conntrack('expect_max', number(1, INT_MAX), null, {
+    dependsOn: 'memory',
+    scope: 'host',
+    about: 'How many connections helpers (FTP, SIP) may expect',
+    who: 'gateways with many FTP clients',
+    rootOfHostOnly: true,
+  }),
 ];
 
 function refusedRate(rate: number): string | undefined {
@@ -410,6 +457,10 @@ function refusedMost(connections: number): string | undefined {
 
 function refusedPorts(ports: number): string | undefined {
   return Number.isInteger(Math.log2(ports)) ? undefined : 'the kernel takes powers of 2: 1, 2, 4 up to 64';
+}
+
+function refusedBuckets(buckets: number): string | undefined {
+  return buckets % 512 === 0 ? undefined : 'the kernel takes whole pages: multiples of 512';
 }
 
 function refusedSyncThreshold([packets = 0, period = 0]: readonly number[]): string | undefined {

@@ -18,7 +18,7 @@ interface NumberKind {
   readonly most: number;
   /** "pages", "seconds"; none for plain numbers. */
   readonly unit?: string;
-  /** What of the range the kernel takes and that hurts, or that it stores and does not mean: why not. */
+  /** Why not, of numbers that the kernel takes and that hurt, or that it stores and does not mean. */
   readonly refuse?: (numbers: readonly number[]) => string | undefined;
 }
 
@@ -53,18 +53,38 @@ export function normalizeSysctlValue(name: string, kind: SysctlKind, input: stri
       return value === undefined ? said() : String(value);
     }
     case 'cpus':
-      return /^\d{1,5}(-\d{1,5})?(,\d{1,5}(-\d{1,5})?){0,255}$/.test(text) ? text : said();
+      return processorList(text) ?? said();
     case 'number':
     case 'pair': {
       const count = kind.type === 'pair' ? 2 : 1;
       const parts = kind.type === 'pair' ? text.split(/[\s,-]+/) : [text];
       const numbers = parts.map((part) => (/^-?\d{1,20}$/.test(part) ? Number(part) : Number.NaN));
-      const fits = numbers.every((number) => number >= kind.least && number <= kind.most);
-      if (numbers.length !== count || !fits) return said();
+      if (numbers.length !== count || numbers.some(Number.isNaN)) return said();
       const reason = kind.refuse?.(numbers);
-      return reason === undefined ? numbers.join('\t') : refuse(reason);
+      if (reason !== undefined) return refuse(reason);
+      return numbers.every((number) => number >= kind.least && number <= kind.most) ? numbers.join('\t') : said();
     }
   }
+}
+
+const MOST_PROCESSORS = 8192;
+
+/** "0,1,2,8" → "0-2,8", as the kernel shows it (lib/vsprintf.c, bitmap_list_string); undefined for what is no list. */
+function processorList(text: string): string | undefined {
+  if (!/^\d{1,5}(-\d{1,5})?(,\d{1,5}(-\d{1,5})?){0,255}$/.test(text)) return undefined;
+  const ranges = text
+    .split(',')
+    .map((range) => range.split('-').map(Number))
+    .map(([first = 0, last = first]) => ({ first, last }))
+    .sort((a, b) => a.first - b.first);
+  if (ranges.some(({ first, last }) => first > last || last >= MOST_PROCESSORS)) return undefined;
+  const merged: { first: number; last: number }[] = [];
+  for (const range of ranges) {
+    const before = merged.at(-1);
+    if (before && range.first <= before.last + 1) before.last = Math.max(before.last, range.last);
+    else merged.push({ ...range });
+  }
+  return merged.map(({ first, last }) => (first === last ? `${first}` : `${first}-${last}`)).join(',');
 }
 
 /** Whether two values as the kernel shows them are the same setting: the phases of a mode are not settings. */

@@ -1,23 +1,33 @@
 /** Settings of the kernel's network code: the files below /proc/sys/net, of any network namespace. */
-import { readSync, writeSync } from 'node:fs';
+import { readFileSync, readSync, writeSync } from 'node:fs';
 import { errno, errnoOf, IpvsError } from '../errors.ts';
+import { loadModule } from '../ipvs/load-module.ts';
 import type { Native } from '../native.ts';
 import { sysctlPath } from './name.ts';
 
 /** By canonical names such as `net.ipv4.vs.expire_nodest_conn`. */
 export interface Sysctls {
-  /** As the kernel writes it, without the end of the line. Throws SYSCTL_NOT_FOUND, SYSCTL_FAILED. */
+  /** As the kernel shows it, without the end of the line. Throws SYSCTL_NOT_FOUND, SYSCTL_FAILED. */
   read(name: string): string;
   /** What is refused changes nothing. Throws SYSCTL_NOT_FOUND, SYSCTL_FAILED. */
   write(name: string, value: string): void;
 }
 
-/** A sysctl is one page at most (fs/proc/proc_sysctl.c). */
+/** What settings there are depends on the interfaces, and on the module. */
+export interface SysctlHost extends Sysctls {
+  /** The names of the network interfaces. */
+  interfaces(): string[];
+  /** Has ip_vs loaded, with which its settings come; whether it is there now. */
+  loadModule(): boolean;
+}
+
+/** A setting is shown in one page at most (fs/proc/proc_sysctl.c). */
 const MOST_BYTES = 4096;
 
-export class KernelSysctls implements Sysctls {
+export class KernelSysctls implements SysctlHost {
   readonly #native: Native;
   readonly #namespacePath: string;
+  readonly #bytes = Buffer.alloc(MOST_BYTES);
 
   /** `namespacePath` as of `HeldNamespace`: empty for the current one. */
   constructor(native: Native, namespacePath = '') {
@@ -26,10 +36,10 @@ export class KernelSysctls implements Sysctls {
   }
 
   read(name: string): string {
-    return this.#opened('read', name, false, (fd) => {
-      const bytes = Buffer.alloc(MOST_BYTES);
-      return bytes.toString('latin1', 0, readSync(fd, bytes, 0, MOST_BYTES, 0)).trimEnd();
-    });
+    const bytes = this.#bytes;
+    return this.#opened('read', name, false, (fd) =>
+      bytes.toString('latin1', 0, readSync(fd, bytes, 0, MOST_BYTES, 0)).trimEnd(),
+    );
   }
 
   write(name: string, value: string): void {
@@ -37,6 +47,21 @@ export class KernelSysctls implements Sysctls {
     if (value.trim() === '')
       throw new IpvsError('SYSCTL_FAILED', { operation: 'set', subject: name, detail: 'no value' });
     this.#opened('set', name, true, (fd) => writeSync(fd, `${value}\n`));
+  }
+
+  interfaces(): string[] {
+    const fd = this.#native.openProcNet(this.#namespacePath, 'dev');
+    if (fd < 0) throw new IpvsError('PROC_UNREADABLE', { subject: '/proc/net/dev', errno: -fd });
+    try {
+      const lines = readFileSync(fd, 'latin1').split('\n');
+      return lines.flatMap((line) => /^ *(\S+?):/.exec(line)?.[1] ?? []);
+    } finally {
+      this.#native.close(fd);
+    }
+  }
+
+  loadModule(): boolean {
+    return loadModule(this.#native);
   }
 
   #opened<T>(operation: string, name: string, forWriting: boolean, action: (fd: number) => T): T {
@@ -61,7 +86,7 @@ function failed(operation: string, subject: string, number: number | undefined, 
 /** Whole families of settings come with a module. */
 function absenceHint(name: string): string {
   if (name.startsWith('net.ipv4.vs.'))
-    return 'ip_vs is not loaded, or this kernel lacks it ("ipvs sysctl explain" says since when there is which)';
-  if (name.startsWith('net.netfilter.')) return 'nf_conntrack is not loaded; ip_vs loads it';
-  return 'such an interface is not there, or this kernel does not know it';
+    return `ip_vs is not loaded, or this kernel does not have it: "ipvs sysctl explain ${name}" says which has`;
+  if (name.startsWith('net.netfilter.')) return 'nf_conntrack is not loaded (ip_vs loads it), or this kernel lacks it';
+  return 'there is no such interface, or this kernel lacks it';
 }

@@ -5,7 +5,7 @@ import type { DrainProgress } from '../../../src/director/drain-progress.ts';
 import { IpvsError } from '../../../src/errors.ts';
 import { VolatileFiles } from '../../../src/plan/files.ts';
 import { Store } from '../../../src/plan/store.ts';
-import type { Sysctls } from '../../../src/proc/sysctl.ts';
+import type { SysctlHost } from '../../../src/sysctl/sysctls.ts';
 import { type MemoryIpvs, openMemory } from '../../../src/testing/index.ts';
 import { stateOf } from '../../helpers/states.ts';
 
@@ -18,15 +18,15 @@ let ipvs: MemoryIpvs;
 let store: Store;
 let director: Director;
 let nowMs: number;
-let settings: Map<string, number>;
+let settings: Map<string, string>;
 /** What was written to them, in order. */
 let written: string[];
 let purposes: string[];
 
-const sysctls: Sysctls = {
+const sysctls: SysctlHost = {
   read(name) {
     const value = settings.get(name);
-    if (value === undefined) throw new IpvsError('SYSCTL_FAILED', { subject: name });
+    if (value === undefined) throw new IpvsError('SYSCTL_NOT_FOUND', { subject: name });
     return value;
   },
   write(name, value) {
@@ -34,6 +34,8 @@ const sysctls: Sysctls = {
     written.push(`${name.split('.').at(-1)}=${value}, ${lent === undefined ? 'not written down' : `was ${lent}`}`);
     settings.set(name, value);
   },
+  interfaces: () => [],
+  loadModule: () => true,
 };
 
 beforeEach(() => {
@@ -48,7 +50,7 @@ beforeEach(() => {
   });
   store = new Store(new VolatileFiles());
   nowMs = 1_000_000;
-  settings = new Map([[EXPIRE, 0]]);
+  settings = new Map([[EXPIRE, '0']]);
   written = [];
   purposes = [];
   director = new Director({
@@ -213,7 +215,7 @@ describe('a sender of UDP at the deadline', () => {
   });
 
   test('needs no change where the setting is so already', async () => {
-    settings.set(EXPIRE, 1);
+    settings.set(EXPIRE, '1');
     await pass();
     expect(written).toEqual([]);
   });
@@ -221,8 +223,8 @@ describe('a sender of UDP at the deadline', () => {
   test('is left to itself where the setting cannot be changed', async () => {
     settings.delete(EXPIRE);
     const { moves, problems } = await director.stepDrains();
-    expect(moves).toMatchObject([{ ended: { how: 'deadline', problem: expect.stringContaining('the setting') } }]);
-    expect(problems).toMatchObject([{ code: 'SYSCTL_FAILED' }]);
+    expect(moves).toMatchObject([{ ended: { how: 'deadline', problem: expect.stringContaining('no such setting') } }]);
+    expect(problems).toMatchObject([{ code: 'SYSCTL_NOT_FOUND' }]);
     expect(await weightOf('10.0.0.1:53', DNS)).toBeUndefined();
   });
 

@@ -1,0 +1,252 @@
+/** `ipvs sysctl list|get|set|explain|guard`: settings of the kernel that balancing depends on. */
+import { type SysctlSpec, sysctlFeature } from '../../sysctl/catalogue.ts';
+import type { GuardEvent } from '../../sysctl/guard.ts';
+import { describeKind, shownSysctlValue } from '../../sysctl/kind.ts';
+import { findSysctl } from '../../sysctl/settings.ts';
+import { isSame, type SysctlChange, type SysctlState, type SysctlTable } from '../../sysctl/sysctl-table.ts';
+import { action, type Group } from '../command.ts';
+import { EXIT, UsageError } from '../exit.ts';
+import { type GlobalOptions, withDirector, withVerb } from '../globals.ts';
+import { seconds } from '../options.ts';
+import { columns, jsonLine, painter, printJson, time } from '../output.ts';
+import { print } from '../stdout.ts';
+
+const SETTING = 'NAME=VALUE; of those of IPVS the last part of the name will do';
+const NAME = 'As sysctl(8) writes them; of those of IPVS the last part will do: conntrack';
+
+export const command: Group = {
+  description:
+    'Settings of the kernel that balancing depends on: all of net.ipv4.vs, and those around it for forwarding, ARP and connection tracking. They belong to the network namespace, but for a few that the reference names. "ipvs apply" sets what a file says in its section "sysctls".',
+  fallback: 'list',
+  actions: [
+    action<GlobalOptions & { readonly all?: boolean }>({
+      usage: 'list',
+      summary: 'Show settings with their values',
+      description:
+        'Shows those of IPVS, and of the others what is not as a network namespace begins. A * marks what is not as it begins.',
+      options: { all: { describe: 'Show all of them' } },
+      examples: [{ line: 'ipvs sysctl' }, { line: 'ipvs sysctl list --all --json' }],
+      async run(options) {
+        const states = await withSysctls(options, (table) => table.list());
+        const shown = options.all ? states : states.filter((state) => isOfIpvs(state.name) || isSet(state));
+        if (options.json) printJson(shown.map((state) => ({ ...state, changed: isSet(state) })));
+        else print(listed(shown, options));
+        return EXIT.done;
+      },
+    }),
+    action<GlobalOptions & { readonly names: readonly string[] }>({
+      usage: 'get <names..>',
+      summary: 'Show the values of settings',
+      arguments: { names: NAME },
+      examples: [{ line: 'ipvs sysctl get conntrack net.ipv4.ip_forward' }],
+      async run(options) {
+        const states = await withSysctls(options, (table) => options.names.map((name) => table.get(name)));
+        if (options.json) printJson(states);
+        else print(states.map(({ name, value }) => `${name} = ${shownSysctlValue(kindOf(name), value)}`).join('\n'));
+        return EXIT.done;
+      },
+    }),
+    action<GlobalOptions & { readonly settings: readonly string[] }>({
+      usage: 'set <settings..>',
+      summary: 'Set settings, all of them or none',
+      description:
+        'Sets settings, all of them or, when one is refused, none. They hold until the next boot; what is to last belongs into the file that "ipvs apply" reads.',
+      arguments: { settings: SETTING },
+      examples: [
+        { line: 'ipvs sysctl set conntrack=1 net.ipv4.ip_forward=1' },
+        { line: 'ipvs sysctl set drop_entry=automatic' },
+      ],
+      async run(options) {
+        const wanted = settingsOf(options.settings);
+        // Checked before anything is opened or locked.
+        const { normalizeSysctls } = await import('../../sysctl/settings.ts');
+        normalizeSysctls(wanted);
+        kernelOnly(options);
+        const changes = await withVerb(options, 'sysctl set', {}, () =>
+          withSysctls(options, (table) => table.set(wanted)),
+        );
+        if (options.json) printJson({ done: 'set', changes });
+        else print(changes.length === 0 ? 'nothing to change' : changes.map(changeWords).join('\n'));
+        return EXIT.done;
+      },
+    }),
+    action<GlobalOptions & { readonly name: string }>({
+      usage: 'explain <name>',
+      summary: 'Show what a setting means, and who should touch it',
+      arguments: { name: NAME },
+      examples: [{ line: 'ipvs sysctl explain expire_nodest_conn' }],
+      async run(options) {
+        const { name, spec } = findSysctl(options.name);
+        const value =
+          options.transport === 'memory' ? undefined : await withSysctls(options, (table) => valueOf(table, name));
+        if (options.json) printJson(explained(name, spec, value));
+        else print(explanation(name, spec, value, options));
+        return EXIT.done;
+      },
+    }),
+    action<GlobalOptions & { readonly file?: string; readonly interval?: string }>({
+      usage: 'guard [file]',
+      summary: 'Keep settings as they should be, and tell who changes them when',
+      description:
+        'Keeps the settings that were applied last, or that a file says, and prints what was changed: from, to, and when it was noticed. What is changed again and again is put right less and less often, once a minute in the end. Until it is interrupted; settings stay as they are then.',
+      arguments: { file: 'YAML or JSON, - is standard input; default: what was applied last, as it changes' },
+      options: { interval: { value: 'DURATION', describe: 'How often it looks. Default: 1s' } },
+      examples: [{ line: 'ipvs sysctl guard' }, { line: 'ipvs sysctl guard web.yaml --json' }],
+      run: guard,
+    }),
+  ],
+};
+
+async function guard({
+  file,
+  interval,
+  ...options
+}: GlobalOptions & { file?: string; interval?: string }): Promise<number> {
+  kernelOnly(options);
+  const intervalSeconds = seconds(interval, 'interval') ?? 1;
+  if (intervalSeconds < 1 || intervalSeconds > 86_400) throw new UsageError('--interval takes 1s to 1d');
+  const [{ guardSysctls }, { untilInterrupted }] = await Promise.all([
+    import('../../sysctl/guard.ts'),
+    import('../interrupt.ts'),
+  ]);
+  return withDirector(options, async (director) => {
+    let wanted = async () => (await director.applied()).sysctls ?? {};
+    if (file !== undefined) {
+      const [{ sourceOf, loadDescription }] = await Promise.all([import('../description.ts')]);
+      const { sysctls = {} } = (await loadDescription(sourceOf(file), { known: director.hosts() })).state;
+      wanted = async () => sysctls;
+    }
+    const names = Object.keys(await wanted());
+    if (!options.json) print(names.length === 0 ? 'no settings are described (yet)' : `guarding ${names.join(', ')}`);
+    await withSysctls(options, (table) =>
+      untilInterrupted((signal) =>
+        guardSysctls(table, wanted, {
+          intervalMs: intervalSeconds * 1000,
+          signal,
+          onEvent: (event) => print(options.json ? jsonLine(eventFields(event)) : eventWords(event)),
+        }),
+      ),
+    );
+    return EXIT.done;
+  });
+}
+
+async function withSysctls<T>(options: GlobalOptions, work: (table: SysctlTable) => T): Promise<Awaited<T>> {
+  kernelOnly(options);
+  const { openSysctls } = await import('../../sysctl/open.ts');
+  const table = await openSysctls();
+  try {
+    return await work(table);
+  } finally {
+    table.close();
+  }
+}
+
+function kernelOnly({ transport }: GlobalOptions): void {
+  if (transport === 'memory') throw new UsageError('a table in memory has no settings of a kernel');
+}
+
+function settingsOf(texts: readonly string[]): Record<string, string> {
+  const settings: Record<string, string> = {};
+  for (const text of texts) {
+    const [, name, value] = /^([^=]+)=(.+)$/s.exec(text) ?? [];
+    if (name === undefined || value === undefined)
+      throw new UsageError(`a setting is written NAME=VALUE, not "${text}"`);
+    if (name in settings) throw new UsageError(`${name} is given twice`);
+    settings[name] = value;
+  }
+  return settings;
+}
+
+function isOfIpvs(name: string): boolean {
+  return name.startsWith('net.ipv4.vs.');
+}
+
+function isSet({ name, value, default: fallback }: SysctlState): boolean {
+  return fallback !== null && !isSame(name, value, fallback);
+}
+
+function kindOf(name: string) {
+  return findSysctl(name).spec.kind;
+}
+
+function listed(states: readonly SysctlState[], options: GlobalOptions): string {
+  const paint = painter(options);
+  const rows = states.map((state) => {
+    const { name, value, default: fallback } = state;
+    const { spec } = findSysctl(name);
+    const shown = (text: string | null) => (text === null ? 'depends' : shownSysctlValue(spec.kind, text));
+    return [name, `${shown(value)}${isSet(state) ? ' *' : ''}`, shown(fallback), spec.about];
+  });
+  const missing = states.some(({ name }) => isOfIpvs(name))
+    ? []
+    : ['', 'ip_vs is not loaded: its settings come with it'];
+  const [head = '', ...lines] = columns([['NAME', 'VALUE', 'BEGINS AS', 'MEANING'], ...rows], new Set());
+  return [paint('bold', head), ...lines, ...missing].join('\n');
+}
+
+function changeWords({ name, from, to }: SysctlChange): string {
+  const kind = kindOf(name);
+  return `${name}  ${shownSysctlValue(kind, from)} → ${shownSysctlValue(kind, to)}`;
+}
+
+/** Undefined where it is not there, or not for us to see. */
+function valueOf(table: SysctlTable, name: string): string | undefined {
+  try {
+    return table.find(name);
+  } catch {
+    return undefined;
+  }
+}
+
+function explained(name: string, spec: SysctlSpec, value: string | undefined): object {
+  const { default: fallback, about, who, scope, dependsOn, readOnly = false, rootOfHostOnly = false } = spec;
+  return {
+    name,
+    value: value ?? null,
+    default: fallback,
+    ...(dependsOn !== undefined && { dependsOn }),
+    takes: describeKind(spec.kind),
+    scope,
+    readOnly,
+    rootOfHostOnly,
+    since: sysctlFeature({ name })?.since ?? null,
+    about,
+    who,
+  };
+}
+
+function explanation(name: string, spec: SysctlSpec, value: string | undefined, options: GlobalOptions): string {
+  const feature = sysctlFeature({ name });
+  const shown = (text: string) => shownSysctlValue(spec.kind, text);
+  const begins = spec.default === null ? `depends on ${spec.dependsOn ?? 'the host'}` : shown(spec.default);
+  const scope = spec.scope === 'host' ? 'the host: one for all network namespaces' : 'the network namespace';
+  const missing = 'not there: the module is not loaded, or the kernel lacks it';
+  const rows = [
+    ['now', value === undefined ? missing : shown(value)],
+    ['begins as', begins],
+    ['takes', spec.readOnly ? 'nothing: it only shows' : describeKind(spec.kind)],
+    ['of', scope],
+    ...(spec.rootOfHostOnly ? [['set by', 'root of the host; root of a container only sees it']] : []),
+    ...(feature?.since ? [['since', `Linux ${feature.since}; without it ${feature.without}`]] : []),
+    ['for', spec.who],
+  ];
+  return [painter(options)('bold', name), spec.about, '', ...columns(rows, new Set())].join('\n');
+}
+
+function eventFields({ error, ...event }: GuardEvent): object {
+  return { event: 'sysctl-changed', ...event, ...(error && { error: error.message }) };
+}
+
+function eventWords({ name, from, to, noticedAt, outcome, times, error }: GuardEvent): string {
+  const kind = kindOf(name);
+  const found = to === null ? 'is not there' : `${shownSysctlValue(kind, from)} → ${shownSysctlValue(kind, to)}`;
+  const often = times > 1 ? ` (${times} times of late)` : '';
+  const what = {
+    restored: `put right${often}`,
+    waiting: 'somebody changes it again and again: it is put right later',
+    refused: `cannot be put right: ${error?.message ?? ''}`,
+    gone: 'it is put right when it is there again',
+  }[outcome];
+  return `${time(noticedAt)}  ${name}  ${found}; ${what}`;
+}

@@ -1,0 +1,129 @@
+/** Settings of the kernel, as a resource: those that are described. Others, and those that are not any more, stay. */
+import { IpvsError } from '../errors.ts';
+import type { Change, ChangeResult, Diff, Known, Resource } from '../plan/resource.ts';
+import { UNDONE } from '../plan/resource.ts';
+import { sysctlSpec } from '../sysctl/catalogue.ts';
+import { shownSysctlValue } from '../sysctl/kind.ts';
+import { isOfModule, isSame, type SysctlOperation } from '../sysctl/sysctl-table.ts';
+import type { Context } from './context.ts';
+import { sysctlKey } from './keys.ts';
+import type { DesiredState } from './state.ts';
+
+/** By name; null where there are no settings: in memory. */
+export type SysctlValues = Readonly<Record<string, string>> | null;
+
+export const sysctlsResource: Resource<
+  DesiredState,
+  SysctlValues,
+  SysctlValues,
+  SysctlValues,
+  SysctlOperation,
+  Context
+> = {
+  name: 'sysctls',
+  read,
+  reread: (context) => read(context),
+  // Nearly all are as a namespace begins.
+  pack: (current) => current && Object.fromEntries(Object.entries(current).filter(isSpecial)),
+  unpack: (packed) => packed,
+  diff: diffSysctls,
+  undo(before, now, keys) {
+    if (before === null || now === null) return [];
+    return Object.entries(now).flatMap(([name, value]) => {
+      const was = before[name] ?? sysctlSpec(name)?.default ?? value;
+      if (!keys.has(sysctlKey(name)) || isSame(name, was, value)) return [];
+      return [change(name, value, was, 'file', UNDONE)];
+    });
+  },
+  check: async ({ sysctls }, changes) =>
+    changes.flatMap((change): ChangeResult[] => {
+      const { name } = change.operation;
+      if (sysctls === undefined || sysctls.find(name) !== undefined) return [];
+      // It may come with the module, which the next steps have loaded.
+      if (isOfModule(name) && sysctls.loadModule() && sysctls.find(name) !== undefined) return [];
+      return [{ change, error: failure(change, () => sysctls.get(name)) ?? notFound(change) }];
+    }),
+  apply: async ({ sysctls }, changes) =>
+    changes.map((change) => {
+      const error = failure(change, () => sysctls?.execute(change.operation));
+      return error ? { change, error } : { change };
+    }),
+};
+
+async function read({ sysctls }: Context): Promise<SysctlValues> {
+  return sysctls ? Object.fromEntries(sysctls.list().map(({ name, value }) => [name, value])) : null;
+}
+
+function isSpecial([name, value]: [string, string]): boolean {
+  const fallback = sysctlSpec(name)?.default ?? null;
+  return fallback === null || !isSame(name, value, fallback);
+}
+
+function diffSysctls(
+  { sysctls = {} }: DesiredState,
+  { applied }: Known<DesiredState>,
+  current: SysctlValues,
+): Diff<SysctlOperation> {
+  const changes: Change<SysctlOperation>[] = [];
+  let unchanged = 0;
+  for (const [name, wanted] of current === null ? [] : Object.entries(sysctls)) {
+    const value = current?.[name];
+    if (value !== undefined && isSame(name, value, wanted)) unchanged++;
+    else changes.push(change(name, value, wanted, applied?.sysctls?.[name] === wanted ? 'drift' : 'file'));
+  }
+  return { changes, unchanged, conflicts: [], strays: [] };
+}
+
+function change(
+  name: string,
+  from: string | undefined,
+  to: string,
+  cause: Change['cause'],
+  detail = shownChange(name, from, to),
+): Change<SysctlOperation> {
+  const key = sysctlKey(name);
+  return {
+    resource: 'sysctls',
+    phase: 'prepare',
+    operation: { type: 'sysctl.set', name, value: to },
+    verb: 'set sysctl',
+    subject: name,
+    key,
+    of: key,
+    detail,
+    cause,
+    effects: effectsOf(name),
+  };
+}
+
+/** "0 → 1" */
+function shownChange(name: string, from: string | undefined, to: string): string {
+  const kind = sysctlSpec(name)?.kind;
+  return [...(from === undefined ? [] : [from]), to].map((value) => shownSysctlValue(kind, value)).join(' → ');
+}
+
+/** What it costs beside what it is for. */
+function effectsOf(name: string): readonly string[] {
+  const spec = sysctlSpec(name);
+  return [
+    ...(spec?.scope === 'host' ? ['holds for all network namespaces of the host'] : []),
+    ...(name === 'net.ipv4.ip_forward'
+      ? ['sets some settings of all interfaces to those of a router, or of a host']
+      : []),
+    ...(name === 'net.ipv4.vs.run_estimation' ? ['counters stand still while it is 0'] : []),
+  ];
+}
+
+function failure(change: Change, action: () => unknown): IpvsError | undefined {
+  try {
+    action();
+    return undefined;
+  } catch (error) {
+    if (error instanceof IpvsError) return error.with({ operation: change.verb, subject: change.subject });
+    throw error;
+  }
+}
+
+function notFound({ verb, subject }: Change): IpvsError {
+  return new IpvsError('SYSCTL_NOT_FOUND', { operation: verb, subject });
+}

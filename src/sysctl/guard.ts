@@ -1,0 +1,133 @@
+/**
+ * Keeps settings as they are wanted. Whoever changes one again and again is told apart from a single change: what was put
+ * right is put right again only after a while, twice as long each time. The decision is pure.
+ */
+import { setTimeout as wait } from 'node:timers/promises';
+import { IpvsError } from '../errors.ts';
+import { isSame, type SysctlTable } from './sysctl-table.ts';
+
+/** Canonical names and values. */
+export type Wanted = Readonly<Record<string, string>>;
+
+export interface GuardEvent {
+  readonly name: string;
+  /** As it was wanted. */
+  readonly from: string;
+  /** As it was found; null where it is not there any more. */
+  readonly to: string | null;
+  /** ISO 8601. It may have been changed as much earlier as the guard's interval is long. */
+  readonly noticedAt: string;
+  /** `restored`; `waiting`: somebody changes it again and again; `refused` by the kernel; `gone`: its interface, or its module. */
+  readonly outcome: 'restored' | 'waiting' | 'refused' | 'gone';
+  /** How often it was restored of late. */
+  readonly times: number;
+  readonly error?: IpvsError;
+}
+
+/** Of a setting that was found changed of late. */
+interface Trouble {
+  /** What was said of it last; undefined: it is as it should be. */
+  readonly found: string | null | undefined;
+  readonly times: number;
+  /** When it may be put right again. */
+  readonly nextAtMs: number;
+}
+
+export type GuardState = ReadonlyMap<string, Trouble>;
+
+const FIRST_PAUSE_MS = 2000;
+const LONGEST_PAUSE_MS = 60_000;
+
+/** What to write, and what to tell, of settings as they were seen at a moment. Pure. */
+export function guardStep(
+  state: GuardState,
+  wanted: Wanted,
+  seen: ReadonlyMap<string, string | undefined>,
+  nowMs: number,
+): { readonly state: GuardState; readonly writes: readonly string[]; readonly told: readonly string[] } {
+  const next = new Map<string, Trouble>();
+  const writes: string[] = [];
+  const told: string[] = [];
+  for (const [name, value] of Object.entries(wanted)) {
+    const found = seen.get(name) ?? null;
+    const before = state.get(name) ?? { found: undefined, times: 0, nextAtMs: nowMs };
+    const right = found !== null && isSame(name, found, value);
+    const pauseMs = Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** before.times);
+    if (right) {
+      // It held for as long as it would have to wait: nobody is at it any more.
+      if (before.times > 0 && nowMs < before.nextAtMs + pauseMs) next.set(name, { ...before, found: undefined });
+    } else if (found !== null && nowMs >= before.nextAtMs) {
+      writes.push(name);
+      next.set(name, { found, times: before.times + 1, nextAtMs: nowMs + pauseMs });
+    } else {
+      if (before.found !== found) told.push(name);
+      next.set(name, { ...before, found });
+    }
+  }
+  return { state: next, writes, told };
+}
+
+export interface GuardOptions {
+  /** Default: 1 second. */
+  readonly intervalMs?: number;
+  /** Ends it. */
+  readonly signal: AbortSignal;
+  readonly onEvent: (event: GuardEvent) => void;
+  /** Default: the clock. */
+  readonly now?: () => number;
+}
+
+/**
+ * Until the signal is aborted. `wanted` is asked each time: what it leaves out is left alone. A setting that cannot be read
+ * or written is told of, and tried again.
+ */
+export async function guardSysctls(
+  table: SysctlTable,
+  wanted: () => Wanted | Promise<Wanted>,
+  { intervalMs = 1000, signal, onEvent, now = Date.now }: GuardOptions,
+): Promise<void> {
+  let state: GuardState = new Map();
+  while (!signal.aborted) {
+    const values = await wanted();
+    const nowMs = now();
+    const seen = new Map(Object.keys(values).map((name) => [name, readable(table, name)]));
+    const step = guardStep(state, values, seen, nowMs);
+    state = step.state;
+    const tell = (name: string, outcome: GuardEvent['outcome'], error?: IpvsError) =>
+      onEvent({
+        name,
+        from: values[name] ?? '',
+        to: seen.get(name) ?? null,
+        noticedAt: new Date(nowMs).toISOString(),
+        outcome,
+        times: state.get(name)?.times ?? 0,
+        ...(error && { error }),
+      });
+    for (const name of step.told) tell(name, seen.get(name) === undefined ? 'gone' : 'waiting');
+    for (const name of step.writes) {
+      const error = refused(table, name, values[name] ?? '');
+      tell(name, error ? 'refused' : 'restored', error);
+    }
+    await wait(intervalMs, undefined, { signal }).catch(() => undefined);
+  }
+}
+
+/** What cannot be read is not there to be kept. */
+function readable(table: SysctlTable, name: string): string | undefined {
+  try {
+    return table.find(name);
+  } catch (error) {
+    if (error instanceof IpvsError) return undefined;
+    throw error;
+  }
+}
+
+function refused(table: SysctlTable, name: string, value: string): IpvsError | undefined {
+  try {
+    table.execute({ type: 'sysctl.set', name, value });
+    return undefined;
+  } catch (error) {
+    if (error instanceof IpvsError) return error;
+    throw error;
+  }
+}

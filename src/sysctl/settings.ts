@@ -1,0 +1,40 @@
+/** Settings as somebody wants them: names and values, checked against the catalogue. Pure. */
+import { IpvsError } from '../errors.ts';
+import { quote } from '../ipvs/quote.ts';
+import { nearest } from '../nearest.ts';
+import { catalogue, type SysctlSpec, sysctlSpec } from './catalogue.ts';
+import { normalizeSysctlValue } from './kind.ts';
+import { normalizeSysctlName } from './name.ts';
+
+export type SysctlValue = string | number | boolean;
+
+const VS = 'net.ipv4.vs.';
+
+/** The canonical name, and what the catalogue says of it. Those of IPVS may be called by their last part. Throws INVALID_SYSCTL. */
+export function findSysctl(name: string): { readonly name: string; readonly spec: SysctlSpec } {
+  const whole = normalizeSysctlName(typeof name === 'string' && /^[a-z_]+$/.test(name) ? VS + name : name);
+  const spec = sysctlSpec(whole);
+  if (spec !== undefined) return { name: whole, spec };
+  const meant = nearest(
+    whole,
+    catalogue.map((spec) => spec.name),
+  );
+  throw new IpvsError('INVALID_SYSCTL', {
+    subject: quote(name),
+    detail: `balancing does not depend on it${meant === undefined ? '' : `; did you mean "${meant}"?`}`,
+    hint: '"ipvs sysctl list --all" shows what it depends on; all others are for sysctl(8)',
+  });
+}
+
+/** Canonical names and values. Throws INVALID_SYSCTL. */
+export function normalizeSysctls(wanted: Readonly<Record<string, SysctlValue>>): Record<string, string> {
+  const settings: Record<string, string> = {};
+  for (const [given, value] of Object.entries(wanted)) {
+    const { name, spec } = findSysctl(given);
+    if (spec.readOnly)
+      throw new IpvsError('INVALID_SYSCTL', { subject: name, detail: 'it only shows, and is not set' });
+    if (name in settings) throw new IpvsError('INVALID_SYSCTL', { subject: name, detail: 'it is given twice' });
+    settings[name] = normalizeSysctlValue(name, spec.kind, value);
+  }
+  return settings;
+}

@@ -1,0 +1,126 @@
+/** The settings of a network namespace that balancing depends on: listed, read, and set together or not at all. */
+import { IpvsError } from '../errors.ts';
+import { catalogue, type SysctlSpec, sysctlSpec } from './catalogue.ts';
+import { sameSysctlValue } from './kind.ts';
+import { findSysctl, normalizeSysctls, type SysctlValue } from './settings.ts';
+import type { SysctlHost } from './sysctls.ts';
+
+export interface SysctlState {
+  readonly name: string;
+  /** As the kernel shows it. */
+  readonly value: string;
+  /** What a network namespace begins with; null where that depends. */
+  readonly default: string | null;
+}
+
+/** Raw: what was there before may be what we would not set. */
+export interface SysctlOperation {
+  readonly type: 'sysctl.set';
+  readonly name: string;
+  readonly value: string;
+}
+
+export interface SysctlChange {
+  readonly name: string;
+  readonly from: string;
+  readonly to: string;
+}
+
+export class SysctlTable implements Disposable {
+  readonly #host: SysctlHost;
+  readonly #release: () => void;
+  #closed = false;
+
+  /** `release` is called at the end. */
+  constructor(host: SysctlHost, release: () => void = () => undefined) {
+    this.#host = host;
+    this.#release = release;
+  }
+
+  close(): void {
+    if (!this.#closed) this.#release();
+    this.#closed = true;
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+
+  /** All that this kernel has now, those of interfaces for each, in the order of the catalogue. Throws SYSCTL_FAILED. */
+  list(): SysctlState[] {
+    const interfaces = ['all', 'default', ...this.#host.interfaces()];
+    return catalogue.flatMap((spec) =>
+      namesOf(spec, interfaces).flatMap((name) => {
+        const value = this.find(name);
+        return value === undefined ? [] : [{ name, value, default: spec.default }];
+      }),
+    );
+  }
+
+  /** Throws INVALID_SYSCTL, SYSCTL_NOT_FOUND, SYSCTL_FAILED. */
+  get(name: string): SysctlState {
+    const { name: whole, spec } = findSysctl(name);
+    return { name: whole, value: this.#host.read(whole), default: spec.default };
+  }
+
+  /** The value of a canonical name; undefined where this kernel does not have it, or not now. Throws SYSCTL_FAILED. */
+  find(name: string): string | undefined {
+    try {
+      return this.#host.read(name);
+    } catch (error) {
+      if (error instanceof IpvsError && error.code === 'SYSCTL_NOT_FOUND') return undefined;
+      throw error;
+    }
+  }
+
+  /** All of them, or after a refusal none. Returns what is different now. Throws INVALID_SYSCTL, SYSCTL_NOT_FOUND, SYSCTL_FAILED. */
+  set(wanted: Readonly<Record<string, SysctlValue>>): SysctlChange[] {
+    const settings = Object.entries(normalizeSysctls(wanted));
+    if (settings.some(([name]) => isOfModule(name))) this.#host.loadModule();
+    const changes = settings.flatMap(([name, to]): SysctlChange[] => {
+      const from = this.#host.read(name);
+      return isSame(name, from, to) ? [] : [{ name, from, to }];
+    });
+    const done: SysctlChange[] = [];
+    try {
+      for (const change of changes) {
+        this.execute({ type: 'sysctl.set', name: change.name, value: change.to });
+        done.push(change);
+      }
+    } catch (error) {
+      for (const { name, from } of done.reverse()) this.#host.write(name, from);
+      throw error;
+    }
+    return changes;
+  }
+
+  /** Throws SYSCTL_NOT_FOUND, SYSCTL_FAILED; also where the kernel took it for another value. */
+  execute({ name, value }: SysctlOperation): void {
+    this.#host.write(name, value);
+    const now = this.#host.read(name);
+    if (!isSame(name, now, value)) {
+      const detail = `the kernel made ${now} of ${value}`;
+      throw new IpvsError('SYSCTL_FAILED', { operation: 'set', subject: name, detail });
+    }
+  }
+
+  /** Settings of IPVS come with its module: whether it is there now. */
+  loadModule(): boolean {
+    return this.#host.loadModule();
+  }
+}
+
+export function isOfModule(name: string): boolean {
+  return name.startsWith('net.ipv4.vs.');
+}
+
+/** Whether two values of a setting mean the same. */
+export function isSame(name: string, a: string, b: string): boolean {
+  const kind = sysctlSpec(name)?.kind;
+  return kind === undefined ? a === b : sameSysctlValue(kind, a, b);
+}
+
+function namesOf({ name }: SysctlSpec, interfaces: readonly string[]): string[] {
+  if (!name.includes('*')) return [name];
+  return interfaces.map((each) => name.replace('*', each.replaceAll('.', '/')));
+}
