@@ -94,3 +94,9 @@ export type { Applied, Author, Drain, DrainEnd, Held, HistoryEntry, Ramp, Source
 export type { Plan } from './plan/plan.ts';
 export type { Change, ChangeResult, Conflict, Known, Phase, Stray } from './plan/resource.ts';
 export type { ApplyResult, Failure, Progress, Recovery, RunOptions } from './plan/transaction.ts';
+export { catalogue as sysctlCatalogue, type SysctlSpec } from './sysctl/catalogue.ts';
+export { type GuardEvent, type GuardOptions, type GuardState, guardStep, guardSysctls } from './sysctl/guard.ts';
+export type { Mode, SysctlKind } from './sysctl/kind.ts';
+export { type OpenSysctlsOptions, openSysctls } from './sysctl/open.ts';
+export { findSysctl, normalizeSysctls, type SysctlValue } from './sysctl/settings.ts';
+export type { SysctlChange, SysctlOperation, SysctlState, SysctlTable } from './sysctl/sysctl-table.ts';

@@ -58,8 +58,8 @@ function problemText(problem: ConfigProblem): string {
 /** The help of the command that was meant. */
 function helpOf(argv: readonly string[]): string {
   const names = commands.flatMap(({ usage, aliases = [] }) => [usage.split(' ', 1)[0], ...aliases]);
-  const [first = ''] = argv.slice(2).filter((word) => !word.startsWith('-'));
-  return names.includes(first) ? `ipvs ${first} --help` : 'ipvs --help';
+  const named = argv.slice(2).find((word) => names.includes(word));
+  return named === undefined ? 'ipvs --help' : `ipvs ${named} --help`;
 }
 
 function textOf(error: unknown): string {

@@ -44,7 +44,8 @@ function number(
   };
 }
 
-const seconds = (least = 1): SysctlKind => number(least, INT_MAX, { unit: 'seconds' });
+/** The kernel keeps them in jiffies, of which 1000 may make a second. */
+const seconds = (least = 1): SysctlKind => number(least, Math.floor(INT_MAX / 1000), { unit: 'seconds' });
 const namespaced = { scope: 'namespace' } as const;
 
 function vs(
@@ -468,8 +469,7 @@ function refusedSyncThreshold([packets = 0, period = 0]: readonly number[]): str
 }
 
 function refusedPortRange([first = 0, last = 0]: readonly number[]): string | undefined {
-  if (first > last) return 'the first must not be above the second';
-  return first % 2 === last % 2 ? 'the kernel wants the one even and the other odd' : undefined;
+  return first > last ? 'the first must not be above the second' : undefined;
 }
 
 const byName: ReadonlyMap<string, SysctlSpec> = new Map(catalogue.map((spec) => [spec.name, spec]));

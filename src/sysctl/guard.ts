@@ -58,7 +58,7 @@ export function guardStep(
       if (before.times > 0 && nowMs < before.nextAtMs + pauseMs) next.set(name, { ...before, found: undefined });
     } else if (found !== null && nowMs >= before.nextAtMs) {
       writes.push(name);
-      next.set(name, { found, times: before.times + 1, nextAtMs: nowMs + pauseMs });
+      next.set(name, { found: undefined, times: before.times + 1, nextAtMs: nowMs + pauseMs });
     } else {
       if (before.found !== found) told.push(name);
       next.set(name, { ...before, found });
@@ -107,9 +107,16 @@ export async function guardSysctls(
     for (const name of step.writes) {
       const error = refused(table, name, values[name] ?? '');
       tell(name, error ? 'refused' : 'restored', error);
+      // Until it is tried again, that it stayed as it was is nothing new.
+      if (error) state = foundAs(state, name, seen.get(name) ?? null);
     }
     await wait(intervalMs, undefined, { signal }).catch(() => undefined);
   }
+}
+
+function foundAs(state: GuardState, name: string, found: string | null): GuardState {
+  const trouble = state.get(name);
+  return trouble ? new Map(state).set(name, { ...trouble, found }) : state;
 }
 
 /** What cannot be read is not there to be kept. */

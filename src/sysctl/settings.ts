@@ -15,15 +15,25 @@ export function findSysctl(name: string): { readonly name: string; readonly spec
   const whole = normalizeSysctlName(typeof name === 'string' && /^[a-z_]+$/.test(name) ? VS + name : name);
   const spec = sysctlSpec(whole);
   if (spec !== undefined) return { name: whole, spec };
-  const meant = nearest(
-    whole,
-    catalogue.map((spec) => spec.name),
-  );
+  const meant = similar(whole);
   throw new IpvsError('INVALID_SYSCTL', {
     subject: quote(name),
     detail: `balancing does not depend on it${meant === undefined ? '' : `; did you mean "${meant}"?`}`,
     hint: '"ipvs sysctl list --all" shows what it depends on; all others are for sysctl(8)',
   });
+}
+
+/** By its last part, as all names of a kind begin alike. */
+function similar(name: string): string | undefined {
+  const last = nearest(
+    lastPart(name),
+    catalogue.map((spec) => lastPart(spec.name)),
+  );
+  return last && catalogue.find((spec) => lastPart(spec.name) === last)?.name;
+}
+
+function lastPart(name: string): string {
+  return name.slice(name.lastIndexOf('.') + 1);
 }
 
 /** Canonical names and values. Throws INVALID_SYSCTL. */

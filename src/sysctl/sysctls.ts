@@ -80,7 +80,9 @@ export class KernelSysctls implements SysctlHost {
 function failed(operation: string, subject: string, number: number | undefined, cause?: unknown): IpvsError {
   if (number === errno.ENOENT)
     return new IpvsError('SYSCTL_NOT_FOUND', { operation, subject, hint: absenceHint(subject) });
-  return new IpvsError('SYSCTL_FAILED', { operation, subject, errno: number, cause });
+  const notTaken = number === errno.EINVAL || number === errno.ERANGE;
+  const hint = notTaken ? `the kernel does not take this value: "ipvs sysctl explain ${subject}"` : undefined;
+  return new IpvsError('SYSCTL_FAILED', { operation, subject, errno: number, cause, ...(hint && { hint }) });
 }
 
 /** Whole families of settings come with a module. */

@@ -78,7 +78,7 @@ export const command: Group = {
       async run(options) {
         const { name, spec } = findSysctl(options.name);
         const value =
-          options.transport === 'memory' ? undefined : await withSysctls(options, (table) => valueOf(table, name));
+          options.transport === 'memory' ? undefined : await withSysctls(options, (table) => currentValue(table, name));
         if (options.json) printJson(explained(name, spec, value));
         else print(explanation(name, spec, value, options));
         return EXIT.done;
@@ -191,7 +191,7 @@ function changeWords({ name, from, to }: SysctlChange): string {
 }
 
 /** Undefined where it is not there, or not for us to see. */
-function valueOf(table: SysctlTable, name: string): string | undefined {
+function currentValue(table: SysctlTable, name: string): string | undefined {
   try {
     return table.find(name);
   } catch {

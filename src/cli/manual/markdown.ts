@@ -1,5 +1,7 @@
 /** docs/reference/cli.md, and the tables of settings in the pages of the nouns. */
 import { type Setting, sinceOf } from '../../ipvs/settings.ts';
+import type { SysctlSpec } from '../../sysctl/catalogue.ts';
+import { describeKind, shownSysctlValue } from '../../sysctl/kind.ts';
 import { type OptionSpec, shownUsage } from '../command.ts';
 import { globalOptions } from '../globals.ts';
 import type { ManualChapter, ManualEntry } from './entries.ts';
@@ -76,6 +78,19 @@ export function settingTable(settings: readonly Setting[]): string {
         sockopt ? 'yes' : 'no',
         errors.map((code) => `\`${code}\``).join(', '),
       ];
+    }),
+  );
+}
+
+/** The catalogue of settings. */
+export function sysctlTable(specs: readonly SysctlSpec[]): string {
+  return table(
+    ['setting', 'meaning', 'takes', 'begins as', 'of', 'for'],
+    specs.map((spec) => {
+      const { name, kind, default: fallback, dependsOn = '', scope, rootOfHostOnly, readOnly, about, who } = spec;
+      const begins = fallback === null ? `depends on ${dependsOn}` : shownSysctlValue(kind, fallback);
+      const takes = readOnly ? 'nothing: it only shows' : describeKind(kind);
+      return [`\`${name}\``, about, takes, begins, rootOfHostOnly ? `${scope}, host only` : scope, who];
     }),
   );
 }

@@ -1,8 +1,9 @@
 /** All pages that are written from what the commands, nouns and sections say of themselves, by their paths. */
 import { stateSchema } from '../../director/document.ts';
 import { settingsOfDestination, settingsOfService, settingsOfSync, settingsOfTimeouts } from '../../ipvs/settings.ts';
+import { catalogue } from '../../sysctl/catalogue.ts';
 import { manualChapters } from './entries.ts';
-import { cliPage, settingTable, withTable } from './markdown.ts';
+import { cliPage, settingTable, sysctlTable, withTable } from './markdown.ts';
 import { manPage } from './roff.ts';
 
 const nouns = {
@@ -18,6 +19,7 @@ export async function manualPages(version: string, read: (path: string) => strin
   return {
     'man/ipvs.8': manPage(chapters, version),
     'docs/reference/cli.md': cliPage(chapters),
+    'docs/reference/sysctls.md': withTable(read('docs/reference/sysctls.md'), 'sysctls', sysctlTable(catalogue)),
     'schema/ipvs-director.schema.json': `${JSON.stringify(stateSchema(), null, 2)}\n`,
     ...Object.fromEntries(
       Object.entries(nouns).map(([path, settings]) => [
