@@ -152,6 +152,12 @@ export const errorTable = {
     message: 'cannot read or change the setting of the kernel',
     hint: 'settings are for root; some are not shown in containers, some came with later kernels',
   },
+  MAPPING_NOT_FOUND: { kind: 'kernel', message: 'there is no such mapping' },
+  CONNTRACK_UNAVAILABLE: {
+    kind: 'kernel',
+    message: 'the kernel does not show its tracked connections',
+    hint: 'it needs the module nf_conntrack_netlink, of the running kernel',
+  },
   KERNEL_REFUSED: { kind: 'kernel', message: 'the kernel refused' },
   NAMESPACE_NOT_FOUND: {
     kind: 'transport',

@@ -180,6 +180,22 @@ export class NetlinkConnection {
     throw new IpvsError('REPLY_LOST');
   }
 
+  /**
+   * The objects of a dump in the pieces in which the kernel delivers them: memory does not grow with the table, and nothing
+   * is repeated when it changes meanwhile. Returns the errno of a refusal, or 0. Throws REPLY_LOST, REPLY_MALFORMED. Until it
+   * ends there is no other conversation.
+   */
+  async *pieces<T>(request: Request, read: (message: Message) => T): AsyncGenerator<readonly T[], number, undefined> {
+    const dump = this.#beginDump<T>(request);
+    for (;;) {
+      const ended = this.#receivePiece(dump, read);
+      if (dump.lost) throw new IpvsError('REPLY_LOST');
+      if (dump.items.length > 0) yield dump.items.splice(0);
+      if (ended) return dump.errno;
+      if (this.#turns.due()) await this.#turns.give();
+    }
+  }
+
   /** The same at once, if the kernel delivers it in one piece; undefined otherwise. */
   dumpPiece<T>(request: Request, read: (message: Message) => T): Dump<T> | undefined {
     const dump = this.#beginDump<T>(request);

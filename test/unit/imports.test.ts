@@ -9,7 +9,7 @@ const floors = [
   ['src/netlink/', 'src/sockopt/', 'src/proc/'],
   ['src/ipvs/', 'src/addresses/', 'src/sysctl/'],
   ['src/config/', 'src/plan/'],
-  ['src/defense/'],
+  ['src/defense/', 'src/masquerade/'],
   ['src/director/'],
   ['src/index.ts', 'src/testing/', 'src/cli/'],
 ];
