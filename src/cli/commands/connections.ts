@@ -6,6 +6,7 @@ import { quote } from '../../ipvs/quote.ts';
 import { command } from '../command.ts';
 import { EXIT, UsageError } from '../exit.ts';
 import { type GlobalOptions, withIpvs } from '../globals.ts';
+import { growingTable } from '../growing-table.ts';
 import { number, oneValue, seconds, words } from '../options.ts';
 import { columns, jsonLine, type Paint, painter } from '../output.ts';
 import { print, write } from '../stdout.ts';
@@ -79,7 +80,7 @@ function filterOf(options: ConnectionOptions): ConnectionFilter {
 const BATCH = 256;
 
 async function list(ipvs: Ipvs, filter: ConnectionFilter, limit: number, options: ConnectionOptions): Promise<void> {
-  const show = options.json ? jsonLines : growingTable(painter(options));
+  const show = options.json ? jsonLines : shownTable(painter(options));
   let batch: Connection[] = [];
   let left = limit;
   for await (const connection of ipvs.connections(filter)) {
@@ -96,29 +97,20 @@ function jsonLines(connections: readonly Connection[]): string {
   return connections.map((connection) => `${jsonLine(connection)}\n`).join('');
 }
 
-/** What may be endless cannot be measured beforehand: columns begin as wide as IPv4 needs, and grow with what comes. */
-function growingTable(paint: Paint): (connections: readonly Connection[]) => string {
-  const widths = [21, 27, 21, 11, 7];
-  let head: string[][] = [['CLIENT', 'SERVICE', 'DESTINATION', 'STATE', 'EXPIRES', 'ENGINE']];
-  return (connections) => {
-    const rows = connections.map(cellsOf);
-    for (const row of rows) {
-      for (const [i, width] of widths.entries()) widths[i] = Math.max(width, row[i]?.length ?? 0);
-    }
-    const padded = (cells: readonly string[]) =>
-      cells
-        .map((cell, i) => pad(cell, widths[i] ?? 0, i === 4))
-        .join('  ')
-        .trimEnd();
-    const lines = rows.map((row, i) => (connections[i]?.kind === 'template' ? paint('dim', padded(row)) : padded(row)));
-    const all = [...head.map((cells) => paint('dim', padded(cells))), ...lines];
-    head = [];
-    return all.map((line) => `${line}\n`).join('');
-  };
-}
-
-function pad(cell: string, width: number, right: boolean): string {
-  return right ? cell.padStart(width) : cell.padEnd(width);
+function shownTable(paint: Paint): (connections: readonly Connection[]) => string {
+  const table = growingTable(
+    [
+      { title: 'CLIENT', width: 21 },
+      { title: 'SERVICE', width: 27 },
+      { title: 'DESTINATION', width: 21 },
+      { title: 'STATE', width: 11 },
+      { title: 'EXPIRES', width: 7, right: true },
+      { title: 'ENGINE', width: 0 },
+    ],
+    paint,
+  );
+  return (connections) =>
+    table(connections.map((connection) => ({ cells: cellsOf(connection), dim: connection.kind === 'template' })));
 }
 
 function cellsOf(connection: Connection): string[] {
