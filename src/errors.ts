@@ -145,6 +145,7 @@ export const errorTable = {
     message: 'cannot read what the kernel shows',
     hint: 'some files are for root alone, some came with later kernels',
   },
+  INVALID_DEFENSE: { kind: 'input', message: 'invalid defense policy' },
   INVALID_SYSCTL: { kind: 'input', message: 'invalid setting of the kernel' },
   SYSCTL_NOT_FOUND: { kind: 'kernel', message: 'this kernel has no such setting' },
   SYSCTL_FAILED: {

@@ -9,6 +9,9 @@ const keyInFile: Readonly<Record<string, string>> = {
   tcpFinSeconds: 'tcpFin',
   udpSeconds: 'udp',
   maxLengthBytes: 'maxLength',
+  minHoldSeconds: 'minHold',
+  maxSeconds: 'max',
+  staleSeconds: 'stale',
 };
 
 /** Runs a check; its refusal is reported at the field that it names, that of an address at `addressPlace`. */

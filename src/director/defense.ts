@@ -1,0 +1,190 @@
+/** The defense of a table of the kernel: looked at, run, and what it changed put back. */
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type Action, actions, DROP_RATE, sysctlOf, THRESHOLD } from '../defense/action.ts';
+import { type RunningDefense, startDefense } from '../defense/controller.ts';
+import { type KernelInputs, type KernelStep, kernelStep } from '../defense/kernel-step.ts';
+import { type HeldRecord, Originals } from '../defense/originals.ts';
+import { normalizePolicy, type PolicyInput, type SampleSettings } from '../defense/policy.ts';
+import { type PutBack, putBackRecorded, type Recovered } from '../defense/put-back.ts';
+import { Sampler } from '../defense/sampler.ts';
+import { isReading, type Readings } from '../defense/signal.ts';
+import { IpvsError } from '../errors.ts';
+import { type Ipvs, type Logger, type OpenOptions, openIpvsAt } from '../ipvs/ipvs.ts';
+import { type HeldNamespace, inNamespace } from '../ipvs/namespace.ts';
+import { native } from '../native.ts';
+import { FolderFiles } from '../plan/files.ts';
+import { type Holder, isLocked, lock } from '../plan/lock.ts';
+import { linesOf } from '../proc/lines.ts';
+import { pageBytes, readMemory } from '../proc/memory.ts';
+import { type Mode, modeOf } from '../sysctl/kind.ts';
+import { KernelSysctls, type Sysctls } from '../sysctl/sysctls.ts';
+import { openRecord, type RecordOptions } from './record.ts';
+
+export interface DefenseStatus {
+  /** Undefined while ip_vs is not loaded. */
+  readonly kernel?: KernelDefense;
+  readonly readings: Readings;
+  /** By the clock of the readings. */
+  readonly atMs: number;
+  /** Undefined where that cannot be looked at, for want of root. */
+  readonly controller?: { readonly running: boolean; readonly holder?: Holder };
+  /** What a controller has changed, or one that died. */
+  readonly held?: HeldRecord;
+}
+
+/** The kernel's own defense. */
+export interface KernelDefense {
+  readonly modes: Readonly<Record<Action, Mode>>;
+  readonly inputs: KernelInputs;
+  readonly pageBytes: number;
+  /** What it does next. */
+  readonly step: KernelStep;
+}
+
+export interface DefenseRunOptions {
+  readonly policy: PolicyInput;
+  /** Says what it would write, and writes nothing; so it needs no lock. */
+  readonly dryRun?: boolean;
+  /** Ends it. */
+  readonly signal?: AbortSignal;
+  /** Called when it runs: `setPolicy` replaces the policy. */
+  readonly onStart?: (running: RunningDefense) => void;
+}
+
+export interface DefenseOptions extends OpenOptions, RecordOptions {}
+
+const silent: Logger = { debug() {}, info() {}, warn() {}, error() {} };
+
+/** Opens the defense of a network namespace. Throws what `openIpvs` throws. */
+export async function openDefense(options: DefenseOptions = {}): Promise<Defense> {
+  return inNamespace(options.netns, (namespace) => new Defense(namespace, options));
+}
+
+export class Defense implements AsyncDisposable {
+  readonly #logger: Logger;
+  readonly #ipvs: Ipvs;
+  readonly #sysctls: Sysctls;
+  readonly #sampler: Sampler;
+  readonly #originals: Originals;
+  readonly #lockPath: string;
+  readonly #release: () => void;
+
+  constructor({ path, release }: HeldNamespace, { stateDir, logger = silent, transport = 'auto' }: DefenseOptions) {
+    const { store, table } = openRecord(path, stateDir === undefined ? {} : { stateDir });
+    this.#logger = logger;
+    this.#release = release;
+    this.#lockPath = join(store.place, 'defense-lock');
+    this.#originals = new Originals(new FolderFiles(store.place), table);
+    this.#sysctls = new KernelSysctls(native(), path);
+    this.#ipvs = openIpvsAt(path, { transport });
+    this.#sampler = new Sampler({
+      ipvs: this.#ipvs,
+      connectionLines: () => linesOf(native(), path, 'ip_vs_conn'),
+      sysctls: this.#sysctls,
+      now: () => performance.now(),
+    });
+  }
+
+  /** The first time it takes a second, to count new connections. Loads nothing, changes nothing. */
+  async status(settings: SampleSettings = normalizePolicy('off')): Promise<DefenseStatus> {
+    const kernel = this.#kernel();
+    let readings = await this.#sampler.sample(settings);
+    if (kernel && !isReading(readings.newConnections)) {
+      await sleep(1000);
+      readings = await this.#sampler.sample(settings);
+    }
+    const lock = isLocked(this.#lockPath, native());
+    const held = this.#originals.read();
+    return {
+      ...(kernel && { kernel }),
+      readings,
+      atMs: performance.now(),
+      ...(lock && { controller: { running: lock.locked, ...(lock.holder && { holder: lock.holder }) } }),
+      ...(held?.table === this.#originals.table && { held }),
+    };
+  }
+
+  /**
+   * Until the signal; returns what could then not be put back, and stays on record. Throws INVALID_DEFENSE; LOCKED where
+   * one runs already; STORE_DAMAGED, FILE_UNREADABLE, FILE_UNWRITABLE where what settings were cannot be kept.
+   */
+  async run({ policy, dryRun = false, signal, onStart }: DefenseRunOptions): Promise<PutBack> {
+    const checked = normalizePolicy(policy);
+    const held = dryRun ? undefined : await this.#lock('ipvs defense run');
+    try {
+      const running = startDefense({
+        policy: checked,
+        sysctls: this.#sysctls,
+        sampler: this.#sampler,
+        originals: this.#originals,
+        logger: this.#logger,
+        dryRun,
+        ...(signal && { signal }),
+      });
+      onStart?.(running);
+      return await running.ended;
+    } finally {
+      held?.release();
+    }
+  }
+
+  /** Puts back what a controller left that is no more. Throws LOCKED while one runs. */
+  async restore(): Promise<Recovered> {
+    const held = await this.#lock('ipvs defense restore');
+    try {
+      return putBackRecorded(this.#originals, this.#sysctls);
+    } finally {
+      held.release();
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.#ipvs.close();
+    this.#release();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  async #lock(purpose: string) {
+    try {
+      return await lock(this.#lockPath, { native: native(), purpose, timeoutMs: 500 });
+    } catch (error) {
+      if (!(error instanceof IpvsError && error.code === 'LOCKED')) throw error;
+      const { detail = '' } = error;
+      const hint = 'one controller defends a namespace; ended, it puts everything back by itself';
+      throw new IpvsError('LOCKED', { operation: purpose.replace('ipvs ', ''), detail, hint });
+    }
+  }
+
+  #kernel(): KernelDefense | undefined {
+    try {
+      return kernelDefense(this.#sysctls);
+    } catch (error) {
+      if (error instanceof IpvsError && error.code === 'SYSCTL_NOT_FOUND') return undefined;
+      throw error;
+    }
+  }
+}
+
+function kernelDefense(sysctls: Pick<Sysctls, 'read'>): KernelDefense {
+  const of = <T>(value: (action: Action) => T) =>
+    Object.fromEntries(actions.map((action) => [action, value(action)])) as Record<Action, T>;
+  const values = of((action) => sysctls.read(sysctlOf[action]));
+  const { freeBytes, buffersBytes } = readMemory();
+  const inputs = {
+    freePages: freeBytes / pageBytes(),
+    bufferPages: buffersBytes / pageBytes(),
+    thresholdPages: Number(sysctls.read(THRESHOLD)),
+    dropRate: Number(sysctls.read(DROP_RATE)),
+    modes: of((action) => Number(values[action])),
+  };
+  return {
+    modes: of((action) => modeOf(values[action]) ?? 'off'),
+    inputs,
+    pageBytes: pageBytes(),
+    step: kernelStep(inputs),
+  };
+}
