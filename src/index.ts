@@ -33,6 +33,7 @@ export {
   type DefenseStatus,
   type KernelDefense,
   openDefense,
+  startDefense,
 } from './director/defense.ts';
 export { describeChanges, describePlan, type Paint, type Style } from './director/describe.ts';
 export {

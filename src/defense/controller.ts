@@ -26,6 +26,8 @@ export interface DefenseParts {
   readonly signal?: AbortSignal;
   /** Monotonic, in milliseconds. */
   readonly now?: () => number;
+  /** Called when it has ended. */
+  readonly onEnd?: () => void;
 }
 
 export interface RunningDefense {
@@ -42,7 +44,7 @@ const TICK_MS = 1000;
  * Puts back what a crash left, and then looks every second until `signal`. At most one in a network namespace: whoever
  * starts it holds the lock. Throws STORE_DAMAGED, FILE_UNREADABLE.
  */
-export function startDefense(parts: DefenseParts): RunningDefense {
+export function startController(parts: DefenseParts): RunningDefense {
   const controller = new Controller(parts);
   controller.begin();
   return {
@@ -53,7 +55,7 @@ export function startDefense(parts: DefenseParts): RunningDefense {
       return controller.policy;
     },
     setPolicy: (policy) => controller.setPolicy(policy),
-    ended: untilAborted(controller, parts),
+    ended: untilAborted(controller, parts).finally(parts.onEnd),
   };
 }
 

@@ -2,7 +2,7 @@
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Action, actions, DROP_RATE, sysctlOf, THRESHOLD } from '../defense/action.ts';
-import { type RunningDefense, startDefense } from '../defense/controller.ts';
+import { type RunningDefense, startController } from '../defense/controller.ts';
 import { type KernelInputs, type KernelStep, kernelStep } from '../defense/kernel-step.ts';
 import { type HeldRecord, Originals } from '../defense/originals.ts';
 import { normalizePolicy, type PolicyInput, type SampleSettings } from '../defense/policy.ts';
@@ -46,10 +46,8 @@ export interface DefenseRunOptions {
   readonly policy: PolicyInput;
   /** Says what it would write, and writes nothing; so it needs no lock. */
   readonly dryRun?: boolean;
-  /** Ends it. */
-  readonly signal?: AbortSignal;
-  /** Called when it runs: `setPolicy` replaces the policy. */
-  readonly onStart?: (running: RunningDefense) => void;
+  /** Ends it, and puts everything back. */
+  readonly signal: AbortSignal;
 }
 
 export interface DefenseOptions extends OpenOptions, RecordOptions {}
@@ -59,6 +57,21 @@ const silent: Logger = { debug() {}, info() {}, warn() {}, error() {} };
 /** Opens the defense of a network namespace. Throws what `openIpvs` throws. */
 export async function openDefense(options: DefenseOptions = {}): Promise<Defense> {
   return inNamespace(options.netns, (namespace) => new Defense(namespace, options));
+}
+
+/** Opens it and begins to watch; closed when it has ended. Throws what `openDefense` and `Defense.start` throw. */
+export async function startDefense(options: DefenseOptions & DefenseRunOptions): Promise<RunningDefense> {
+  const { policy, dryRun = false, signal, ...open } = options;
+  const defense = await openDefense(open);
+  const close = () => defense.close();
+  try {
+    const running = await defense.start({ policy, dryRun, signal });
+    void running.ended.then(close);
+    return running;
+  } catch (error) {
+    await close();
+    throw error;
+  }
 }
 
 export class Defense implements AsyncDisposable {
@@ -106,27 +119,33 @@ export class Defense implements AsyncDisposable {
   }
 
   /**
-   * Until the signal; returns what could then not be put back, and stays on record. Throws INVALID_DEFENSE; LOCKED where
-   * one runs already; STORE_DAMAGED, FILE_UNREADABLE, FILE_UNWRITABLE where what settings were cannot be kept.
+   * Begins to watch, every second until the signal. Throws INVALID_DEFENSE; LOCKED where one runs already; STORE_DAMAGED,
+   * FILE_UNREADABLE, FILE_UNWRITABLE where what settings were cannot be kept.
    */
-  async run({ policy, dryRun = false, signal, onStart }: DefenseRunOptions): Promise<PutBack> {
+  async start({ policy, dryRun = false, signal }: DefenseRunOptions): Promise<RunningDefense> {
     const checked = normalizePolicy(policy);
     const held = dryRun ? undefined : await this.#lock('ipvs defense run');
+    const onEnd = () => held?.release();
     try {
-      const running = startDefense({
+      return startController({
         policy: checked,
         sysctls: this.#sysctls,
         sampler: this.#sampler,
         originals: this.#originals,
         logger: this.#logger,
         dryRun,
-        ...(signal && { signal }),
+        signal,
+        onEnd,
       });
-      onStart?.(running);
-      return await running.ended;
-    } finally {
-      held?.release();
+    } catch (error) {
+      onEnd();
+      throw error;
     }
+  }
+
+  /** The same, until it has ended; returns what could then not be put back, and stays on record. */
+  async run(options: DefenseRunOptions): Promise<PutBack> {
+    return (await this.start(options)).ended;
   }
 
   /** Puts back what a controller left that is no more. Throws LOCKED while one runs. */
