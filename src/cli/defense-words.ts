@@ -3,6 +3,7 @@ import { actions, sysctlOf } from '../defense/action.ts';
 import type { DefenseLevel, DefensePolicy } from '../defense/policy.ts';
 import {
   isReading,
+  limitWords,
   type Readings,
   signalNames,
   signals,
@@ -10,7 +11,7 @@ import {
   thresholds,
   thresholdsIn,
 } from '../defense/signal.ts';
-import { grouped, oneIn, percent } from '../defense/words.ts';
+import { grouped, oneIn } from '../defense/words.ts';
 import type { DefenseStatus, KernelDefense } from '../director/defense.ts';
 import { columns, counted, type Paint, time } from './output.ts';
 
@@ -117,8 +118,7 @@ function levelWords(
 function thresholdWords(given: Thresholds): string[] {
   return thresholdsIn(given).map(([name, value]) => {
     const { signal, side } = thresholds[name];
-    const limit = signal === 'newConnections' ? `${grouped(value)} per second` : percent(value);
-    return `${signals[signal].words} ${side} ${limit}`;
+    return `${signals[signal].words} ${side} ${limitWords(name, value)}${signal === 'newConnections' ? ' per second' : ''}`;
   });
 }
 

@@ -4,7 +4,15 @@ import { at, refuseUnknownKeys, wholeNumber } from '../ipvs/check.ts';
 import { quote } from '../ipvs/quote.ts';
 import { type Action, actions } from './action.ts';
 import { type PresetName, presetNames, presets } from './presets.ts';
-import { isBeyond, type ThresholdName, type Thresholds, thresholdNames, thresholds, thresholdsIn } from './signal.ts';
+import {
+  isBeyond,
+  limitWords,
+  type ThresholdName,
+  type Thresholds,
+  thresholdNames,
+  thresholds,
+  thresholdsIn,
+} from './signal.ts';
 
 /** Watching is level 0: nothing is written. */
 export interface DefensePolicy {
@@ -175,7 +183,10 @@ function checkHysteresis(enter: Thresholds, leave: Thresholds): void {
     if (entered === undefined) throw invalid('it is not entered by this signal', ['leave', name]);
     if (!isBeyond(name, entered, left)) {
       const calmer = thresholds[name].side === 'above' ? 'below' : 'above';
-      throw invalid(`${left} is not ${calmer} the ${entered} at which it is entered`, ['leave', name]);
+      throw invalid(
+        `${limitWords(name, left)} is not ${calmer} the ${limitWords(name, entered)} at which it is entered`,
+        ['leave', name],
+      );
     }
   }
 }

@@ -114,10 +114,14 @@ export function isBeyond(name: ThresholdName, value: number, threshold: number):
   return thresholds[name].side === 'above' ? value > threshold : value < threshold;
 }
 
+/** "50 %", or a number */
+export function limitWords(name: ThresholdName, threshold: number): string {
+  return thresholds[name].signal === 'newConnections' ? grouped(threshold) : percent(threshold);
+}
+
 /** "half-open entries: 62 % of the TCP entries looked at, above 50 %" */
 export function comparisonWords(name: ThresholdName, value: number, threshold: number, beyond: boolean): string {
   const { signal, side } = thresholds[name];
   const { words, shown } = signals[signal];
-  const limit = signal === 'newConnections' ? grouped(threshold) : percent(threshold);
-  return `${words}: ${shown(value)}, ${beyond ? '' : 'not '}${side} ${limit}`;
+  return `${words}: ${shown(value)}, ${beyond ? '' : 'not '}${side} ${limitWords(name, threshold)}`;
 }

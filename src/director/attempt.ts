@@ -20,7 +20,7 @@ export function attempt<T>(findings: Findings, place: Place, addressPlace: Place
     return check();
   } catch (error) {
     if (!(error instanceof IpvsError)) throw error;
-    const field = error.path.map((key) => keyInFile[key] ?? key);
+    const field = error.path.map((key) => (/^\d+$/.test(key) ? Number(key) : (keyInFile[key] ?? key)));
     findings.report(
       field[0] === 'address' || field.length === 0 ? addressPlace : within(place, ...field),
       error.hint ? `${error.message}; ${error.hint}` : error.message,
