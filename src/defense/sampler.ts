@@ -1,5 +1,5 @@
 /** The signals as the kernel shows them now. What costs time is asked for only as often as that time allows. */
-import { errno, IpvsError } from '../errors.ts';
+import { errno, errorTable, IpvsError } from '../errors.ts';
 import type { Ipvs } from '../ipvs/ipvs.ts';
 import { type MemoryInfo, readMemory, readMemoryPressure } from '../proc/memory.ts';
 import type { Sysctls } from '../sysctl/sysctls.ts';
@@ -148,6 +148,8 @@ async function attempt<T>(measure: () => T | Missing | Promise<T | Missing>): Pr
     return await measure();
   } catch (error) {
     if (!(error instanceof IpvsError)) throw error;
-    return { missing: error.errno === errno.EPERM ? `${error.message}: it needs root` : error.message };
+    // Its files in /proc/net come with it.
+    const absent = error.code === 'PROC_UNREADABLE' && error.errno === errno.ENOENT;
+    return { missing: absent ? errorTable.IPVS_NOT_LOADED.message : error.message };
   }
 }
