@@ -29,6 +29,11 @@ export class Store {
     this.#files = files;
   }
 
+  /** Beside what the store itself keeps there. */
+  get files(): Files {
+    return this.#files;
+  }
+
   get place(): string {
     return this.#files.place;
   }
