@@ -1,5 +1,5 @@
 /** The policy of the defense, as a resource. What holds it is the record, which a controller looks at every second. */
-import type { DefensePolicy } from '../defense/policy.ts';
+import { type DefensePolicy, normalizePolicy } from '../defense/policy.ts';
 import { IpvsError } from '../errors.ts';
 import { type Change, type Diff, type Known, type Resource, UNDONE } from '../plan/resource.ts';
 import type { Context } from './context.ts';
@@ -72,7 +72,9 @@ export function samePolicy(a: DefensePolicy, b: DefensePolicy): boolean {
   return JSON.stringify(a) === JSON.stringify(b);
 }
 
-/** "balanced", "balanced (changed)" is not told apart: what is in it, `ipvs history show` has. */
-function policyName({ preset, levels }: DefensePolicy): string {
-  return preset ?? `${levels.length} levels of its own`;
+/** "balanced"; of what only began with a preset, or with none, how many levels it has. */
+function policyName(policy: DefensePolicy): string {
+  const { preset, levels } = policy;
+  if (preset !== null && samePolicy(normalizePolicy(preset), policy)) return preset;
+  return `${levels.length} ${levels.length === 1 ? 'level' : 'levels'} of its own`;
 }
