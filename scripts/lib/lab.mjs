@@ -177,7 +177,15 @@ export class Lab {
    * @param {Order} order
    * @returns {Promise<Outcome>}
    */
-  async send(order) {
+  send(order) {
+    return this.ask(order);
+  }
+
+  /**
+   * Gives an order to the program on the client, and waits for what it answers.
+   * @param {object} order
+   */
+  async ask(order) {
     if (this.#requester === undefined) throw new Error('the lab is not running');
     this.#requester.write(`${JSON.stringify(order)}\n`);
     return JSON.parse(await this.#requester.line());
