@@ -31,7 +31,7 @@
  * @property {number} slabMb by how much the kernel's objects grew
  * @property {number} oomKills
  * @property {number} answered in time, of a hundred
- * @property {number} medianMs of those that were answered
+ * @property {number} medianMs of those that were answered; NaN if none was
  * @property {number} worstTwentiethMs where an unanswered one took the time limit
  * @property {number} controlWorstTwentiethMs
  * @property {Series} series
@@ -39,6 +39,8 @@
  * A figure for each second, with spaces between: columns of a plot.
  * @typedef {{ entries: string, freeMb: string, slowestMs: string, modes: string }} Series
  */
+
+/** @typedef {{ times: Times, cases: FloodRow[] }} Flood */
 
 /** @param {readonly number[]} values @param {number} share @returns {number} */
 function quantile(values, share) {
@@ -57,7 +59,7 @@ const median = (/** @type {readonly number[]} */ values) => quantile(values, 0.5
 export function rowOf(name, runs, times) {
   const figures = runs.map((run) => figuresOf(run, times));
   const ofRuns = (/** @type {(figures: ReturnType<typeof figuresOf>) => number} */ figure) =>
-    Math.round(median(figures.map(figure)) * 10) / 10;
+    Math.round(median(figures.map(figure).filter(Number.isFinite)) * 10) / 10;
   return {
     name,
     runs: runs.length,
@@ -145,7 +147,8 @@ function last(samples, test) {
  * @param {readonly FloodRow[]} rows
  */
 export function floodTable(title, rows) {
-  const whole = (/** @type {number} */ number) => number.toFixed(0);
+  // JSON knows no NaN: a kept one is null.
+  const whole = (/** @type {number | null} */ number) => (Number.isFinite(number) ? Number(number).toFixed(0) : '–');
   return [
     [
       title,

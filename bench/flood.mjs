@@ -60,12 +60,13 @@ export async function* flood({ flood: options, runs }) {
       console.error(`${run + 1} of ${runs}: ${one.name}: ${Math.max(...result.samples.map(({ entries }) => entries))}`);
     }
   }
+  const times = timesOf(options);
   const memoryMb = Math.round(totalmem() / 2 ** 20);
   yield {
     title: `${rate} SYNs/s for ${seconds} s, ${memoryMb} MB`,
     rows: [],
     gates: [],
-    flood: Array.from(results, ([name, of]) => rowOf(name, of, timesOf(options))),
+    flood: { times, cases: Array.from(results, ([name, of]) => rowOf(name, of, times)) },
   };
 }
 

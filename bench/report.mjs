@@ -11,7 +11,7 @@ import { floodTable } from './flood-report.mjs';
  * @property {number} [objects] made or read in one run: a row is divided by them
  * @property {Row[]} rows
  * @property {Gate[]} gates
- * @property {import('./flood-report.mjs').FloodRow[]} [flood] the cases of a flood, whose figures are not times alone
+ * @property {import('./flood-report.mjs').Flood} [flood] instead of rows: its figures are not times alone
  *
  * @typedef {{ name: string, runs: number, medianMs: number, minMs: number }} Row
  *
@@ -102,7 +102,7 @@ function rounded(value) {
  * @param {Section} section
  */
 export function tablesOf({ title, objects, rows, gates, flood }) {
-  if (flood) return { rows: floodTable(title, flood), gates: [] };
+  if (flood) return { rows: floodTable(title, flood.cases), gates: [] };
   const lines = rows.map(({ name, runs, medianMs, minMs }) => [
     name,
     digits(medianMs),
