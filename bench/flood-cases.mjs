@@ -15,14 +15,19 @@ const ALWAYS = 3;
 
 const all = (/** @type {number} */ mode) => ({ drop_entry: mode, drop_packet: mode, secure_tcp: mode });
 const tenth = Math.round(totalmem() / 10 / PAGE_BYTES);
-/** Some 30 MB of entries. */
-const most = 80_000;
+/** Entries: fewer than drop_entry leaves of the usual flood, and more. */
+const few = 80_000;
+const enough = 150_000;
 
 /** @type {readonly FloodCase[]} */
 export const kernelCases = [
   { name: 'no defense', settings: {} },
-  { name: 'automatic, amemthresh 1024 pages', settings: { ...all(AUTOMATIC), amemthresh: 1024 } },
-  { name: 'automatic, amemthresh a tenth of memory', settings: { ...all(AUTOMATIC), amemthresh: tenth } },
+  { name: 'all automatic, amemthresh 1024 pages', settings: { ...all(AUTOMATIC), amemthresh: 1024 } },
+  { name: 'all automatic, amemthresh a tenth of memory', settings: { ...all(AUTOMATIC), amemthresh: tenth } },
+  {
+    name: 'drop_entry automatic, amemthresh a tenth of memory',
+    settings: { drop_entry: AUTOMATIC, amemthresh: tenth },
+  },
   { name: 'drop_packet always, 1 in 10', settings: { drop_packet: ALWAYS, am_droprate: 10 } },
   { name: 'drop_packet always, 1 in 2', settings: { drop_packet: ALWAYS, am_droprate: 2 } },
   { name: 'drop_entry always', settings: { drop_entry: ALWAYS } },
@@ -32,8 +37,9 @@ export const kernelCases = [
 
 /** Since Linux 7.1. */
 export const limitCases = [
-  { name: `conn_max ${most}`, settings: { conn_max: most } },
-  { name: `conn_max ${most}, drop_entry always`, settings: { conn_max: most, drop_entry: ALWAYS } },
+  { name: `conn_max ${few}`, settings: { conn_max: few } },
+  { name: `conn_max ${few}, drop_entry always`, settings: { conn_max: few, drop_entry: ALWAYS } },
+  { name: `conn_max ${enough}, drop_entry always`, settings: { conn_max: enough, drop_entry: ALWAYS } },
 ];
 
 /** @param {string} command @returns {FloodCase} */

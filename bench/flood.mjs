@@ -34,7 +34,7 @@ const clientProgram = fileURLToPath(new URL('./honest-client.mjs', import.meta.u
 const ipvsProgram = fileURLToPath(new URL('../dist/cli/ipvs.js', import.meta.url));
 
 const LEAD_MS = 5000;
-const AFTER_MS = 15_000;
+const AFTER_MS = 10_000;
 const SAMPLE_MS = 1000;
 const REQUEST_MS = 100;
 const TIMEOUT_MS = 3000;
