@@ -34,6 +34,7 @@
  * @property {number} medianMs of those that were answered; NaN if none was
  * @property {number} worstTwentiethMs where an unanswered one took the time limit
  * @property {number} controlWorstTwentiethMs
+ * @property {number} stoodStill seconds in which the client, due to begin ten requests, began none
  * @property {Series} series
  *
  * A figure for each second, with spaces between: columns of a plot.
@@ -74,12 +75,13 @@ export function rowOf(name, runs, times) {
     medianMs: ofRuns(({ medianMs }) => medianMs),
     worstTwentiethMs: ofRuns(({ worstTwentiethMs }) => worstTwentiethMs),
     controlWorstTwentiethMs: ofRuns(({ controlWorstTwentiethMs }) => controlWorstTwentiethMs),
+    stoodStill: ofRuns(({ stoodStill }) => stoodStill),
     series: seriesOf(runs, times),
   };
 }
 
 /** @param {FloodRun} run @param {Times} times */
-function figuresOf({ flood, admitted, samples, experience, oomKills }, { fromMs, toMs, timeoutMs }) {
+function figuresOf({ flood, admitted, samples, experience, oomKills }, { fromMs, toMs, endMs, timeoutMs }) {
   const during = (/** @type {readonly import('./honest-client.mjs').Request[]} */ requests) =>
     requests.filter(([atMs]) => atMs >= fromMs && atMs < toMs).map(([, latencyMs]) => latencyMs);
   const honest = during(experience.service);
@@ -100,12 +102,23 @@ function figuresOf({ flood, admitted, samples, experience, oomKills }, { fromMs,
     medianMs: median(answers),
     worstTwentiethMs: worst(honest),
     controlWorstTwentiethMs: worst(during(experience.control)),
+    stoodStill: secondsUntil(endMs).filter((second) => begunIn(experience, second).length === 0).length,
   };
+}
+
+/** @param {number} endMs */
+function secondsUntil(endMs) {
+  return Array.from({ length: Math.floor(endMs / 1000) }, (_, second) => second);
+}
+
+/** @param {FloodRun['experience']} experience @param {number} second */
+function begunIn({ service }, second) {
+  return service.filter(([atMs]) => Math.floor(atMs / 1000) === second);
 }
 
 /** @param {readonly FloodRun[]} runs @param {Times} times @returns {Series} */
 function seriesOf(runs, { endMs, timeoutMs }) {
-  const seconds = Array.from({ length: Math.floor(endMs / 1000) }, (_, second) => second);
+  const seconds = secondsUntil(endMs);
   const sampled = (/** @type {(sample: Sample) => number} */ figure) =>
     seconds
       .map((second) =>
@@ -116,11 +129,7 @@ function seriesOf(runs, { endMs, timeoutMs }) {
       )
       .join(' ');
   const slowest = (/** @type {FloodRun} */ { experience }, /** @type {number} */ second) =>
-    Math.max(
-      ...experience.service
-        .filter(([atMs]) => Math.floor(atMs / 1000) === second)
-        .map(([, latencyMs]) => latencyMs ?? timeoutMs),
-    );
+    Math.max(...begunIn(experience, second).map(([, latencyMs]) => latencyMs ?? timeoutMs));
   return {
     entries: sampled(({ entries }) => entries),
     freeMb: sampled(({ freeMb }) => freeMb),
@@ -160,6 +169,7 @@ export function floodTable(title, rows) {
       'median ms',
       '95 % ms',
       'control 95 % ms',
+      'stood still s',
     ],
     ...rows.map((row) => [
       row.name,
@@ -171,6 +181,7 @@ export function floodTable(title, rows) {
       whole(row.medianMs),
       whole(row.worstTwentiethMs),
       whole(row.controlWorstTwentiethMs),
+      whole(row.stoodStill),
     ]),
   ];
 }

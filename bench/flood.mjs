@@ -33,7 +33,8 @@ const floodProgram = fileURLToPath(new URL('../.cache/bench/flood', import.meta.
 const clientProgram = fileURLToPath(new URL('./honest-client.mjs', import.meta.url));
 const ipvsProgram = fileURLToPath(new URL('../dist/cli/ipvs.js', import.meta.url));
 
-const LEAD_MS = 5000;
+/** An emulated machine needs some time until its programs are translated. */
+const LEAD_MS = 10_000;
 const AFTER_MS = 10_000;
 const SAMPLE_MS = 1000;
 const REQUEST_MS = 100;

@@ -41,6 +41,8 @@ test('one run', () => {
     medianMs: 20,
     worstTwentiethMs: 3000,
     controlWorstTwentiethMs: 7,
+    // The third: no request began in it.
+    stoodStill: 1,
     series: {
       entries: '0 20 40 30',
       freeMb: '100 80 60 70',
@@ -48,7 +50,18 @@ test('one run', () => {
       modes: '010 010 010 010',
     },
   });
-  expect(floodTable('a flood', [row])[1]).toEqual(['a case', '90 %', '40', '+40', '60', '75.0 %', '20', '3000', '7']);
+  expect(floodTable('a flood', [row])[1]).toEqual([
+    'a case',
+    '90 %',
+    '40',
+    '+40',
+    '60',
+    '75.0 %',
+    '20',
+    '3000',
+    '7',
+    '1',
+  ]);
 });
 
 test('several runs are told by their medians', () => {
