@@ -15,7 +15,7 @@ function plot(bed, { times, cases }) {
     `data = '${data}'`,
     `picture = 'docs/flood-${bed}.svg'`,
     `cases = ${cases.length}`,
-    `array names[cases] = [${cases.map(({ name }) => quoted(name)).join(', ')}]`,
+    `array names[cases] = [${cases.map(({ name }) => `'${name.replaceAll("'", "''")}'`).join(', ')}]`,
     `from = ${times.fromMs / 1000}`,
     `to = ${times.toMs / 1000}`,
     `end = ${times.endMs / 1000}`,
@@ -27,12 +27,4 @@ function plot(bed, { times, cases }) {
 function blockOf({ series: { entries, freeMb, slowestMs } }) {
   const [first = [], ...others] = [entries, freeMb, slowestMs].map((column) => column.split(' '));
   return first.map((cell, second) => [second, cell, ...others.map((column) => column[second])].join(' ')).join('\n');
-}
-
-/**
- * A text of gnuplot, in which some characters set the type.
- * @param {string} text
- */
-function quoted(text) {
-  return `"${text.replaceAll(/["\\]/g, '').replaceAll(/[_^@{}&~]/g, '\\\\$&')}"`;
 }
