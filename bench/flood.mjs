@@ -89,8 +89,10 @@ async function oneRun({ settings, beside }, options) {
     for (const address of destinations) await ipvs.addDestination(service, { address, forward: 'masquerade' });
     const sysctls = new KernelSysctls(native(), `/run/netns/${lab.director}`);
     for (const [name, value] of Object.entries(settings)) sysctls.write(`net.ipv4.vs.${name}`, String(value));
-    if (beside !== undefined) lab.launch('director', ...commandOf(beside));
-    return await underFlood(lab, ipvs, sysctls, options);
+    const defender = beside === undefined ? undefined : lab.launch('director', ...commandOf(beside));
+    const run = await underFlood(lab, ipvs, sysctls, options);
+    if (defender?.running === false) throw new Error(`"${beside}" ended before the flood did`);
+    return run;
   } finally {
     await ipvs.close();
     await lab.close();

@@ -228,6 +228,10 @@ class Program {
     this.#child.stdin.on('error', () => {});
   }
 
+  get running() {
+    return this.#child.exitCode === null && this.#child.signalCode === null;
+  }
+
   /** @param {string} text */
   write(text) {
     this.#child.stdin.write(text);
