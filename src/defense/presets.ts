@@ -1,6 +1,7 @@
 /**
- * Policies that are there. Their order of actions follows from what each costs an honest client: an entry that is thrown
- * out only if its handshake is under way at that moment, a dropped packet every N-th time a second of waiting.
+ * Policies that are there. Their actions follow from what was measured (docs/flood.md): drop-entry halves what a flood takes
+ * and costs an honest client nothing, so it comes first and early; drop-packet makes every N-th wait for a second and saves an
+ * N-th, so it is what is left before memory ends; secure-tcp saves nothing, so it is in none.
  */
 import type { PolicySettings } from './policy.ts';
 import type { Thresholds } from './signal.ts';
@@ -17,9 +18,10 @@ const scarce: Readonly<Record<'enter' | 'leave', Thresholds>> = {
   enter: { memoryAvailableBelow: 0.1, memoryPressureAbove: 0.2 },
   leave: { memoryAvailableBelow: 0.15, memoryPressureAbove: 0.1 },
 };
-const scarcer: typeof scarce = {
-  enter: { memoryAvailableBelow: 0.05, memoryPressureAbove: 0.4 },
-  leave: { memoryAvailableBelow: 0.08, memoryPressureAbove: 0.25 },
+/** So scarce that honest clients waiting for a second is the lesser evil. */
+const scarcest: typeof scarce = {
+  enter: { memoryAvailableBelow: 0.03, memoryPressureAbove: 0.6 },
+  leave: { memoryAvailableBelow: 0.05, memoryPressureAbove: 0.4 },
 };
 
 export const presets: Readonly<Record<PresetName, Preset>> = {
@@ -28,7 +30,7 @@ export const presets: Readonly<Record<PresetName, Preset>> = {
     about: 'Only when memory gets scarce: a flood that the host has room for is let through',
     levels: [
       { actions: ['drop-entry'], ...scarce, minHoldSeconds: 10, maxSeconds: 1800 },
-      { actions: ['drop-entry', 'drop-packet'], dropRate: 10, ...scarcer, minHoldSeconds: 10, maxSeconds: 600 },
+      { actions: ['drop-entry', 'drop-packet'], dropRate: 10, ...scarcest, minHoldSeconds: 10, maxSeconds: 600 },
     ],
   },
   balanced: {
@@ -44,16 +46,8 @@ export const presets: Readonly<Record<PresetName, Preset>> = {
       {
         actions: ['drop-entry', 'drop-packet'],
         dropRate: 10,
-        enter: { ...scarcer.enter, tableAbove: 0.75 },
-        leave: { ...scarcer.leave, tableAbove: 0.6 },
-        minHoldSeconds: 10,
-        maxSeconds: 1800,
-      },
-      {
-        actions: ['drop-entry', 'drop-packet', 'secure-tcp'],
-        dropRate: 4,
-        enter: { memoryAvailableBelow: 0.03, tableAbove: 0.9 },
-        leave: { memoryAvailableBelow: 0.05, tableAbove: 0.8 },
+        enter: { ...scarcest.enter, tableAbove: 0.9 },
+        leave: { ...scarcest.leave, tableAbove: 0.8 },
         minHoldSeconds: 10,
         maxSeconds: 600,
       },
@@ -63,25 +57,25 @@ export const presets: Readonly<Record<PresetName, Preset>> = {
     about: 'Early and hard: for hosts that are flooded often, and rather turn honest clients away than stand still',
     levels: [
       {
-        actions: ['drop-entry', 'secure-tcp'],
+        actions: ['drop-entry'],
         enter: { ...scarce.enter, tableAbove: 0.3, halfOpenAbove: 0.3, newConnectionsPerSecondAbove: 50_000 },
         leave: { ...scarce.leave, tableAbove: 0.2, halfOpenAbove: 0.15, newConnectionsPerSecondAbove: 30_000 },
         minHoldSeconds: 30,
         maxSeconds: 3600,
       },
       {
-        actions: ['drop-entry', 'drop-packet', 'secure-tcp'],
-        dropRate: 4,
-        enter: { ...scarcer.enter, tableAbove: 0.5 },
-        leave: { ...scarcer.leave, tableAbove: 0.4 },
+        actions: ['drop-entry', 'drop-packet'],
+        dropRate: 10,
+        enter: { memoryAvailableBelow: 0.05, memoryPressureAbove: 0.4, tableAbove: 0.6 },
+        leave: { memoryAvailableBelow: 0.08, memoryPressureAbove: 0.25, tableAbove: 0.5 },
         minHoldSeconds: 30,
-        maxSeconds: 3600,
+        maxSeconds: 1800,
       },
       {
-        actions: ['drop-entry', 'drop-packet', 'secure-tcp'],
+        actions: ['drop-entry', 'drop-packet'],
         dropRate: 2,
-        enter: { memoryAvailableBelow: 0.03, tableAbove: 0.8 },
-        leave: { memoryAvailableBelow: 0.05, tableAbove: 0.7 },
+        enter: { memoryAvailableBelow: 0.03, tableAbove: 0.9 },
+        leave: { memoryAvailableBelow: 0.05, tableAbove: 0.8 },
         minHoldSeconds: 30,
         maxSeconds: 1800,
       },
