@@ -3,6 +3,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'n
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { loadDefense } from '../../src/director/defense-section.ts';
 import { loadState } from '../../src/director/load.ts';
 
 const lookup = async () => ['10.255.0.1', 'fd00::ffff'];
@@ -58,6 +59,10 @@ describe('documents', () => {
     // Named ones are files that others may include.
     const name = /^# (\S+\.yaml)$/m.exec(text)?.[1] ?? 'state.yaml';
     writeFileSync(join(folder, name), text);
+    if (/^defense:/m.test(text)) {
+      expect(loadDefense(join(folder, name))).toBeDefined();
+      return;
+    }
     const loading = loadState(join(folder, name), { lookup });
     if (name === 'wrong.yaml') await expect(loading).rejects.toMatchObject({ code: 'CONFIG_INVALID' });
     else expect(Object.keys((await loading).state).length).toBeGreaterThan(0);
