@@ -31,7 +31,7 @@ export interface DefensePolicy {
 }
 
 /** What of it the signals depend on. */
-export type SampleSettings = Pick<DefensePolicy, 'tableLimit' | 'sampleEntries'>;
+export type SampleSettings = Pick<DefensePolicy, 'tableLimit' | 'sampleEntries' | 'leastEntries'>;
 
 export interface DefenseLevel {
   /** What is set to "always" at it. Everything else has its original value. */

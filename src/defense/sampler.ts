@@ -20,8 +20,9 @@ export interface SamplerParts {
 
 /** The share of the time that looking at the table may take, and at its connections as much again. */
 const SHARE_OF_TIME = 0.05;
-/** How long the connections are looked at, at most. */
+/** How long the connections are looked at; longer only until there are as many as mean something, and then more seldom. */
 const SAMPLE_MS = 1000 * SHARE_OF_TIME;
+const MOST_SAMPLE_MS = 4 * SAMPLE_MS;
 /** Counters that are closer together say little of a second. */
 const LEAST_BETWEEN_MS = 500;
 /** What an entry takes at most, with its place in the hash table (the slab ip_vs_conn). */
@@ -110,17 +111,24 @@ export class Sampler {
   }
 
   /** The first ones of the file: which those are depends on a hash with a secret of the kernel's. */
-  async #sampled({ sampleEntries }: SampleSettings): Promise<Reading | Missing> {
+  async #sampled({ sampleEntries, leastEntries }: SampleSettings): Promise<Reading | Missing> {
     const { connectionLines, now } = this.#parts;
-    const end = now() + SAMPLE_MS;
+    const beganMs = now();
     let [seen, entries, halfOpen] = [0, 0, 0];
+    let whole = true;
     for await (const lines of connectionLines()) {
       const counted = countHalfOpen(lines.slice(0, sampleEntries - seen));
       seen += lines.length;
       entries += counted.entries;
       halfOpen += counted.halfOpen;
-      if (seen >= sampleEntries || now() >= end) break;
+      const tookMs = now() - beganMs;
+      const enough = seen >= sampleEntries || (entries >= leastEntries && tookMs >= SAMPLE_MS);
+      whole = !enough && tookMs < MOST_SAMPLE_MS;
+      if (!whole) break;
     }
+    // A table that is slow to read, as in a flood, is not a small one.
+    if (!whole && seen < sampleEntries && entries < leastEntries)
+      return { missing: `the table is slow to read: only ${entries} TCP entries in ${MOST_SAMPLE_MS} ms` };
     return { value: entries === 0 ? 0 : halfOpen / entries, atMs: now(), of: entries };
   }
 }

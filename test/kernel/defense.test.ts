@@ -308,11 +308,11 @@ describe('the controller', () => {
 
   it('counts new connections, and the table against its limit', async () => {
     await withDefense(stateDir(), async (defense) => {
-      await defense.status({ tableLimit: 100_000, sampleEntries: 100 });
+      await defense.status({ tableLimit: 100_000, sampleEntries: 100, leastEntries: 10 });
       await sleep(600);
       await (await open('udp', DNS, 300)).stop();
       const began = performance.now();
-      const { readings } = await defense.status({ tableLimit: 100_000, sampleEntries: 100 });
+      const { readings } = await defense.status({ tableLimit: 100_000, sampleEntries: 100, leastEntries: 10 });
       const { newConnections, table: fullness } = readings;
       expect(isReading(newConnections) && newConnections.value).toBeGreaterThan(
         300 / ((performance.now() - began) / 1000 + 60),

@@ -189,7 +189,19 @@ describe('half-open entries', () => {
 
   test('are looked for no longer than the time allows', async () => {
     const { sampler } = world({ lines: Array(5000).fill(line('TCP', 'D98C', 'SYN_RECV')), costMs: 20 });
-    expect((await sampler.sample(settings)).halfOpen).toMatchObject({ of: 300 }); // 60 ms, at least 50
+    const seen = await sampler.sample({ ...settings, leastEntries: 100 });
+    expect(seen.halfOpen).toMatchObject({ of: 300 }); // 60 ms, at least 50
+  });
+
+  test('are looked for longer until there are as many as mean something', async () => {
+    const { sampler } = world({ lines: Array(5000).fill(line('TCP', 'D98C', 'SYN_RECV')), costMs: 20 });
+    expect((await sampler.sample(settings)).halfOpen).toMatchObject({ of: 500 });
+  });
+
+  test('are not known of a table that is slow to read: it is not a small one', async () => {
+    const { sampler } = world({ lines: Array(5000).fill(line('TCP', 'D98C', 'SYN_RECV')), costMs: 100 });
+    const missing = 'the table is slow to read: only 200 TCP entries in 200 ms';
+    expect((await sampler.sample(settings)).halfOpen).toEqual({ missing });
   });
 
   test('of an empty table are none', async () => {
