@@ -88,13 +88,12 @@ export async function transact<Desired, Context>(
   const journal: Journal = { version: 1, command, by, next, ...kept };
   store.writeJournal(journal);
   const run = await makeChanges(engine, changes, options);
-  const keys = keysOf(changes);
-  const { failed, now } = await verified(engine, run, leftOf(engine, desired, known, changes), { before, keys });
+  const { failed, now } = await verified(engine, run, leftOf(engine, desired, known, changes), { before, changes });
   if (now !== undefined && failed.length === 0) {
     await commit(engine, journal, ledger, changes.length, { outcome: 'applied', after: now });
     return { ...run, outcome: 'applied', id: next.applied.id, undone: [], stuck: [] };
   }
-  const undo = await undone(engine, before, keys);
+  const undo = await undone(engine, before, keysOf(changes));
   const error = failed.map(({ error }) => error.message).join('; ');
   await commit(engine, journal, ledger, changes.length, { ...undo, error });
   return { ...run, failed, outcome: undo.outcome, id: next.applied.id, undone: undo.done, stuck: undo.stuck };
@@ -242,14 +241,19 @@ export async function readTables<Desired, Context>({
   return tables;
 }
 
-/** What has one of the keys, once more. */
+/** What was changed, once more; of what no change belongs to there is nothing new, unless it could not be read before. */
 async function rereadTables<Desired, Context>(
   { resources, context }: Engine<Desired, Context>,
   before: Tables,
-  keys: ReadonlySet<string>,
+  changes: readonly Change[],
 ): Promise<Tables> {
+  const keys = keysOf(changes);
+  const changed = new Set(changes.map(({ resource }) => resource));
   const tables: Record<string, unknown> = {};
-  for (const resource of resources) tables[resource.name] = await resource.reread(context, before[resource.name], keys);
+  for (const { name, reread } of resources) {
+    const old = before[name];
+    tables[name] = changed.has(name) || old === null ? await reread(context, old, keys) : old;
+  }
   return tables;
 }
 
@@ -337,11 +341,11 @@ async function verified<Desired, Context>(
   engine: Engine<Desired, Context>,
   { done, failed }: Run,
   left: (now: Tables) => readonly Change[],
-  touched?: { readonly before: Tables; readonly keys: ReadonlySet<string> },
+  made?: { readonly before: Tables; readonly changes: readonly Change[] },
 ): Promise<{ failed: readonly Failure[]; now?: Tables }> {
   if (failed.length > 0) return { failed };
   try {
-    const now = await (touched ? rereadTables(engine, touched.before, touched.keys) : readTables(engine));
+    const now = await (made ? rereadTables(engine, made.before, made.changes) : readTables(engine));
     return { failed: left(now).map((change) => ({ change, error: notVerified(change) })), now };
   } catch (error) {
     return { failed: allFailed(done.slice(0, 1), error) };
