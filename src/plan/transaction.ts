@@ -88,12 +88,14 @@ export async function transact<Desired, Context>(
   const journal: Journal = { version: 1, command, by, next, ...kept };
   store.writeJournal(journal);
   const run = await makeChanges(engine, changes, options);
-  const { failed, now } = await verified(engine, run, leftOf(engine, desired, known, changes), { before, changes });
+  const keys = keysOf(changes);
+  const left = leftOf(engine, desired, known, changes, keys);
+  const { failed, now } = await verified(engine, run, left, { before, changes, keys });
   if (now !== undefined && failed.length === 0) {
     await commit(engine, journal, ledger, changes.length, { outcome: 'applied', after: now });
     return { ...run, outcome: 'applied', id: next.applied.id, undone: [], stuck: [] };
   }
-  const undo = await undone(engine, before, keysOf(changes));
+  const undo = await undone(engine, before, keys);
   const error = failed.map(({ error }) => error.message).join('; ');
   await commit(engine, journal, ledger, changes.length, { ...undo, error });
   return { ...run, failed, outcome: undo.outcome, id: next.applied.id, undone: undo.done, stuck: undo.stuck };
@@ -161,7 +163,7 @@ export async function recover<Desired, Context>(engine: Engine<Desired, Context>
   const changes = unpackChanges(await store.get<PackedChanges>(journal.plan));
   const desired = await store.get<Desired>(next.applied.desired);
   const keys = keysOf(changes);
-  const left = leftOf(engine, desired, await knownWhile(engine, ledger, next), changes);
+  const left = leftOf(engine, desired, await knownWhile(engine, ledger, next), changes, keys);
   const rest = left(await readTables(engine));
   if (onlyRemovals(rest)) {
     const run = await makeChanges(engine, rest, {});
@@ -222,8 +224,8 @@ function leftOf<Desired, Context>(
   desired: Desired,
   known: Known<Desired>,
   changes: readonly PastChange[],
+  keys: ReadonlySet<string>,
 ): (now: Tables) => readonly Change[] {
-  const keys = keysOf(changes);
   const options = { adopt: true, prune: true, targets: new Set(changes.map(({ of }) => of)) };
   return (now) => planOf(resources, desired, known, now, options).changes.filter(({ key }) => keys.has(key));
 }
@@ -241,13 +243,18 @@ export async function readTables<Desired, Context>({
   return tables;
 }
 
+interface Made {
+  readonly before: Tables;
+  readonly changes: readonly Change[];
+  /** Theirs. */
+  readonly keys: ReadonlySet<string>;
+}
+
 /** What was changed, once more; of what no change belongs to there is nothing new, unless it could not be read before. */
 async function rereadTables<Desired, Context>(
   { resources, context }: Engine<Desired, Context>,
-  before: Tables,
-  changes: readonly Change[],
+  { before, changes, keys }: Made,
 ): Promise<Tables> {
-  const keys = keysOf(changes);
   const changed = new Set(changes.map(({ resource }) => resource));
   const tables: Record<string, unknown> = {};
   for (const { name, reread } of resources) {
@@ -341,11 +348,11 @@ async function verified<Desired, Context>(
   engine: Engine<Desired, Context>,
   { done, failed }: Run,
   left: (now: Tables) => readonly Change[],
-  made?: { readonly before: Tables; readonly changes: readonly Change[] },
+  made?: Made,
 ): Promise<{ failed: readonly Failure[]; now?: Tables }> {
   if (failed.length > 0) return { failed };
   try {
-    const now = await (made ? rereadTables(engine, made.before, made.changes) : readTables(engine));
+    const now = await (made ? rereadTables(engine, made) : readTables(engine));
     return { failed: left(now).map((change) => ({ change, error: notVerified(change) })), now };
   } catch (error) {
     return { failed: allFailed(done.slice(0, 1), error) };
