@@ -409,6 +409,8 @@ export class Director implements AsyncDisposable {
     current: Tables,
     nowMs: number,
   ): Promise<IntendedPlan> {
+    // Most of it is as it was applied.
+    await this.#store.look(intent.desired);
     const known = await this.#known(ledger, nowMs);
     const { targets, adopt = false, prune = false } = options;
     const meant = targets && addressesOf(targets, intent.desired, known.applied);
