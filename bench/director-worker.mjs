@@ -41,6 +41,7 @@ function counted(prototype, name, part) {
   };
 }
 for (const name of [
+  'look',
   'put',
   'get',
   'ledger',

@@ -2,17 +2,19 @@
 // them all, with what the machine looks like from here, into a file.
 //
 //   node bench/main.mjs --out FILE [--only BENCH]... [--services N]... [--runs N]
+//                       [--rate N] [--seconds N] [--case WORDS]... [--beside COMMAND]...
 import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { cpus, release } from 'node:os';
 import { parseArgs } from 'node:util';
 import { apply } from './apply.mjs';
+import { flood } from './flood.mjs';
 import { kernel } from './kernel.mjs';
 import { aligned, tablesOf } from './report.mjs';
 import { startUp } from './start-up.mjs';
 
 /** @typedef {import('./report.mjs').Section} Section */
-/** @typedef {{ sizes: readonly import('./table.mjs').Size[], runs: number }} Extent */
+/** @typedef {{ sizes: readonly import('./table.mjs').Size[], runs: number, flood: import('./flood.mjs').FloodOptions }} Extent */
 /** @typedef {(extent: Extent) => AsyncGenerator<Section>} Bench */
 
 /**
@@ -24,18 +26,32 @@ import { startUp } from './start-up.mjs';
  */
 
 /** A bench more is a line more. */
-const benches = /** @type {const} @satisfies {Record<string, Bench>} */ ({ kernel, apply, 'start-up': startUp });
+const benches = /** @type {const} @satisfies {Record<string, Bench>} */ ({ kernel, apply, 'start-up': startUp, flood });
+/** They take minutes, the others many. */
+const usual = ['kernel', 'apply', 'start-up'];
 
 const { values: options } = parseArgs({
   options: {
-    only: { type: 'string', multiple: true, default: Object.keys(benches) },
+    only: { type: 'string', multiple: true, default: usual },
     services: { type: 'string', multiple: true, default: ['1000', '10000'] },
     runs: { type: 'string', default: '5' },
+    rate: { type: 'string', default: '4000' },
+    seconds: { type: 'string', default: '65' },
+    case: { type: 'string', multiple: true, default: [] },
+    beside: { type: 'string', multiple: true, default: [] },
     out: { type: 'string', default: '.cache/bench/measured.json' },
   },
 });
 const runs = wholeNumber(options.runs, 1000);
 const sizes = options.services.map((services) => ({ services: wholeNumber(services, 50_000), destinations: 2 }));
+
+/** Of a flood. */
+const floodOptions = {
+  rate: wholeNumber(options.rate, 20_000),
+  seconds: wholeNumber(options.seconds, 120),
+  beside: options.beside,
+  only: options.case,
+};
 
 /**
  * @param {string} text
@@ -72,7 +88,7 @@ const sections = [];
 for (const name of options.only) {
   const bench = Object.entries(benches).find(([key]) => key === name)?.[1];
   if (bench === undefined) throw new Error(`there is no bench "${name}": ${Object.keys(benches).join(', ')}`);
-  for await (const section of bench({ sizes, runs })) {
+  for await (const section of bench({ sizes, runs, flood: floodOptions })) {
     sections.push(section);
     const { rows, gates } = tablesOf(section);
     console.log(`${aligned(rows)}\n${gates.length > 0 ? `\n${aligned(gates)}\n` : ''}`);

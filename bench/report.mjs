@@ -1,4 +1,5 @@
 // What a bench found, as data and as text.
+import { floodTable } from './flood-report.mjs';
 
 /**
  * The milliseconds of every run, by case.
@@ -10,6 +11,7 @@
  * @property {number} [objects] made or read in one run: a row is divided by them
  * @property {Row[]} rows
  * @property {Gate[]} gates
+ * @property {import('./flood-report.mjs').Flood} [flood] instead of rows: its figures are not times alone
  *
  * @typedef {{ name: string, runs: number, medianMs: number, minMs: number }} Row
  *
@@ -99,7 +101,8 @@ function rounded(value) {
  * Each a table of texts, its heading first: the rows, and what was compared.
  * @param {Section} section
  */
-export function tablesOf({ title, objects, rows, gates }) {
+export function tablesOf({ title, objects, rows, gates, flood }) {
+  if (flood) return { rows: floodTable(title, flood.cases), gates: [] };
   const lines = rows.map(({ name, runs, medianMs, minMs }) => [
     name,
     digits(medianMs),

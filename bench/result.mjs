@@ -4,7 +4,8 @@
 //
 //   --load-before   the machine's load average when the measuring began
 //   --json FILE     writes the result there; "-" is the standard output
-//   --keep          writes it into bench/results/NAME.json; "npm run docs" makes docs/performance.md of what is there
+//   --keep          writes it into bench/results/NAME.json, that of a flood into bench/results/flood/NAME.json; "npm run
+//                   docs" makes docs/performance.md and docs/flood.md of what is there
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { cpus, loadavg } from 'node:os';
@@ -62,6 +63,7 @@ if (options.json !== '-') for (const [name, value] of aboutOf(result)) console.l
 if (options.json === '-') process.stdout.write(text);
 else if (options.json !== undefined) writeFileSync(options.json, text);
 if (options.keep) {
-  mkdirSync('bench/results', { recursive: true });
-  writeFileSync(`bench/results/${bed}.json`, text);
+  const folder = sections.some(({ flood }) => flood) ? 'bench/results/flood' : 'bench/results';
+  mkdirSync(folder, { recursive: true });
+  writeFileSync(`${folder}/${bed}.json`, text);
 }

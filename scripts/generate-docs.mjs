@@ -1,5 +1,5 @@
 // Writes the man page, the schema of files, and what docs/reference/ says of commands, settings and features, from their
-// tables in src/; and what docs/performance.md says of figures, from bench/results/.
+// tables in src/; and what docs/performance.md and docs/flood.md say of figures, from bench/results/.
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
@@ -33,6 +33,7 @@ const pages = {
   ...(await manualPages(version, read)),
   'docs/reference/kernels.md': kernelsPage(features, isOlder),
   'docs/performance.md': withTable(read('docs/performance.md'), 'results', resultsInMarkdown(keptResults(root))),
+  'docs/flood.md': withTable(read('docs/flood.md'), 'results', resultsInMarkdown(keptResults(root, 'flood'))),
 };
 for (const [path, text] of Object.entries(pages)) {
   mkdirSync(dirname(join(root, path)), { recursive: true });

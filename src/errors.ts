@@ -145,8 +145,14 @@ export const errorTable = {
     message: 'cannot read what the kernel shows',
     hint: 'some files are for root alone, some came with later kernels',
   },
+  INVALID_DEFENSE: { kind: 'input', message: 'invalid defense policy' },
   INVALID_SYSCTL: { kind: 'input', message: 'invalid setting of the kernel' },
   SYSCTL_NOT_FOUND: { kind: 'kernel', message: 'this kernel has no such setting' },
+  SYSCTL_HELD: {
+    kind: 'kernel',
+    message: 'the defense has changed the setting for now, and puts it back',
+    hint: 'wait until it is over ("ipvs defense status"), or end "ipvs defense run"',
+  },
   SYSCTL_FAILED: {
     kind: 'kernel',
     message: 'cannot read or change the setting of the kernel',

@@ -1,6 +1,40 @@
 /** IPVS Director as a library. */
 export type { LoadedFile, TextSource } from './config/load.ts';
+export { type Action, actions as defenseActions } from './defense/action.ts';
+export type { RunningDefense } from './defense/controller.ts';
+export { type KernelInputs, type KernelStep, kernelStep } from './defense/kernel-step.ts';
+export type { HeldRecord } from './defense/originals.ts';
+export {
+  type DefenseLevel,
+  type DefensePolicy,
+  type LevelInput,
+  normalizePolicy,
+  type PolicyInput,
+  type PolicySettings,
+} from './defense/policy.ts';
+export { type PresetName, presetNames } from './defense/presets.ts';
+export type { PutBack, Recovered, Refusal } from './defense/put-back.ts';
+export type { Missing, Reading, Readings, SignalName, ThresholdName, Thresholds } from './defense/signal.ts';
+export {
+  type DefenseState,
+  type Reason,
+  type Settings,
+  type Signals,
+  type Step,
+  step as stepDefense,
+  WATCHING,
+  type Write,
+} from './defense/step.ts';
 export { type Comparison, compared, type Side } from './director/compare.ts';
+export {
+  Defense,
+  type DefenseOptions,
+  type DefenseRunOptions,
+  type DefenseStatus,
+  type KernelDefense,
+  openDefense,
+  startDefense,
+} from './director/defense.ts';
 export { describeChanges, describePlan, type Paint, type Style } from './director/describe.ts';
 export {
   type ApplyOptions,

@@ -6,6 +6,7 @@
  *    198.51.100.10              192.0.2.10          └─ real3  10.0.0.13  2001:db8:a::13
  *    2001:db8:c::10             2001:db8::10
  *
+ * With an attacker beside the client, the director sends to the network of benchmarks through it.
  * The director's two addresses are the virtual ones. It is the real servers' default route, because with
  * masquerading their answers have to pass it again. Needs root and iproute2; changes nothing outside its
  * own namespaces.
@@ -19,19 +20,29 @@ import { fileURLToPath } from 'node:url';
 /** @typedef {import('./client.mjs').Order} Order */
 /** @typedef {import('./client.mjs').Outcome} Outcome */
 
+/**
+ * @typedef {object} LabOptions
+ * @property {number} [servers] the first so many of them; default all
+ * @property {string} [client] the program on the client: it says "ready", and answers orders in lines
+ * @property {boolean} [attacker] whether there is one
+ */
+
 /** As a real server sees them; masquerading keeps the client's address. */
 export const clientAddresses = { ipv4: '198.51.100.10', ipv6: '2001:db8:c::10' };
 export const realServers = ['real1', 'real2', 'real3'];
+/** Behind the attacker (RFC 2544); its own link needs addresses that are not of it. */
+export const attackerNetwork = '198.18.0.0/15';
 
 const serverProgram = fileURLToPath(new URL('./real-server.mjs', import.meta.url));
 const clientProgram = fileURLToPath(new URL('./client.mjs', import.meta.url));
 
 /**
  * @param {string} [label] part of the namespaces' names
+ * @param {LabOptions} [options]
  * @returns {Promise<Lab>}
  */
-export async function startLab(label = 'lab') {
-  const lab = new Lab(label);
+export async function startLab(label = 'lab', options = {}) {
+  const lab = new Lab(label, options);
   try {
     await lab.start();
     return lab;
@@ -44,17 +55,24 @@ export async function startLab(label = 'lab') {
 export class Lab {
   /** @type {ReadonlyMap<string, string>} */
   #namespaces;
+  #servers;
+  #client;
+  #attacker;
   /** @type {Program[]} */
   #programs = [];
   /** @type {Program | undefined} */
   #requester;
   #atExit = () => this.#remove();
 
-  /** @param {string} label */
-  constructor(label) {
+  /** @param {string} label @param {LabOptions} options */
+  constructor(label, { servers = realServers.length, client = clientProgram, attacker = false } = {}) {
+    this.#servers = realServers.slice(0, servers);
+    this.#client = client;
+    this.#attacker = attacker;
+    const machines = ['client', 'director', ...this.#servers, ...(attacker ? ['attacker'] : [])];
     // Another container may share /run/netns and have a process of the same number.
     const prefix = `ipvs-${label}-${process.pid}-${randomBytes(2).toString('hex')}`;
-    this.#namespaces = new Map(['client', 'director', ...realServers].map((name) => [name, `${prefix}-${name}`]));
+    this.#namespaces = new Map(machines.map((name) => [name, `${prefix}-${name}`]));
   }
 
   /** The network namespace in which the balancer works. */
@@ -99,20 +117,22 @@ export class Lab {
       });
     }
     // They need no interface to start, so that happens while the interfaces are made.
-    this.#requester = this.launch('client', process.execPath, clientProgram);
-    for (const name of realServers) this.launch(name, process.execPath, serverProgram, name);
+    this.#requester = this.launch('client', process.execPath, this.#client);
+    for (const name of this.#servers) this.launch(name, process.execPath, serverProgram, name);
     // The pairs are made in their namespaces; the machine's own never has them.
     ip(
       [],
-      ...['client', ...realServers].map(
-        (name) => `link add ${name} netns ${this.director} type veth peer name eth0 netns ${this.namespace(name)}`,
-      ),
+      ...Array.from(this.#namespaces.keys())
+        .filter((name) => name !== 'director')
+        .map(
+          (name) => `link add ${name} netns ${this.director} type veth peer name eth0 netns ${this.namespace(name)}`,
+        ),
     );
     ip(
       ['-netns', this.director],
       'link set lo up',
       'link add reals type bridge mcast_snooping 0',
-      ...realServers.flatMap((name) => [`link set ${name} master reals`, `link set ${name} up`]),
+      ...this.#servers.flatMap((name) => [`link set ${name} master reals`, `link set ${name} up`]),
       'link set client up',
       'link set reals up',
       'address add 192.0.2.10/32 dev lo',
@@ -124,14 +144,32 @@ export class Lab {
     );
     const { ipv4, ipv6 } = clientAddresses;
     attach(this.namespace('client'), `${ipv4}/24`, `${ipv6}/64`, '198.51.100.1', '2001:db8:c::1');
-    realServers.forEach((name, index) => {
+    this.#servers.forEach((name, index) => {
       const namespace = this.namespace(name);
       attach(namespace, `10.0.0.${11 + index}/24`, `2001:db8:a::${11 + index}/64`, '10.0.0.1', '2001:db8:a::1');
     });
+    if (this.#attacker) this.#attachAttacker();
     for (const program of this.#programs) {
       const line = await program.line();
       if (line !== 'ready') throw new Error(`expected "ready", not "${line}"`);
     }
+  }
+
+  /** What the director sends to the attacker's network ends there, as with sources that do not exist. */
+  #attachAttacker() {
+    ip(
+      ['-netns', this.director],
+      'link set attacker up',
+      'address add 203.0.113.1/24 dev attacker',
+      `route add ${attackerNetwork} via 203.0.113.2`,
+    );
+    ip(
+      ['-netns', this.namespace('attacker')],
+      'link set lo up',
+      'link set eth0 up',
+      'address add 203.0.113.2/24 dev eth0',
+      'route add 0.0.0.0/0 via 203.0.113.1',
+    );
   }
 
   /**
@@ -139,7 +177,15 @@ export class Lab {
    * @param {Order} order
    * @returns {Promise<Outcome>}
    */
-  async send(order) {
+  send(order) {
+    return this.ask(order);
+  }
+
+  /**
+   * Gives an order to the program on the client, and waits for what it answers.
+   * @param {object} order
+   */
+  async ask(order) {
     if (this.#requester === undefined) throw new Error('the lab is not running');
     this.#requester.write(`${JSON.stringify(order)}\n`);
     return JSON.parse(await this.#requester.line());
@@ -180,6 +226,10 @@ class Program {
     this.#ended = once(this.#child, 'close').catch(() => []);
     // A program that died shows in line(), which has the better message.
     this.#child.stdin.on('error', () => {});
+  }
+
+  get running() {
+    return this.#child.exitCode === null && this.#child.signalCode === null;
   }
 
   /** @param {string} text */

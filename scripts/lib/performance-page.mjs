@@ -1,4 +1,4 @@
-/** What docs/performance.md says of figures: those of bench/results/, and no others. */
+/** What docs/performance.md and docs/flood.md say of figures: those of bench/results/, and no others. */
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { aboutOf, tablesOf } from '../../bench/report.mjs';
@@ -8,15 +8,16 @@ import { aboutOf, tablesOf } from '../../bench/report.mjs';
 /**
  * Every result that is kept, in the order of their names.
  * @param {string} root of the project
+ * @param {string} [kind] the folder of those that are kept apart
  * @returns {Result[]}
  */
-export function keptResults(root) {
-  const folder = join(root, 'bench', 'results');
+export function keptResults(root, kind = '') {
+  const folder = join(root, 'bench', 'results', kind);
   const files = existsSync(folder) ? readdirSync(folder).filter((file) => file.endsWith('.json')) : [];
   return files.sort().map((file) => {
     /** @type {Result} */
     const result = JSON.parse(readFileSync(join(folder, file), 'utf8'));
-    if (result.bed !== basename(file, '.json')) throw new Error(`bench/results/${file} is of the bed ${result.bed}`);
+    if (result.bed !== basename(file, '.json')) throw new Error(`${join(folder, file)} is of the bed ${result.bed}`);
     return result;
   });
 }
@@ -30,7 +31,8 @@ export function resultsInMarkdown(results) {
 function resultInMarkdown(result) {
   const tables = result.sections.flatMap((section) => {
     const { rows, gates } = tablesOf(section);
-    return [grid(rows), ...(gates.length > 0 ? [grid(gates)] : [])];
+    const picture = section.flood ? [`![The table, the memory and the honest client](flood-${result.bed}.svg)`] : [];
+    return [grid(rows), ...(gates.length > 0 ? [grid(gates)] : []), ...picture];
   });
   const about = aboutOf(result).map(([name, value]) => `- ${name}: ${value}`);
   return [`## On the bed ${result.bed}`, about.join('\n'), ...tables].join('\n\n');

@@ -94,6 +94,11 @@ export const commands: readonly CommandEntry[] = [
     load: () => import('./commands/drain.ts'),
   },
   {
+    usage: 'defense',
+    summary: "Look at the kernel's defense against floods, and run a controller of it",
+    load: () => import('./commands/defense.ts'),
+  },
+  {
     usage: 'timeouts',
     summary: 'Show or set how long idle connections are kept',
     load: () => import('./commands/timeouts.ts'),

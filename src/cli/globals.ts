@@ -112,12 +112,12 @@ async function kernelOptions(options: GlobalOptions): Promise<OpenOptions> {
   return { ...(transport !== 'memory' && { transport }), ...(logger && { logger }) };
 }
 
-function recordOptions(options: GlobalOptions): RecordOptions {
+export function recordOptions(options: GlobalOptions): RecordOptions {
   const stateDir = oneValue(options.stateDir, 'state-dir');
   return stateDir === undefined ? {} : { stateDir };
 }
 
-async function loggerOf({ logLevel }: GlobalOptions): Promise<Logger | undefined> {
+export async function loggerOf({ logLevel }: Pick<GlobalOptions, 'logLevel'>): Promise<Logger | undefined> {
   if (logLevel === undefined) return undefined;
   const { pino } = await import('pino');
   const logger: Logger = pino({ level: logLevel }, pino.destination({ fd: 2, sync: true }));

@@ -9,6 +9,9 @@ const keyInFile: Readonly<Record<string, string>> = {
   tcpFinSeconds: 'tcpFin',
   udpSeconds: 'udp',
   maxLengthBytes: 'maxLength',
+  minHoldSeconds: 'minHold',
+  maxSeconds: 'max',
+  staleSeconds: 'stale',
 };
 
 /** Runs a check; its refusal is reported at the field that it names, that of an address at `addressPlace`. */
@@ -17,7 +20,7 @@ export function attempt<T>(findings: Findings, place: Place, addressPlace: Place
     return check();
   } catch (error) {
     if (!(error instanceof IpvsError)) throw error;
-    const field = error.path.map((key) => keyInFile[key] ?? key);
+    const field = error.path.map((key) => (/^\d+$/.test(key) ? Number(key) : (keyInFile[key] ?? key)));
     findings.report(
       field[0] === 'address' || field.length === 0 ? addressPlace : within(place, ...field),
       error.hint ? `${error.message}; ${error.hint}` : error.message,

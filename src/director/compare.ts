@@ -1,5 +1,6 @@
 /** Two states of a table compared, each as somebody wants it, or as a kernel holds or held it. Pure. */
 import type { InterfaceAddress } from '../addresses/interface-address.ts';
+import type { DefensePolicy } from '../defense/policy.ts';
 import { parseServiceAddress } from '../ipvs/address.ts';
 import type { SyncDaemon } from '../ipvs/sync-daemon.ts';
 import { type Timeouts, timeoutNames } from '../ipvs/timeouts.ts';
@@ -57,7 +58,7 @@ function bare({ resource, phase, verb, subject, key, of, detail }: PastChange): 
 /** Both kinds of sides as what somebody would have to want to have them. */
 function stateOf(side: Side): DesiredState {
   if ('desired' in side) {
-    const { services, timeouts, sync, sysctls } = side.desired;
+    const { services, timeouts, sync, sysctls, defense } = side.desired;
     const plain = services.map(
       ({ service, destinations, interface: name }): DesiredService => ({
         service,
@@ -65,14 +66,26 @@ function stateOf(side: Side): DesiredState {
         ...(name !== undefined && { interface: name }),
       }),
     );
-    return { services: plain, ...(timeouts && { timeouts }), ...(sync && { sync }), ...(sysctls && { sysctls }) };
+    return {
+      services: plain,
+      ...(timeouts && { timeouts }),
+      ...(sync && { sync }),
+      ...(sysctls && { sysctls }),
+      ...(defense && { defense }),
+    };
   }
-  const { services, timeouts, sync, addresses, sysctls } = side.tables as unknown as KernelTables;
+  const { services, timeouts, sync, addresses, sysctls, defense } = side.tables as unknown as KernelTables;
   const entries = services.services.map((service): DesiredService => {
     const name = interfaceOf(service, addresses ?? []);
     return { ...describedAs(service), ...(name !== undefined && { interface: name }) };
   });
-  return { services: entries, sync, ...(timeouts && { timeouts }), ...(sysctls && { sysctls }) };
+  return {
+    services: entries,
+    sync,
+    ...(timeouts && { timeouts }),
+    ...(sysctls && { sysctls }),
+    ...(defense && { defense }),
+  };
 }
 
 interface KernelTables {
@@ -82,6 +95,7 @@ interface KernelTables {
   readonly addresses?: readonly InterfaceAddress[] | null;
   /** Without those that are as a namespace begins. */
   readonly sysctls?: SysctlValues;
+  readonly defense?: DefensePolicy;
 }
 
 function interfaceOf({ address }: ConfiguredService, addresses: readonly InterfaceAddress[]): string | undefined {
@@ -94,7 +108,7 @@ function interfaceOf({ address }: ConfiguredService, addresses: readonly Interfa
 function seenBy(
   other: DesiredState,
   otherSide: Side,
-  { services, timeouts, sync, sysctls }: DesiredState,
+  { services, timeouts, sync, sysctls, defense }: DesiredState,
 ): DesiredState {
   const names = timeoutNames.filter((name) => timeouts?.[name] !== undefined && other.timeouts?.[name] !== undefined);
   const managed = 'tables' in otherSide && (otherSide.tables['addresses'] ?? null) !== null;
@@ -109,6 +123,7 @@ function seenBy(
     ...(names.length > 0 && { timeouts: Object.fromEntries(names.map((name) => [name, timeouts?.[name]])) }),
     ...(sync && other.sync && { sync }),
     ...(sysctls && { sysctls }),
+    ...(defense && other.defense && { defense }),
   };
 }
 
@@ -138,6 +153,7 @@ function tablesWith(state: DesiredState, other: DesiredState): Tables {
     timeouts: { ...other.timeouts, ...state.timeouts },
     sync: state.sync ?? [],
     sysctls: { ...other.sysctls, ...state.sysctls },
+    defense: state.defense ?? other.defense,
     addresses: [...addressesOf(state).values()].map(({ address }) => address),
   };
 }

@@ -1,5 +1,7 @@
 /** What resources work on, and what several of them do alike. */
 import type { AddressTable } from '../addresses/address-table.ts';
+import type { Originals } from '../defense/originals.ts';
+import type { PolicyFile } from '../defense/policy-file.ts';
 import { type ErrorCode, IpvsError } from '../errors.ts';
 import type { Ipvs } from '../ipvs/ipvs.ts';
 import type { Operation } from '../ipvs/operation.ts';
@@ -7,12 +9,19 @@ import type { VirtualServiceWithDestinations } from '../ipvs/service.ts';
 import type { Change, ChangeResult } from '../plan/resource.ts';
 import type { SysctlTable } from '../sysctl/sysctl-table.ts';
 
+/** What a controller goes by, and what it has changed. */
+export interface DefenseRecord {
+  readonly policy: PolicyFile;
+  readonly originals: Originals;
+}
+
 export interface Context {
   readonly ipvs: Ipvs;
   /** Absent where there are no interfaces: in memory. */
   readonly addresses?: AddressTable;
   /** Absent where there are none: in memory. */
   readonly sysctls?: SysctlTable;
+  readonly defense: DefenseRecord;
 }
 
 /** Where ip_vs is not loaded there is nothing yet: reading must not load it. */

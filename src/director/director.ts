@@ -1,6 +1,8 @@
 /** The composition root: a table, what is remembered of it, and everything that can be done to both. */
 import { isDeepStrictEqual } from 'node:util';
 import { AddressTable } from '../addresses/address-table.ts';
+import { Originals } from '../defense/originals.ts';
+import { PolicyFile } from '../defense/policy-file.ts';
 import { IpvsError } from '../errors.ts';
 import { serviceKey } from '../ipvs/address.ts';
 import { type Ipvs, type OpenOptions, openIpvsAt, type Snapshot } from '../ipvs/ipvs.ts';
@@ -55,6 +57,7 @@ import { resources } from './resources.ts';
 import { type Settled, settle } from './settled.ts';
 import { type DesiredState, NOTHING_DESIRED } from './state.ts';
 import { SysctlLoans } from './sysctl-loans.ts';
+import { heldOriginals } from './sysctls.ts';
 import { addressesOf, targetedState } from './targets.ts';
 import { verb } from './verb.ts';
 
@@ -154,7 +157,7 @@ export class Director implements AsyncDisposable {
     const { release = () => undefined } = parts;
     this.ipvs = ipvs;
     this.#store = store;
-    this.#engine = { resources, context: contextOf(parts), store, table };
+    this.#engine = { resources, context: contextOf(parts, store, table), store, table };
     this.#release = release;
     this.#lock = lock;
     this.#by = by;
@@ -185,6 +188,11 @@ export class Director implements AsyncDisposable {
     // Whoever keeps asking gets the same as long as it is the same.
     if (this.#lastApplied?.id !== id) this.#lastApplied = { id, desired: await this.#store.get<DesiredState>(id) };
     return this.#lastApplied.desired;
+  }
+
+  /** Settings that a controller of the defense has changed for now, as they were. */
+  heldByDefense(): Readonly<Record<string, string>> {
+    return heldOriginals(this.#engine.context);
   }
 
   /** What would be done now. Changes nothing. */
@@ -401,6 +409,8 @@ export class Director implements AsyncDisposable {
     current: Tables,
     nowMs: number,
   ): Promise<IntendedPlan> {
+    // Most of it is as it was applied.
+    await this.#store.look(intent.desired);
     const known = await this.#known(ledger, nowMs);
     const { targets, adopt = false, prune = false } = options;
     const meant = targets && addressesOf(targets, intent.desired, known.applied);
@@ -452,9 +462,10 @@ export class Director implements AsyncDisposable {
   }
 }
 
-function contextOf({ ipvs, addresses, sysctls }: DirectorParts): Context {
+function contextOf({ ipvs, addresses, sysctls }: DirectorParts, store: Store, table: string): Context {
   return {
     ipvs,
+    defense: { policy: new PolicyFile(store.files), originals: new Originals(store.files, table) },
     ...(addresses && { addresses }),
     ...(sysctls && { sysctls: new SysctlTable(sysctls) }),
   };

@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { type CheckedDocument, checkDocument, jsonSchema, type Section, throwProblems } from '../config/document.ts';
 import { includeSection } from '../config/include.ts';
+import { defenseSection, resolveDefense } from './defense-section.ts';
 import type { Hosts } from './host-name.ts';
 import { Findings } from './places.ts';
 import { defaultsSection, servicesSection } from './services-schema.ts';
@@ -27,6 +28,7 @@ export const sections: Readonly<Record<string, Section>> = {
   timeouts: timeoutsSection,
   sync: syncSection,
   sysctls: sysctlsSection,
+  defense: defenseSection,
   limits: limitsSection,
 };
 
@@ -57,12 +59,14 @@ export function resolveState(documents: readonly CheckedDocument[], hosts: Hosts
   const timeouts = resolveTimeouts(documents, findings);
   const sync = resolveSync(documents, findings);
   const sysctls = resolveSysctls(documents, findings);
+  const defense = resolveDefense(documents, findings);
   const limits = resolveLimits(documents, findings);
   return {
     services,
     ...(timeouts && { timeouts }),
     ...(sync && { sync }),
     ...(sysctls && { sysctls }),
+    ...(defense && { defense }),
     ...(limits && { limits }),
   };
 }

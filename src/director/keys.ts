@@ -7,6 +7,8 @@ export function daemonKey(state: SyncState): string {
 
 export const TIMEOUTS_KEY = 'timeouts';
 
+export const DEFENSE_KEY = 'defense';
+
 export function sysctlKey(name: string): string {
   return `sysctl ${name}`;
 }

@@ -18,9 +18,15 @@ export function nextLedger(
   const deleted = new Set(own.filter(({ operation }) => operation.type.endsWith('.delete')).map(({ key }) => key));
   const gone = (key: string) => deleted.has(key) || deleted.has(serviceOf(key) ?? '');
   const services = servicesByAddress(desired);
-  const added = new Set(own.flatMap(({ operation, key }) => (operation.type === 'service.add' ? [key] : [])));
+  // Hardly anything is drained, or begins slowly, of what may be tens of thousands of changes.
+  const slow = own.filter(({ operation, of }) => operation.type === 'destination.add' && services.get(of)?.ramp);
+  const added = new Set(
+    slow.length === 0 ? [] : own.filter(({ operation }) => operation.type === 'service.add').map(({ key }) => key),
+  );
   const startedAtMs = Date.parse(applied.at);
-  const begun = own.flatMap((change) => drainOf(change, services, before, startedAtMs));
+  const begun = own
+    .filter(({ phase }) => phase === 'drain')
+    .flatMap((change) => drainOf(change, services, before, startedAtMs));
   const begunKeys = new Set(begun.map(keyOf));
   return {
     ...ledger,
@@ -39,7 +45,7 @@ export function nextLedger(
         const destination = described(keyOf(ramp));
         return destination && !gone(keyOf(ramp)) ? [{ ...ramp, weight: destination.weight }] : [];
       }),
-      ...own.flatMap((change) => rampOf(change, services, added, startedAtMs)),
+      ...slow.flatMap((change) => rampOf(change, services, added, startedAtMs)),
     ],
     nextId: applied.id + 1,
   };

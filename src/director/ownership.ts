@@ -2,7 +2,7 @@
 import type { Snapshot } from '../ipvs/ipvs.ts';
 import { destinationKeyIn, type Ledger } from '../plan/ledger.ts';
 import type { Known } from '../plan/resource.ts';
-import { daemonKey, serviceOf, sysctlKey, TIMEOUTS_KEY } from './keys.ts';
+import { DEFENSE_KEY, daemonKey, serviceOf, sysctlKey, TIMEOUTS_KEY } from './keys.ts';
 import type { DesiredState } from './state.ts';
 
 /** `ours`: the file that was applied describes it; `verb`: a verb made it, or took it over; `foreign`: all else. */
@@ -18,6 +18,7 @@ export function ownership({ applied, made }: Pick<Known<DesiredState>, 'applied'
     ...(applied?.sync?.map(({ state }) => daemonKey(state)) ?? []),
     ...(applied?.timeouts ? [TIMEOUTS_KEY] : []),
     ...Object.keys(applied?.sysctls ?? {}).map(sysctlKey),
+    ...(applied?.defense ? [DEFENSE_KEY] : []),
   ]);
   return (key) => (described.has(key) ? 'ours' : made.has(key) ? 'verb' : 'foreign');
 }

@@ -1,8 +1,12 @@
 /** The plan as a function of data, for those who keep no record: nothing is known of what was applied before. */
 import type { InterfaceAddress } from '../addresses/interface-address.ts';
+import { Originals } from '../defense/originals.ts';
+import { type DefensePolicy, normalizePolicy } from '../defense/policy.ts';
+import { PolicyFile } from '../defense/policy-file.ts';
 import type { Ipvs, Snapshot } from '../ipvs/ipvs.ts';
 import type { SyncDaemon } from '../ipvs/sync-daemon.ts';
 import type { Timeouts } from '../ipvs/timeouts.ts';
+import { VolatileFiles } from '../plan/files.ts';
 import { NOTHING_KNOWN } from '../plan/known.ts';
 import { type Plan, planOf } from '../plan/plan.ts';
 import { readTables } from '../plan/transaction.ts';
@@ -20,6 +24,8 @@ export interface CurrentState {
   readonly addresses?: readonly InterfaceAddress[] | null;
   /** By name; null where there are none. */
   readonly sysctls?: SysctlValues;
+  /** Default: off. */
+  readonly defense?: DefensePolicy;
 }
 
 /**
@@ -27,9 +33,19 @@ export interface CurrentState {
  * taken over, whoever made it; what is not stays, but for destinations of `exclusive` services. Pure.
  */
 export function plan(desired: DesiredState, current: CurrentState): Plan {
-  return planOf(resources, desired, NOTHING_KNOWN, { addresses: null, sysctls: null, ...current }, { adopt: true });
+  return planOf(
+    resources,
+    desired,
+    NOTHING_KNOWN,
+    { addresses: null, sysctls: null, defense: normalizePolicy('off'), ...current },
+    { adopt: true },
+  );
 }
 
+/** Who keeps no record has no policy in it. */
+const nowhere = new VolatileFiles();
+const NO_DEFENSE = { policy: new PolicyFile(nowhere), originals: new Originals(nowhere, '') };
+
 export async function readState(ipvs: Ipvs): Promise<CurrentState> {
-  return (await readTables({ resources, context: { ipvs } })) as unknown as CurrentState;
+  return (await readTables({ resources, context: { ipvs, defense: NO_DEFENSE } })) as unknown as CurrentState;
 }

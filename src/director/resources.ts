@@ -2,6 +2,7 @@
 import type { AnyResource } from '../plan/resource.ts';
 import { addressesResource } from './addresses.ts';
 import type { Context } from './context.ts';
+import { defenseResource } from './defense-policy.ts';
 import { servicesResource } from './services.ts';
 import type { DesiredState } from './state.ts';
 import { syncResource } from './sync.ts';
@@ -11,6 +12,7 @@ import { timeoutsResource } from './timeouts.ts';
 export const resources: readonly AnyResource<DesiredState, Context>[] = [
   // Before daemons, which take over some of them when they start.
   sysctlsResource,
+  defenseResource,
   timeoutsResource,
   syncResource,
   servicesResource,

@@ -34,7 +34,8 @@ export function sameService(a: VirtualService, b: VirtualService): boolean {
     a.scheduler === b.scheduler &&
     a.onePacket === b.onePacket &&
     (a.persistence === b.persistence || formatPersistence(a.persistence) === formatPersistence(b.persistence)) &&
-    flagWords(a.schedulerFlags) === flagWords(b.schedulerFlags)
+    (a.schedulerFlags.length + b.schedulerFlags.length === 0 ||
+      flagWords(a.schedulerFlags) === flagWords(b.schedulerFlags))
   );
 }
 

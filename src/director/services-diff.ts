@@ -26,15 +26,16 @@ export function diffServices(
   current: Snapshot,
   options: DiffOptions = {},
 ): Diff<Operation> {
-  const present = new Map(current.services.map((service) => [service.address, service]));
+  const { targets } = options;
+  const meant = ({ address }: { readonly address: string }) => targets === undefined || targets.has(address);
+  const present = new Map(current.services.filter(meant).map((service) => [service.address, service]));
   const applied = servicesByAddress(known.applied ?? NOTHING_DESIRED);
   const wanted = servicesByAddress(desired);
   const collected: Collected = { changes: [], conflicts: [], strays: [] };
   let objects = 0;
-  const { targets } = options;
   for (const entry of desired.services) {
     const { address } = entry.service;
-    if (targets && !targets.has(address)) continue;
+    if (!meant(entry.service)) continue;
     const before = present.get(address);
     const was = applied.get(address);
     if (before && !was && !known.made.has(address) && !options.adopt) {
@@ -45,9 +46,8 @@ export function diffServices(
     serviceChanges(entry, was, before, collected);
     destinationChanges(entry, was, before, known, options, collected);
   }
-  for (const service of current.services) {
-    const { address } = service;
-    if (wanted.has(address) || (targets && !targets.has(address))) continue;
+  for (const [address, service] of present) {
+    if (wanted.has(address)) continue;
     if (applied.has(address) || options.prune) {
       const detail = applied.has(address) ? 'left the file' : 'not in the file';
       const effects = [...cutBy(service), ...alsoTaken(service, applied.get(address), known)];

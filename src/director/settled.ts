@@ -1,5 +1,7 @@
 /** What whoever has a table's lock does first: what a crash left, and what drains. */
 import { AddressTable } from '../addresses/address-table.ts';
+import { Originals } from '../defense/originals.ts';
+import { PolicyFile } from '../defense/policy-file.ts';
 import type { Ipvs } from '../ipvs/ipvs.ts';
 import { native } from '../native.ts';
 import { ledgerFor } from '../plan/ledger.ts';
@@ -29,10 +31,14 @@ export async function settled({ store, table }: TableRecord, ipvs: Ipvs): Promis
   const addresses = AddressTable.open({ native: native() });
   try {
     const sysctls = new KernelSysctls(native());
+    const defense = { policy: new PolicyFile(store.files), originals: new Originals(store.files, table) };
     const loans = new SysctlLoans(sysctls, store);
     const ledger = () => ledgerFor(table, store.ledger());
     const runner = new DrainRunner({ ipvs, store, ledger, now: Date.now, loans });
-    await settle({ resources, context: { ipvs, addresses, sysctls: new SysctlTable(sysctls) }, store, table }, runner);
+    await settle(
+      { resources, context: { ipvs, addresses, sysctls: new SysctlTable(sysctls), defense }, store, table },
+      runner,
+    );
   } finally {
     await addresses.close();
   }

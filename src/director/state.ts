@@ -1,4 +1,5 @@
 /** What a file describes, complete and canonical. Plain data. */
+import type { DefensePolicy } from '../defense/policy.ts';
 import type { Destination } from '../ipvs/destination.ts';
 import type { VirtualService } from '../ipvs/service.ts';
 import type { SyncDaemon } from '../ipvs/sync-daemon.ts';
@@ -11,6 +12,7 @@ export interface DesiredState {
   readonly sync?: readonly SyncDaemon[];
   /** Values by canonical names, as `normalizeSysctls` gives them. */
   readonly sysctls?: Readonly<Record<string, string>>;
+  readonly defense?: DefensePolicy;
   readonly limits?: Limits;
 }
 

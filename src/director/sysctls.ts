@@ -28,16 +28,18 @@ export const sysctlsResource: Resource<
   unpack: (packed) => packed,
   diff: diffSysctls,
   undo(before, now, keys) {
-    if (before === null || now === null) return [];
+    if (!before || !now) return [];
     return Object.entries(now).flatMap(([name, value]) => {
       const was = before[name] ?? sysctlSpec(name)?.default ?? value;
       if (!keys.has(sysctlKey(name)) || isSame(name, was, value)) return [];
       return [change(name, value, was, 'file', UNDONE)];
     });
   },
-  check: async ({ sysctls }, changes) =>
+  check: async (context, changes) =>
     changes.flatMap((change): ChangeResult[] => {
+      const { sysctls } = context;
       const { name } = change.operation;
+      if (name in heldOriginals(context)) return [{ change, error: new IpvsError('SYSCTL_HELD', { subject: name }) }];
       if (sysctls === undefined || sysctls.find(name) !== undefined) return [];
       // It may come with the module, which the next steps have loaded.
       if (isOfModule(name) && sysctls.loadModule() && sysctls.find(name) !== undefined) return [];
@@ -50,8 +52,23 @@ export const sysctlsResource: Resource<
     }),
 };
 
-async function read({ sysctls }: Context): Promise<SysctlValues> {
-  return sysctls ? Object.fromEntries(sysctls.list().map(({ name, value }) => [name, value])) : null;
+/** What the defense changed for now counts as it was, and as it will be again. */
+async function read(context: Context): Promise<SysctlValues> {
+  const { sysctls } = context;
+  if (sysctls === undefined) return null;
+  const values = Object.fromEntries(sysctls.list().map(({ name, value }) => [name, value]));
+  return { ...values, ...heldOriginals(context) };
+}
+
+/** By name; none where they are of another boot or namespace, or cannot be read: `ipvs defense` tells of that. */
+export function heldOriginals({ defense: { originals } }: Pick<Context, 'defense'>): Readonly<Record<string, string>> {
+  try {
+    const held = originals.read();
+    return held?.table === originals.table ? held.originals : {};
+  } catch (error) {
+    if (error instanceof IpvsError) return {};
+    throw error;
+  }
 }
 
 function isSpecial([name, value]: [string, string]): boolean {

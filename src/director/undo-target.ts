@@ -1,4 +1,5 @@
 /** What an undo aims at: what had been applied before, and what the plan removed besides. Pure. */
+import type { DefensePolicy } from '../defense/policy.ts';
 import type { Timeouts } from '../ipvs/timeouts.ts';
 import { destinationKeyIn } from '../plan/ledger.ts';
 import type { PastChange } from '../plan/packed-changes.ts';
@@ -28,12 +29,16 @@ export function undoTarget(previous: DesiredState, changes: readonly PastChange[
 
 /** Settings of which nothing had been said, as they were: they would stay as the plan set them. */
 function settingsBefore(
-  { timeouts, sysctls }: DesiredState,
+  { timeouts, sysctls, defense }: DesiredState,
   changes: readonly PastChange[],
   before: Tables,
-): Pick<DesiredState, 'timeouts' | 'sysctls'> {
+): Pick<DesiredState, 'timeouts' | 'sysctls' | 'defense'> {
   const set = (resource: string) => changes.filter((change) => change.resource === resource);
-  const held = before as { readonly timeouts: Timeouts | null; readonly sysctls?: SysctlValues };
+  const held = before as {
+    readonly timeouts: Timeouts | null;
+    readonly sysctls?: SysctlValues;
+    readonly defense?: DefensePolicy;
+  };
   const values = Object.fromEntries(
     set('sysctls').flatMap(({ subject: name }) => {
       const value = held.sysctls?.[name] ?? sysctlSpec(name)?.default ?? undefined;
@@ -43,6 +48,7 @@ function settingsBefore(
   const isSet = set('timeouts').length > 0 && held.timeouts !== null;
   return {
     ...(isSet && { timeouts: { ...held.timeouts, ...timeouts } }),
+    ...(set('defense').length > 0 && held.defense && { defense: defense ?? held.defense }),
     ...(Object.keys(values).length > 0 && { sysctls: { ...values, ...sysctls } }),
   };
 }

@@ -50,8 +50,8 @@ const SMALL_READ_BYTES = 3776;
 /** That many destinations surely fit into a small read, with the 512 bytes to spare that show that it is not full. */
 const FEW_DESTINATIONS = 7;
 
-/** Services between two looks at the clock, which is a system call on some machines. */
-const LOOKS_AT_CLOCK = 16;
+/** Services between two looks at the clock, which is a system call on some machines, as dear as a service. */
+const LOOKS_AT_CLOCK = 64;
 /** How often a dump in several pieces is repeated until two in a row agree. */
 const STABLE_TRIES = 8;
 
@@ -147,12 +147,14 @@ export class NetlinkBackend implements Backend {
    */
   async snapshot({ statistics = false }: ReadOptions): Promise<VirtualServiceWithDestinations[]> {
     const services: VirtualServiceWithDestinations[] = [];
-    const dump = await this.services({ statistics });
     const counted = statistics ? undefined : this.#countedServices();
+    const dump = await this.#stableDump(dumpServicesRequest, serviceReader(statistics), 'all services', counted);
+    let next = 0;
     for (const [i, service] of dump.entries()) {
       if (i % LOOKS_AT_CLOCK === 0 && this.#turns.due()) await this.#turns.give();
       const { address } = service;
-      const known = counted?.get(address);
+      // Both are in the kernel's order; those of IPv6 are not counted.
+      const known = counted?.[next]?.address === address ? counted[next++] : undefined;
       const destinations =
         (known && this.#destinationsByOption(known)) ??
         this.#fewDestinations(address, statistics) ??
@@ -164,22 +166,20 @@ export class NetlinkBackend implements Backend {
     return services;
   }
 
-  #countedServices(): ReadonlyMap<string, CountedService> | undefined {
+  #countedServices(): readonly NamedService[] | undefined {
     try {
       this.#options ??= new OptionTable(this.#native, this.#namespacePath);
-      const services = new Map<string, CountedService>();
-      for (const service of this.#options.services(countedServiceAt)) services.set(serviceText(service), service);
-      return services;
+      return this.#options.services(countedServiceAt).map((counted) => ({ address: serviceText(counted), counted }));
     } catch {
       return undefined; // it is a short cut, no more
     }
   }
 
   /** Undefined where the options may not say all: tunnels have settings of their own, those of IPv6 are left out. */
-  #destinationsByOption(service: CountedService): DestinationState[] | undefined {
+  #destinationsByOption({ counted }: NamedService): DestinationState[] | undefined {
     try {
-      const destinations = this.#options?.destinations(service, service.destinations, plainDestinationAt);
-      if (destinations?.length !== service.destinations) return undefined;
+      const destinations = this.#options?.destinations(counted, counted.destinations, plainDestinationAt);
+      if (destinations?.length !== counted.destinations) return undefined;
       return destinations.some(({ forward }) => forward === 'tunnel') ? undefined : destinations;
     } catch {
       return undefined;
@@ -234,14 +234,15 @@ export class NetlinkBackend implements Backend {
   /**
    * A dump in one piece that was not full is consistent. Any other is resumed by position, so a change in between
    * makes the kernel skip or repeat objects, and it never says so (ip_vs_ctl.c does not set
-   * NLM_F_DUMP_INTR): only two dumps that agree are believed.
+   * NLM_F_DUMP_INTR): only two dumps that agree are believed, the first of which may be of another kind.
    */
-  async #stableDump<T extends { readonly address: string }>(
+  async #stableDump<T extends Addressed>(
     request: (family: number) => Request,
     read: (message: Message) => T,
     subject: string,
+    before?: readonly Addressed[],
   ): Promise<T[]> {
-    let previous: readonly T[] | undefined;
+    let previous = before;
     for (let attempt = 1; attempt <= STABLE_TRIES; attempt++) {
       const dump = await this.#dump(this.#connection, request, read);
       if (dump.errno !== 0) throw refusal({ errno: dump.errno, text: undefined }).with({ operation: 'read', subject });
@@ -376,10 +377,16 @@ function isConsistent({ pieces, full, interrupted }: Dump<unknown>): boolean {
   return pieces <= 1 && !full && !interrupted;
 }
 
-function sameAddresses(
-  a: readonly { readonly address: string }[],
-  b: readonly { readonly address: string }[],
-): boolean {
+interface Addressed {
+  readonly address: string;
+}
+
+/** A service as getsockopt(2) shows it. */
+interface NamedService extends Addressed {
+  readonly counted: CountedService;
+}
+
+function sameAddresses(a: readonly Addressed[], b: readonly Addressed[]): boolean {
   if (a.length !== b.length) return false;
   for (let i = 0; i < a.length; i++) if (a[i]?.address !== b[i]?.address) return false;
   return true;

@@ -2,7 +2,7 @@
  * One writer of a table at a time. The lock is the kernel's own (flock(2)): whoever holds it and dies has released it,
  * so that a file left behind locks nothing.
  */
-import { accessSync, constants, ftruncateSync, readFileSync, writeSync } from 'node:fs';
+import { accessSync, constants, existsSync, ftruncateSync, readFileSync, writeSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { errno, IpvsError } from '../errors.ts';
@@ -62,11 +62,38 @@ function attempt(path: string, work: () => void, onFailure: () => void = () => u
   }
 }
 
+export interface Holder {
+  readonly pid: number;
+  readonly purpose: string;
+  /** ISO 8601. */
+  readonly since: string;
+}
+
+/** Whether somebody holds it, and who as far as is said; undefined where that cannot be looked at. Takes nothing. */
+export function isLocked(
+  path: string,
+  native: LockOptions['native'],
+): { readonly locked: boolean; readonly holder?: Holder } | undefined {
+  // Trying makes the file, and whoever only looks makes none.
+  if (!existsSync(path)) return { locked: false };
+  const fd = native.lockFile(path);
+  if (fd >= 0) native.close(fd);
+  if (fd >= 0) return { locked: false };
+  if (fd !== -errno.EAGAIN) return undefined;
+  const holder = holderAt(path);
+  return { locked: true, ...(holder && { holder }) };
+}
+
 function holderOf(path: string): string {
+  const holder = holderAt(path);
+  if (holder === undefined) return 'its holder says nothing of itself';
+  return `"${holder.purpose}", process ${holder.pid}, since ${holder.since}`;
+}
+
+function holderAt(path: string): Holder | undefined {
   try {
-    const { pid, purpose, since } = JSON.parse(readFileSync(path, 'utf8'));
-    return `"${purpose}", process ${pid}, since ${since}`;
+    return JSON.parse(readFileSync(path, 'utf8')) as Holder;
   } catch {
-    return 'its holder says nothing of itself';
+    return undefined;
   }
 }

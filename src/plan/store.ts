@@ -2,6 +2,7 @@
 import { IpvsError } from '../errors.ts';
 import type { Files } from './files.ts';
 import type { HistoryEntry, Journal, Ledger, ObjectId } from './ledger.ts';
+import type { Outline } from './packed.ts';
 import type { Sightings } from './sightings.ts';
 
 const LEDGER = 'ledger.json';
@@ -22,11 +23,16 @@ const packing = () => import('./packed.ts');
 /** Only the holder of the table's lock writes, but for sightings: of those the last word counts. */
 export class Store {
   readonly #files: Files;
-  /** Values never change. */
-  readonly #recent = new Map<ObjectId, unknown>();
+  /** Values never change. Those of earlier releases have no outline. */
+  readonly #recent = new Map<ObjectId, { readonly value: unknown; readonly outline?: Outline }>();
 
   constructor(files: Files) {
     this.#files = files;
+  }
+
+  /** Beside what the store itself keeps there. */
+  get files(): Files {
+    return this.#files;
   }
 
   get place(): string {
@@ -106,53 +112,75 @@ export class Store {
   #sweep(): void {
     const journal = this.journal();
     // What tables are told by the difference to is what had been applied before, or then.
-    const named = new Set(
-      [
-        this.ledger()?.applied?.desired,
-        ...(journal ? [journal.before, journal.plan, journal.next.applied.desired] : []),
-        ...this.history().flatMap(({ desired, previous, plan, before, after }) => [
-          desired,
-          previous,
-          plan,
-          before,
-          after,
-        ]),
-      ].map((id) => `${id}${SUFFIX}`),
-    );
-    for (const name of this.#files.list(OBJECTS)) if (!named.has(name)) this.#files.remove(`${OBJECTS}/${name}`);
+    const named = new Set([
+      this.ledger()?.applied?.desired,
+      ...(journal ? [journal.before, journal.plan, journal.next.applied.desired] : []),
+      ...this.history().flatMap(({ desired, previous, plan, before, after }) => [
+        desired,
+        previous,
+        plan,
+        before,
+        after,
+      ]),
+    ]);
+    for (const name of this.#files.list(OBJECTS)) {
+      const [id = ''] = name.split('.', 1);
+      if (!named.has(id)) this.#files.remove(`${OBJECTS}/${name}`);
+    }
+  }
+
+  /** Has a look at a value that may be kept: others that have much in common with it are then read at little cost. */
+  async look(value: unknown): Promise<void> {
+    await this.#outlined(value, false);
   }
 
   /** Keeps a value under a name that follows from it: the same value is kept once. */
   async put(value: unknown): Promise<ObjectId> {
-    const { nameOf, packed } = await packing();
-    const bytes = await packed(value);
-    const id = nameOf(bytes);
-    const name = `${OBJECTS}/${id}${SUFFIX}`;
-    if (!this.#files.has(name)) this.#files.write(name, bytes);
-    this.#remember(id, value);
-    return id;
+    const outline = await this.#outlined(value, true);
+    const name = objectName(outline.name);
+    if (!this.#files.has(name)) this.#files.write(name, await (await packing()).packed(outline));
+    return outline.name;
   }
 
   /** Throws STORE_DAMAGED. */
   async get<T>(id: ObjectId): Promise<T> {
-    if (this.#recent.has(id)) return this.#recent.get(id) as T;
-    const name = `${OBJECTS}/${id}${SUFFIX}`;
-    const bytes = this.#files.read(name);
-    if (bytes === undefined) throw this.#damaged(name, 'it is missing');
-    const { nameOf, unpacked } = await packing();
-    if (nameOf(bytes) !== id) throw this.#damaged(name, 'it is not what was written');
-    const value = (await unpacked(bytes)) as T;
-    this.#remember(id, value);
-    return value;
+    const recent = this.#recent.get(id) ?? this.#remember(id, await this.#read(id));
+    return recent.value as T;
   }
 
-  #remember(id: ObjectId, value: unknown): void {
+  async #outlined(value: unknown, compress: boolean): Promise<Outline> {
+    for (const recent of this.#recent.values()) if (recent.value === value && recent.outline) return recent.outline;
+    const outline = await (await packing()).outlineOf(value, compress);
+    this.#remember(outline.name, { value, outline });
+    return outline;
+  }
+
+  async #read(id: ObjectId): Promise<{ readonly value: unknown; readonly outline?: Outline }> {
+    const { outlined, piecesIn, unpacked, unpackedWhole } = await packing();
+    const bytes = this.#files.read(objectName(id));
+    const whole = bytes ? undefined : this.#files.read(wholeName(id));
+    const name = whole ? wholeName(id) : objectName(id);
+    try {
+      if (whole) return { value: unpackedWhole(whole, id) };
+      if (bytes) {
+        const outlines = [...this.#recent.values()].flatMap(({ outline }) => outline ?? []);
+        const outline = await unpacked(bytes, piecesIn(outlines));
+        if (outline.name === id) return { value: outlined(outline), outline };
+      }
+    } catch (cause) {
+      throw this.#damaged(name, 'it is not what was written', cause);
+    }
+    throw this.#damaged(name, bytes ? 'it is not what was written' : 'it is missing');
+  }
+
+  #remember<T extends { readonly value: unknown }>(id: ObjectId, recent: T): T {
     this.#recent.delete(id);
-    this.#recent.set(id, value);
+    this.#recent.set(id, recent);
     for (const oldest of this.#recent.keys()) {
       if (this.#recent.size <= MOST_RECENT) break;
       this.#recent.delete(oldest);
     }
+    return recent;
   }
 
   #record<T extends { readonly version: 1 }>(name: string, fits: (value: Partial<T>) => boolean): T | undefined {
@@ -176,7 +204,14 @@ export class Store {
   }
 }
 
-const SUFFIX = '.json.gz';
+function objectName(id: ObjectId): string {
+  return `${OBJECTS}/${id}.pieces`;
+}
+
+/** Of earlier releases. */
+function wholeName(id: ObjectId): string {
+  return `${OBJECTS}/${id}.json.gz`;
+}
 
 function text(value: unknown): string {
   return `${JSON.stringify(value, null, 1)}\n`;

@@ -89,7 +89,8 @@ export async function transact<Desired, Context>(
   store.writeJournal(journal);
   const run = await makeChanges(engine, changes, options);
   const keys = keysOf(changes);
-  const { failed, now } = await verified(engine, run, leftOf(engine, desired, known, changes), { before, keys });
+  const left = leftOf(engine, desired, known, changes, keys);
+  const { failed, now } = await verified(engine, run, left, { before, changes, keys });
   if (now !== undefined && failed.length === 0) {
     await commit(engine, journal, ledger, changes.length, { outcome: 'applied', after: now });
     return { ...run, outcome: 'applied', id: next.applied.id, undone: [], stuck: [] };
@@ -162,7 +163,7 @@ export async function recover<Desired, Context>(engine: Engine<Desired, Context>
   const changes = unpackChanges(await store.get<PackedChanges>(journal.plan));
   const desired = await store.get<Desired>(next.applied.desired);
   const keys = keysOf(changes);
-  const left = leftOf(engine, desired, await knownWhile(engine, ledger, next), changes);
+  const left = leftOf(engine, desired, await knownWhile(engine, ledger, next), changes, keys);
   const rest = left(await readTables(engine));
   if (onlyRemovals(rest)) {
     const run = await makeChanges(engine, rest, {});
@@ -223,8 +224,8 @@ function leftOf<Desired, Context>(
   desired: Desired,
   known: Known<Desired>,
   changes: readonly PastChange[],
+  keys: ReadonlySet<string>,
 ): (now: Tables) => readonly Change[] {
-  const keys = keysOf(changes);
   const options = { adopt: true, prune: true, targets: new Set(changes.map(({ of }) => of)) };
   return (now) => planOf(resources, desired, known, now, options).changes.filter(({ key }) => keys.has(key));
 }
@@ -242,14 +243,24 @@ export async function readTables<Desired, Context>({
   return tables;
 }
 
-/** What has one of the keys, once more. */
+interface Made {
+  readonly before: Tables;
+  readonly changes: readonly Change[];
+  /** Theirs. */
+  readonly keys: ReadonlySet<string>;
+}
+
+/** What was changed, once more; of what no change belongs to there is nothing new, unless it could not be read before. */
 async function rereadTables<Desired, Context>(
   { resources, context }: Engine<Desired, Context>,
-  before: Tables,
-  keys: ReadonlySet<string>,
+  { before, changes, keys }: Made,
 ): Promise<Tables> {
+  const changed = new Set(changes.map(({ resource }) => resource));
   const tables: Record<string, unknown> = {};
-  for (const resource of resources) tables[resource.name] = await resource.reread(context, before[resource.name], keys);
+  for (const { name, reread } of resources) {
+    const old = before[name];
+    tables[name] = changed.has(name) || old === null ? await reread(context, old, keys) : old;
+  }
   return tables;
 }
 
@@ -337,11 +348,11 @@ async function verified<Desired, Context>(
   engine: Engine<Desired, Context>,
   { done, failed }: Run,
   left: (now: Tables) => readonly Change[],
-  touched?: { readonly before: Tables; readonly keys: ReadonlySet<string> },
+  made?: Made,
 ): Promise<{ failed: readonly Failure[]; now?: Tables }> {
   if (failed.length > 0) return { failed };
   try {
-    const now = await (touched ? rereadTables(engine, touched.before, touched.keys) : readTables(engine));
+    const now = await (made ? rereadTables(engine, made) : readTables(engine));
     return { failed: left(now).map((change) => ({ change, error: notVerified(change) })), now };
   } catch (error) {
     return { failed: allFailed(done.slice(0, 1), error) };

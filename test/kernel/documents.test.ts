@@ -68,7 +68,11 @@ function timeless(text: string): string {
 function runLine(line: string): string {
   const [word = '', next = '', last = ''] = line.replace(/\s+#.*/, '').split(/\s+/);
   if (word === 'ipvs' || word === 'ipvsadm') {
-    const { status, output } = inNamespace('bash', ['-c', line], / --watch/.test(line) ? WATCHED_MS : undefined);
+    const { status, output } = inNamespace(
+      'bash',
+      ['-c', line],
+      / --watch| defense run /.test(line) ? WATCHED_MS : undefined,
+    );
     expect(status, `${line}: ${output}`).not.toBe(64);
     return output;
   }

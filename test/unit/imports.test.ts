@@ -63,7 +63,7 @@ function loadedWith(file: string, loaded = new Set<string>()): Set<string> {
 const parts = (file: string, test: RegExp) => [...loadedWith(file)].filter((loaded) => test.test(loaded));
 
 test.each([
-  ...['completion', 'connections', 'destination', 'flush', 'info', 'list'],
+  ...['completion', 'connections', 'defense', 'destination', 'flush', 'info', 'list'],
   ...['service', 'sync', 'timeouts', 'totals', 'zero'],
 ])('"ipvs %s" loads no plans, and nothing that reads YAML', (name) => {
   expect(parts(`src/cli/commands/${name}.ts`, /^(zod|yaml)$|\/(services|transaction|plan)\.ts$/)).toEqual([]);

@@ -1,4 +1,4 @@
-/** docs/performance.md says what was measured, and what was measured is judged by its own figures. */
+/** docs/performance.md and docs/flood.md say what was measured, and what was measured is judged by its own figures. */
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
@@ -9,9 +9,12 @@ import { withTable } from '../../src/cli/manual/markdown.ts';
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const results = keptResults(root);
 
-it('docs/performance.md is as "npm run docs" writes it', () => {
-  const page = readFileSync(`${root}/docs/performance.md`, 'utf8');
-  expect(page).toBe(withTable(page, 'results', resultsInMarkdown(results)));
+it.each([
+  ['docs/performance.md', ''],
+  ['docs/flood.md', 'flood'],
+])('%s is as "npm run docs" writes it', (path, kind) => {
+  const page = readFileSync(`${root}/${path}`, 'utf8');
+  expect(page).toBe(withTable(page, 'results', resultsInMarkdown(keptResults(root, kind))));
 });
 
 it.each(results.flatMap(({ bed, sections }) => sections.map((section) => [bed, section.title, section] as const)))(

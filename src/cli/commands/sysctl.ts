@@ -118,9 +118,14 @@ async function guard({
     }
     const names = Object.keys(await wanted());
     if (!options.json) print(names.length === 0 ? 'no settings are described (yet)' : `guarding ${names.join(', ')}`);
+    // What the defense changed for now is not put right: it puts it back itself.
+    const kept = async () => {
+      const held = director.heldByDefense();
+      return Object.fromEntries(Object.entries(await wanted()).filter(([name]) => !(name in held)));
+    };
     await withSysctls(options, (table) =>
       untilInterrupted((signal) =>
-        guardSysctls(table, wanted, {
+        guardSysctls(table, kept, {
           intervalMs: intervalSeconds * 1000,
           signal,
           onEvent: (event) => print(options.json ? jsonLine(eventFields(event)) : eventWords(event)),

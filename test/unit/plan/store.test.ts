@@ -1,6 +1,8 @@
+import { createHash } from 'node:crypto';
 import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { gzipSync } from 'node:zlib';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { FolderFiles, makeFolder, VolatileFiles, writeDurably } from '../../../src/plan/files.ts';
 import { type HistoryEntry, type Ledger, ledgerFor } from '../../../src/plan/ledger.ts';
@@ -66,6 +68,60 @@ describe.each([
   });
 });
 
+describe('a value with long lists', () => {
+  const service = (i: number) => ({ service: { address: `tcp://192.0.2.1:${i}` }, destinations: [] });
+  const services = Array.from({ length: 1000 }, (_, i) => service(i + 1));
+  const state = { services, limits: { maxChange: 0.5 } };
+
+  test.each([
+    ['a list of it', state],
+    ['two of them', { ...state, others: services.toReversed(), none: [] }],
+    ['the list itself', services],
+    ['a list that is not long', [1, 2]],
+    ['none', null],
+  ])('comes back as it was: %s', async (_, value) => {
+    const files = new FolderFiles(folder);
+    const id = await new Store(files).put(value);
+    const again = await new Store(files).get(id);
+    expect(again).toEqual(value);
+    expect(JSON.stringify(again)).toBe(JSON.stringify(value));
+    expect(await new Store(files).put(again)).toBe(id);
+  });
+
+  test('is read only where it differs from one that was looked at', async () => {
+    const files = new FolderFiles(folder);
+    const id = await new Store(files).put(state);
+    const store = new Store(files);
+    const next = { ...state, services: services.with(700, service(7000)) };
+    await store.look(next);
+    const read = await store.get<typeof state>(id);
+    expect(read).toEqual(state);
+    expect(read.services[0]).toBe(services[0]);
+    expect(read.services[999]).toBe(services[999]);
+    expect(read.services[700]).not.toBe(services[700]);
+    expect(await new Store(files).get(await store.put(next))).toEqual(next);
+  });
+
+  test('that differs in one place has another name', async () => {
+    const store = new Store(new VolatileFiles());
+    const id = await store.put(state);
+    expect(await store.put({ ...state, services: services.with(999, service(1)) })).not.toBe(id);
+    expect(await store.put({ ...state, services: services.toSpliced(0, 1) })).not.toBe(id);
+    expect(await store.put({ ...state, limits: {} })).not.toBe(id);
+    expect(await store.put({ limits: state.limits, other: services })).not.toBe(id);
+  });
+
+  test('of an earlier release is read: compressed whole, and named by that', async () => {
+    const bytes = gzipSync(JSON.stringify(state));
+    const id = createHash('sha256').update(bytes).digest('hex');
+    const files = new FolderFiles(folder);
+    files.write(`objects/${id}.json.gz`, bytes);
+    expect(await new Store(files).get(id)).toEqual(state);
+    files.write(`objects/${id}.json.gz`, bytes.with(100, 0));
+    await expect(new Store(files).get(id)).rejects.toMatchObject({ code: 'STORE_DAMAGED' });
+  });
+});
+
 describe('a damaged store says so', () => {
   test.each([
     ['cut off', (text: string) => text.slice(0, 20), 'it is no JSON'],
@@ -84,14 +140,23 @@ describe('a damaged store says so', () => {
   });
 
   test('a value that is not what was written, or gone', async () => {
-    const id = await new Store(new FolderFiles(folder)).put({ a: 1 });
-    const path = join(folder, 'objects', `${id}.json.gz`);
-    const bytes = readFileSync(path);
-    bytes[12] = (bytes[12] as number) ^ 1;
-    writeFileSync(path, bytes);
-    await expect(new Store(new FolderFiles(folder)).get(id)).rejects.toMatchObject({ code: 'STORE_DAMAGED' });
-    rmSync(path);
-    await expect(new Store(new FolderFiles(folder)).get(id)).rejects.toMatchObject({ code: 'STORE_DAMAGED' });
+    const value = { a: [1], list: Array.from({ length: 300 }, (_, i) => i % 3) };
+    const files = new FolderFiles(folder);
+    const id = await new Store(files).put(value);
+    const name = `objects/${id}.pieces`;
+    const bytes = readFileSync(join(folder, name));
+    for (let i = 0; i < bytes.length; i++) {
+      files.write(name, bytes.with(i, (bytes[i] as number) ^ 1));
+      await expect(new Store(files).get(id), `byte ${i}`).rejects.toMatchObject({ code: 'STORE_DAMAGED' });
+      files.write(name, bytes.subarray(0, i));
+      await expect(new Store(files).get(id), `${i} bytes`).rejects.toMatchObject({ code: 'STORE_DAMAGED' });
+    }
+    // What has all of its pieces would take them from there.
+    const store = new Store(files);
+    await store.look({ ...value, more: true });
+    await expect(store.get(id)).rejects.toMatchObject({ code: 'STORE_DAMAGED' });
+    rmSync(join(folder, name));
+    await expect(new Store(files).get(id)).rejects.toMatchObject({ code: 'STORE_DAMAGED' });
   });
 });
 

@@ -1,0 +1,80 @@
+/** The policy of the defense, as a resource. What holds it is the record, which a controller looks at every second. */
+import { type DefensePolicy, normalizePolicy } from '../defense/policy.ts';
+import { IpvsError } from '../errors.ts';
+import { type Change, type Diff, type Known, type Resource, UNDONE } from '../plan/resource.ts';
+import type { Context } from './context.ts';
+import { DEFENSE_KEY } from './keys.ts';
+import type { DesiredState } from './state.ts';
+
+export interface PolicyOperation {
+  readonly type: 'defense.set';
+  readonly policy: DefensePolicy;
+}
+
+export const defenseResource: Resource<
+  DesiredState,
+  DefensePolicy,
+  DefensePolicy,
+  DefensePolicy,
+  PolicyOperation,
+  Context
+> = {
+  name: 'defense',
+  read: async ({ defense }) => defense.policy.read(),
+  reread: async ({ defense }) => defense.policy.read(),
+  pack: (current) => current,
+  unpack: (packed) => packed,
+  diff: diffPolicy,
+  undo: (before, now, keys) =>
+    keys.has(DEFENSE_KEY) && before && !samePolicy(before, now) ? [change(before, 'file', UNDONE)] : [],
+  check: async () => [],
+  apply: async ({ defense }, changes) =>
+    changes.map((change) => {
+      try {
+        defense.policy.write(change.operation.policy);
+        return { change };
+      } catch (error) {
+        if (error instanceof IpvsError) return { change, error };
+        throw error;
+      }
+    }),
+};
+
+function diffPolicy(
+  { defense }: DesiredState,
+  { applied }: Known<DesiredState>,
+  current: DefensePolicy,
+): Diff<PolicyOperation> {
+  const nothing = { conflicts: [], strays: [] };
+  if (defense === undefined) return { ...nothing, changes: [], unchanged: 0 };
+  if (samePolicy(defense, current)) return { ...nothing, changes: [], unchanged: 1 };
+  const cause = applied?.defense && samePolicy(applied.defense, defense) ? 'drift' : 'file';
+  const detail = `${policyName(current)} → ${policyName(defense)}`;
+  return { ...nothing, changes: [change(defense, cause, detail)], unchanged: 0 };
+}
+
+function change(policy: DefensePolicy, cause: Change['cause'], detail: string): Change<PolicyOperation> {
+  return {
+    resource: 'defense',
+    phase: 'prepare',
+    operation: { type: 'defense.set', policy },
+    verb: 'set defense policy',
+    subject: DEFENSE_KEY,
+    key: DEFENSE_KEY,
+    of: DEFENSE_KEY,
+    detail,
+    cause,
+    effects: ['a controller that runs goes by it from its next second on'],
+  };
+}
+
+export function samePolicy(a: DefensePolicy, b: DefensePolicy): boolean {
+  return JSON.stringify(a) === JSON.stringify(b);
+}
+
+/** "balanced"; of what only began with a preset, or with none, how many levels it has. */
+function policyName(policy: DefensePolicy): string {
+  const { preset, levels } = policy;
+  if (preset !== null && samePolicy(normalizePolicy(preset), policy)) return preset;
+  return `${levels.length} ${levels.length === 1 ? 'level' : 'levels'} of its own`;
+}
