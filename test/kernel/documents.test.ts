@@ -71,7 +71,7 @@ function runLine(line: string): string {
     const { status, output } = inNamespace(
       'bash',
       ['-c', line],
-      / --watch| defense run /.test(line) ? WATCHED_MS : undefined,
+      / --watch| defense run | sysctl guard/.test(line) ? WATCHED_MS : undefined,
     );
     expect(status, `${line}: ${output}`).not.toBe(64);
     return output;
