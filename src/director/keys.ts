@@ -11,6 +11,11 @@ export function sysctlKey(name: string): string {
   return `sysctl ${name}`;
 }
 
+/** Of what a rule is called: "10.0.0.0/24 out eth0". */
+export function masqueradeKey(name: string): string {
+  return `masquerade ${name}`;
+}
+
 /** The service that a key is of; undefined for what is of none. */
 export function serviceOf(key: string): string | undefined {
   const end = key.indexOf(' ');

@@ -32,7 +32,7 @@ export interface Touches {
 export function touched(ledger: Ledger, { makes = [], takes = [] }: Touches): Ledger {
   const gone = (key: string) => {
     if (takes === 'all services') return serviceOf(key) !== undefined;
-    return takes.some((taken) => key === taken || key.startsWith(`${taken} `));
+    return takes.some((taken) => key === taken || serviceOf(key) === taken);
   };
   const there = ({ service, destination }: { readonly service: string; readonly destination: string }) =>
     !gone(destinationKeyIn(service, destination));
