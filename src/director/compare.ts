@@ -8,6 +8,7 @@ import type { PastChange } from '../plan/packed-changes.ts';
 import { type Plan, planOf, type Tables } from '../plan/plan.ts';
 import { sysctlSpec } from '../sysctl/catalogue.ts';
 import { addressesOf } from './addresses.ts';
+import { chainsOf, type Masquerade, rulesOf } from './masquerade.ts';
 import { resources } from './resources.ts';
 import type { ConfiguredService } from './service-configuration.ts';
 import { type DesiredService, type DesiredState, servicesByAddress } from './state.ts';
@@ -57,7 +58,7 @@ function bare({ resource, phase, verb, subject, key, of, detail }: PastChange): 
 /** Both kinds of sides as what somebody would have to want to have them. */
 function stateOf(side: Side): DesiredState {
   if ('desired' in side) {
-    const { services, timeouts, sync, sysctls } = side.desired;
+    const { services, timeouts, sync, sysctls, masquerade } = side.desired;
     const plain = services.map(
       ({ service, destinations, interface: name }): DesiredService => ({
         service,
@@ -65,14 +66,26 @@ function stateOf(side: Side): DesiredState {
         ...(name !== undefined && { interface: name }),
       }),
     );
-    return { services: plain, ...(timeouts && { timeouts }), ...(sync && { sync }), ...(sysctls && { sysctls }) };
+    return {
+      services: plain,
+      ...(timeouts && { timeouts }),
+      ...(sync && { sync }),
+      ...(sysctls && { sysctls }),
+      ...(masquerade && { masquerade }),
+    };
   }
-  const { services, timeouts, sync, addresses, sysctls } = side.tables as unknown as KernelTables;
+  const { services, timeouts, sync, addresses, sysctls, masquerade } = side.tables as unknown as KernelTables;
   const entries = services.services.map((service): DesiredService => {
     const name = interfaceOf(service, addresses ?? []);
     return { ...describedAs(service), ...(name !== undefined && { interface: name }) };
   });
-  return { services: entries, sync, ...(timeouts && { timeouts }), ...(sysctls && { sysctls }) };
+  return {
+    services: entries,
+    sync,
+    ...(timeouts && { timeouts }),
+    ...(sysctls && { sysctls }),
+    ...(masquerade && { masquerade: rulesOf(masquerade) }),
+  };
 }
 
 interface KernelTables {
@@ -82,6 +95,7 @@ interface KernelTables {
   readonly addresses?: readonly InterfaceAddress[] | null;
   /** Without those that are as a namespace begins. */
   readonly sysctls?: SysctlValues;
+  readonly masquerade?: Masquerade;
 }
 
 function interfaceOf({ address }: ConfiguredService, addresses: readonly InterfaceAddress[]): string | undefined {
@@ -94,7 +108,7 @@ function interfaceOf({ address }: ConfiguredService, addresses: readonly Interfa
 function seenBy(
   other: DesiredState,
   otherSide: Side,
-  { services, timeouts, sync, sysctls }: DesiredState,
+  { services, timeouts, sync, sysctls, masquerade }: DesiredState,
 ): DesiredState {
   const names = timeoutNames.filter((name) => timeouts?.[name] !== undefined && other.timeouts?.[name] !== undefined);
   const managed = 'tables' in otherSide && (otherSide.tables['addresses'] ?? null) !== null;
@@ -108,6 +122,7 @@ function seenBy(
     }),
     ...(names.length > 0 && { timeouts: Object.fromEntries(names.map((name) => [name, timeouts?.[name]])) }),
     ...(sync && other.sync && { sync }),
+    ...(masquerade && other.masquerade && { masquerade }),
     ...(sysctls && { sysctls }),
   };
 }
@@ -138,6 +153,7 @@ function tablesWith(state: DesiredState, other: DesiredState): Tables {
     timeouts: { ...other.timeouts, ...state.timeouts },
     sync: state.sync ?? [],
     sysctls: { ...other.sysctls, ...state.sysctls },
+    masquerade: chainsOf(state.masquerade ?? []),
     addresses: [...addressesOf(state).values()].map(({ address }) => address),
   };
 }

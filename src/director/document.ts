@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { type CheckedDocument, checkDocument, jsonSchema, type Section, throwProblems } from '../config/document.ts';
 import { includeSection } from '../config/include.ts';
 import type { Hosts } from './host-name.ts';
+import { masqueradeSection, resolveMasquerade, withForwarding } from './masquerade-section.ts';
 import { Findings } from './places.ts';
 import { defaultsSection, servicesSection } from './services-schema.ts';
 import { resolveServices } from './services-section.ts';
@@ -27,6 +28,7 @@ export const sections: Readonly<Record<string, Section>> = {
   timeouts: timeoutsSection,
   sync: syncSection,
   sysctls: sysctlsSection,
+  masquerade: masqueradeSection,
   limits: limitsSection,
 };
 
@@ -56,13 +58,15 @@ export function resolveState(documents: readonly CheckedDocument[], hosts: Hosts
   const services = resolveServices(documents, hosts, findings);
   const timeouts = resolveTimeouts(documents, findings);
   const sync = resolveSync(documents, findings);
-  const sysctls = resolveSysctls(documents, findings);
+  const masquerade = resolveMasquerade(documents, findings);
+  const sysctls = withForwarding(resolveSysctls(documents, findings), masquerade);
   const limits = resolveLimits(documents, findings);
   return {
     services,
     ...(timeouts && { timeouts }),
     ...(sync && { sync }),
     ...(sysctls && { sysctls }),
+    ...(masquerade && { masquerade }),
     ...(limits && { limits }),
   };
 }

@@ -16,6 +16,11 @@ export function masqueradeKey(name: string): string {
   return `masquerade ${name}`;
 }
 
+/** Of a chain of iptables that is ours: "IPVSD-POSTROUTING of IPv4". */
+export function chainKey(name: string): string {
+  return `chain ${name}`;
+}
+
 /** The service that a key is of; undefined for what is of none. */
 export function serviceOf(key: string): string | undefined {
   const end = key.indexOf(' ');

@@ -1,8 +1,10 @@
 /** Whose a thing of the kernel's table is, and how verbs change that. Pure. */
 import type { Snapshot } from '../ipvs/ipvs.ts';
+import { chainName, families } from '../masquerade/operation.ts';
+import { formatMatch } from '../masquerade/rule.ts';
 import { destinationKeyIn, type Ledger } from '../plan/ledger.ts';
 import type { Known } from '../plan/resource.ts';
-import { daemonKey, serviceOf, sysctlKey, TIMEOUTS_KEY } from './keys.ts';
+import { chainKey, daemonKey, masqueradeKey, serviceOf, sysctlKey, TIMEOUTS_KEY } from './keys.ts';
 import type { DesiredState } from './state.ts';
 
 /** `ours`: the file that was applied describes it; `verb`: a verb made it, or took it over; `foreign`: all else. */
@@ -17,6 +19,8 @@ export function ownership({ applied, made }: Pick<Known<DesiredState>, 'applied'
     ]) ?? []),
     ...(applied?.sync?.map(({ state }) => daemonKey(state)) ?? []),
     ...(applied?.timeouts ? [TIMEOUTS_KEY] : []),
+    ...(applied?.masquerade?.map((rule) => masqueradeKey(formatMatch(rule))) ?? []),
+    ...(applied?.masquerade ? families.map((family) => chainKey(chainName(family))) : []),
     ...Object.keys(applied?.sysctls ?? {}).map(sysctlKey),
   ]);
   return (key) => (described.has(key) ? 'ours' : made.has(key) ? 'verb' : 'foreign');

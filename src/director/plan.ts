@@ -6,6 +6,7 @@ import type { Timeouts } from '../ipvs/timeouts.ts';
 import { NOTHING_KNOWN } from '../plan/known.ts';
 import { type Plan, planOf } from '../plan/plan.ts';
 import { readTables } from '../plan/transaction.ts';
+import type { Masquerade } from './masquerade.ts';
 import { resources } from './resources.ts';
 import type { DesiredState } from './state.ts';
 import type { SysctlValues } from './sysctls.ts';
@@ -20,6 +21,8 @@ export interface CurrentState {
   readonly addresses?: readonly InterfaceAddress[] | null;
   /** By name; null where there are none. */
   readonly sysctls?: SysctlValues;
+  /** The chains of masquerade rules; null where there are none. */
+  readonly masquerade?: Masquerade;
 }
 
 /**
@@ -27,7 +30,13 @@ export interface CurrentState {
  * taken over, whoever made it; what is not stays, but for destinations of `exclusive` services. Pure.
  */
 export function plan(desired: DesiredState, current: CurrentState): Plan {
-  return planOf(resources, desired, NOTHING_KNOWN, { addresses: null, sysctls: null, ...current }, { adopt: true });
+  return planOf(
+    resources,
+    desired,
+    NOTHING_KNOWN,
+    { addresses: null, sysctls: null, masquerade: null, ...current },
+    { adopt: true },
+  );
 }
 
 export async function readState(ipvs: Ipvs): Promise<CurrentState> {

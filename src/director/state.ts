@@ -3,6 +3,7 @@ import type { Destination } from '../ipvs/destination.ts';
 import type { VirtualService } from '../ipvs/service.ts';
 import type { SyncDaemon } from '../ipvs/sync-daemon.ts';
 import type { Timeouts } from '../ipvs/timeouts.ts';
+import type { MasqueradeRule } from '../masquerade/rule.ts';
 
 /** A section that is absent is not managed. */
 export interface DesiredState {
@@ -11,6 +12,8 @@ export interface DesiredState {
   readonly sync?: readonly SyncDaemon[];
   /** Values by canonical names, as `normalizeSysctls` gives them. */
   readonly sysctls?: Readonly<Record<string, string>>;
+  /** No two of them overlap, unless one is a special case of the other. */
+  readonly masquerade?: readonly MasqueradeRule[];
   readonly limits?: Limits;
 }
 

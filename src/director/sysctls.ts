@@ -7,6 +7,7 @@ import { shownSysctlValue } from '../sysctl/kind.ts';
 import { isOfModule, isSame, type SysctlOperation } from '../sysctl/sysctl-table.ts';
 import type { Context } from './context.ts';
 import { sysctlKey } from './keys.ts';
+import { reasonOf } from './masquerade-section.ts';
 import type { DesiredState } from './state.ts';
 
 /** By name; null where there are no settings: in memory. */
@@ -60,7 +61,7 @@ function isSpecial([name, value]: [string, string]): boolean {
 }
 
 function diffSysctls(
-  { sysctls = {} }: DesiredState,
+  { sysctls = {}, masquerade }: DesiredState,
   { applied }: Known<DesiredState>,
   current: SysctlValues,
 ): Diff<SysctlOperation> {
@@ -69,7 +70,11 @@ function diffSysctls(
   for (const [name, wanted] of current === null ? [] : Object.entries(sysctls)) {
     const value = current?.[name];
     if (value !== undefined && isSame(name, value, wanted)) unchanged++;
-    else changes.push(change(name, value, wanted, applied?.sysctls?.[name] === wanted ? 'drift' : 'file'));
+    else {
+      const cause = applied?.sysctls?.[name] === wanted ? 'drift' : 'file';
+      const made = change(name, value, wanted, cause);
+      changes.push({ ...made, effects: [...reasonOf(name, wanted, masquerade), ...made.effects] });
+    }
   }
   return { changes, unchanged, conflicts: [], strays: [] };
 }
@@ -109,6 +114,9 @@ function effectsOf(name: string): readonly string[] {
     ...(spec?.scope === 'host' ? ['holds for all network namespaces of the host'] : []),
     ...(name === 'net.ipv4.ip_forward'
       ? ['sets some settings of all interfaces to those of a router, or of a host']
+      : []),
+    ...(name === 'net.ipv6.conf.all.forwarding'
+      ? ['router advertisements are not taken any more, but where accept_ra is 2']
       : []),
     ...(name === 'net.ipv4.vs.run_estimation' ? ['counters stand still while it is 0'] : []),
   ];

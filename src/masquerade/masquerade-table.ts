@@ -58,13 +58,12 @@ export class MasqueradeTable implements Disposable {
   readonly #iptables: Iptables;
   readonly #native: Native;
   readonly #namespacePath: string;
-  readonly #variant: IptablesVariant;
+  readonly #variant: string;
   readonly #release: () => void;
   #closed = false;
 
-  /** Throws INVALID_OPTION. */
   constructor({ native, variant, release = () => undefined, ...options }: MasqueradeTableOptions) {
-    this.#variant = variantOf(variant ?? process.env['IPVS_DIRECTOR_IPTABLES'] ?? 'auto');
+    this.#variant = variant ?? process.env['IPVS_DIRECTOR_IPTABLES'] ?? 'auto';
     this.#iptables = new Iptables(options);
     this.#native = native;
     this.#namespacePath = options.namespacePath ?? '';
@@ -189,7 +188,8 @@ export class MasqueradeTable implements Disposable {
   async #read(family: Family): Promise<{ readonly program: Program; readonly chain: Chain }> {
     if (this.#closed) throw new IpvsError('CLOSED');
     const { table } = SOURCE_CHAIN;
-    const first = this.#variant === 'auto' ? 'host' : this.#variant;
+    const variant = variantOf(this.#variant);
+    const first = variant === 'auto' ? 'host' : variant;
     const saved = await this.#iptables.save(first, family, table);
     const chain = readChain(saved, SOURCE_CHAIN);
     if (first !== 'host' || chain.exists || !this.#hasLegacyTable(family, table)) return { program: first, chain };

@@ -11,7 +11,7 @@ export interface OpenMasqueradeOptions {
   readonly variant?: IptablesVariant;
 }
 
-/** Throws NAMESPACE_NOT_FOUND, NAMESPACE_REFUSED, INVALID_OPTION. */
+/** Throws NAMESPACE_NOT_FOUND, NAMESPACE_REFUSED. */
 export async function openMasquerade({ netns, variant }: OpenMasqueradeOptions = {}): Promise<MasqueradeTable> {
   return inNamespace(
     netns,
