@@ -172,7 +172,7 @@ export const errorTable = {
   NAT_UNAVAILABLE: {
     kind: 'kernel',
     message: 'the kernel has no address translation for iptables',
-    hint: 'nft needs the modules nf_tables, nft_compat and nft_chain_nat of the running kernel, legacy iptable_nat; both nf_nat, xt_MASQUERADE and xt_comment',
+    hint: 'nft needs nf_tables, nft_compat and nft_chain_nat of the running kernel, legacy needs iptable_nat',
   },
   IPTABLES_REFUSED: { kind: 'kernel', message: 'iptables refused' },
   IPTABLES_MISSING: {

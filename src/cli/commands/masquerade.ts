@@ -124,8 +124,12 @@ function matchIn({ source, out, protocol }: MatchOptions) {
 async function withMasquerade<T>(options: GlobalOptions, work: (table: MasqueradeTable) => Promise<T>): Promise<T> {
   if (options.transport === 'memory') throw new UsageError('a table in memory has no rules of iptables');
   const { openMasquerade } = await import('../../masquerade/open-rules.ts');
-  using table = await openMasquerade();
-  return await work(table);
+  const table = await openMasquerade();
+  try {
+    return await work(table);
+  } finally {
+    table.close();
+  }
 }
 
 /** Under the lock of the table, with a record of what is ours. */
@@ -140,9 +144,10 @@ async function withRules<T>(
 async function warnOfForwarding(family: 'inet' | 'inet6'): Promise<void> {
   const { openSysctls } = await import('../../sysctl/open.ts');
   const name = family === 'inet' ? 'net.ipv4.ip_forward' : 'net.ipv6.conf.all.forwarding';
-  using sysctls = await openSysctls();
-  if (sysctls.find(name) !== '0') return;
-  console.error(`ipvs: warning: ${name} is 0, so nothing is forwarded; "ipvs sysctl set ${name}=1"`);
+  const sysctls = await openSysctls();
+  const value = sysctls.find(name);
+  sysctls.close();
+  if (value === '0') console.error(`ipvs: warning: ${name} is 0, so nothing is forwarded; "ipvs sysctl set ${name}=1"`);
 }
 
 function listed(rules: readonly MasqueradeState[], options: GlobalOptions): string {
