@@ -41,6 +41,7 @@ export const errorTable = {
   INVALID_THRESHOLD: { kind: 'input', message: 'invalid connection thresholds' },
   INVALID_FORWARD: { kind: 'input', message: 'invalid forwarding method' },
   INVALID_SYNC: { kind: 'input', message: 'invalid sync daemon' },
+  INVALID_MASQUERADE: { kind: 'input', message: 'invalid masquerade rule' },
   INVALID_OPTION: { kind: 'input', message: 'invalid option' },
   PORT_ZERO: {
     kind: 'input',
@@ -163,6 +164,32 @@ export const errorTable = {
     kind: 'kernel',
     message: 'the kernel does not show its tracked connections',
     hint: 'it needs the module nf_conntrack_netlink, of the running kernel',
+  },
+  MASQUERADE_EXISTS: {
+    kind: 'kernel',
+    message: 'there is such a rule already',
+    hint: '"ipvs masquerade list" shows it; delete it first',
+  },
+  MASQUERADE_NOT_FOUND: {
+    kind: 'kernel',
+    message: 'there is no such rule',
+    hint: '"ipvs masquerade list" shows those that are ours',
+  },
+  NAT_UNAVAILABLE: {
+    kind: 'kernel',
+    message: 'the kernel has no address translation for iptables',
+    hint: 'nft needs nf_tables, nft_compat and nft_chain_nat of the running kernel, legacy needs iptable_nat',
+  },
+  IPTABLES_REFUSED: { kind: 'kernel', message: 'iptables refused' },
+  IPTABLES_MISSING: {
+    kind: 'transport',
+    message: 'iptables is not installed',
+    hint: 'masquerade rules need it: install the package iptables',
+  },
+  IPTABLES_TOO_OLD: {
+    kind: 'transport',
+    message: 'this iptables is too old',
+    hint: 'it takes 1.6.2 or later',
   },
   KERNEL_REFUSED: { kind: 'kernel', message: 'the kernel refused' },
   NAMESPACE_NOT_FOUND: {

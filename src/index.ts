@@ -123,6 +123,21 @@ export type { HashTable, TableStatus } from './ipvs/table-status.ts';
 export { normalizeTimeouts, type Timeouts, type TimeoutsInput } from './ipvs/timeouts.ts';
 export type { CpuCounters, Totals } from './ipvs/totals.ts';
 export type { Info } from './ipvs/wire.ts';
+export type { IptablesVariant } from './masquerade/iptables.ts';
+export type { Mapping } from './masquerade/mapping.ts';
+export type { MappingFilter } from './masquerade/mapping-filter.ts';
+export type { FromInside, FromOutside, MappingTable } from './masquerade/mapping-table.ts';
+export type { Chains, MasqueradeState, MasqueradeTable } from './masquerade/masquerade-table.ts';
+export { type OpenMappingsOptions, openMappings } from './masquerade/open.ts';
+export { type OpenMasqueradeOptions, openMasquerade } from './masquerade/open-rules.ts';
+export type { MasqueradeOperation, MasqueradeResult } from './masquerade/operation.ts';
+export {
+  type MasqueradeInput,
+  type MasqueradeMatch,
+  type MasqueradeProtocol,
+  type MasqueradeRule,
+  normalizeMasquerade,
+} from './masquerade/rule.ts';
 export type { UnknownAttribute } from './netlink/fields.ts';
 export type { Applied, Author, Drain, DrainEnd, Held, HistoryEntry, Ramp, Source } from './plan/ledger.ts';
 export type { Plan } from './plan/plan.ts';

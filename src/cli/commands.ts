@@ -114,6 +114,11 @@ export const commands: readonly CommandEntry[] = [
     load: () => import('./commands/sysctl.ts'),
   },
   {
+    usage: 'masquerade',
+    summary: 'Let an inner network reach outside under an address of this host',
+    load: () => import('./commands/masquerade.ts'),
+  },
+  {
     usage: 'zero [service]',
     summary: 'Set counters to zero',
     load: () => import('./commands/zero.ts'),

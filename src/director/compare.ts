@@ -7,8 +7,8 @@ import { type Timeouts, timeoutNames } from '../ipvs/timeouts.ts';
 import { NOTHING_KNOWN } from '../plan/known.ts';
 import type { PastChange } from '../plan/packed-changes.ts';
 import { type Plan, planOf, type Tables } from '../plan/plan.ts';
-import { sysctlSpec } from '../sysctl/catalogue.ts';
 import { addressesOf } from './addresses.ts';
+import { chainsOf, type Masquerade, rulesOf } from './masquerade.ts';
 import { resources } from './resources.ts';
 import type { ConfiguredService } from './service-configuration.ts';
 import { type DesiredService, type DesiredState, servicesByAddress } from './state.ts';
@@ -27,7 +27,7 @@ export interface Comparison {
 
 /** A section of which one side says nothing is not compared; nor is in which order destinations stand. */
 export function compared(a: Side, b: Side): Comparison {
-  const [from, to] = sysctlsOf([a, stateOf(a)], [b, stateOf(b)]);
+  const [from, to] = [stateOf(a), stateOf(b)];
   const [first, second] = [seenBy(to, b, from), seenBy(from, a, to)];
   const { changes, unchanged } = leading(first, second);
   const added = changes.filter(isAddition);
@@ -58,7 +58,7 @@ function bare({ resource, phase, verb, subject, key, of, detail }: PastChange): 
 /** Both kinds of sides as what somebody would have to want to have them. */
 function stateOf(side: Side): DesiredState {
   if ('desired' in side) {
-    const { services, timeouts, sync, sysctls, defense } = side.desired;
+    const { services, timeouts, sync, sysctls, defense, masquerade } = side.desired;
     const plain = services.map(
       ({ service, destinations, interface: name }): DesiredService => ({
         service,
@@ -72,9 +72,11 @@ function stateOf(side: Side): DesiredState {
       ...(sync && { sync }),
       ...(sysctls && { sysctls }),
       ...(defense && { defense }),
+      ...(masquerade && { masquerade }),
     };
   }
-  const { services, timeouts, sync, addresses, sysctls, defense } = side.tables as unknown as KernelTables;
+  const tables = side.tables as unknown as KernelTables;
+  const { services, timeouts, sync, addresses, sysctls, defense, masquerade } = tables;
   const entries = services.services.map((service): DesiredService => {
     const name = interfaceOf(service, addresses ?? []);
     return { ...describedAs(service), ...(name !== undefined && { interface: name }) };
@@ -85,6 +87,7 @@ function stateOf(side: Side): DesiredState {
     ...(timeouts && { timeouts }),
     ...(sysctls && { sysctls }),
     ...(defense && { defense }),
+    ...(masquerade && { masquerade: rulesOf(masquerade) }),
   };
 }
 
@@ -93,9 +96,9 @@ interface KernelTables {
   readonly timeouts: Timeouts | null;
   readonly sync: readonly SyncDaemon[];
   readonly addresses?: readonly InterfaceAddress[] | null;
-  /** Without those that are as a namespace begins. */
   readonly sysctls?: SysctlValues;
   readonly defense?: DefensePolicy;
+  readonly masquerade?: Masquerade;
 }
 
 function interfaceOf({ address }: ConfiguredService, addresses: readonly InterfaceAddress[]): string | undefined {
@@ -108,7 +111,7 @@ function interfaceOf({ address }: ConfiguredService, addresses: readonly Interfa
 function seenBy(
   other: DesiredState,
   otherSide: Side,
-  { services, timeouts, sync, sysctls, defense }: DesiredState,
+  { services, timeouts, sync, sysctls, defense, masquerade }: DesiredState,
 ): DesiredState {
   const names = timeoutNames.filter((name) => timeouts?.[name] !== undefined && other.timeouts?.[name] !== undefined);
   const managed = 'tables' in otherSide && (otherSide.tables['addresses'] ?? null) !== null;
@@ -122,23 +125,14 @@ function seenBy(
     }),
     ...(names.length > 0 && { timeouts: Object.fromEntries(names.map((name) => [name, timeouts?.[name]])) }),
     ...(sync && other.sync && { sync }),
-    ...(sysctls && { sysctls }),
+    ...(masquerade && other.masquerade && { masquerade }),
+    ...(sysctls && other.sysctls && { sysctls: only(Object.keys(other.sysctls), sysctls) }),
     ...(defense && other.defense && { defense }),
   };
 }
 
-/** Of the settings that both say something of, the values of both; a kernel has what it does not name as a namespace begins. */
-function sysctlsOf([a, from]: [Side, DesiredState], [b, to]: [Side, DesiredState]): [DesiredState, DesiredState] {
-  const valueIn = (side: Side, { sysctls }: DesiredState, name: string) =>
-    sysctls?.[name] ?? ('tables' in side ? (sysctlSpec(name)?.default ?? undefined) : undefined);
-  const said = Object.keys({ ...from.sysctls, ...to.sysctls })
-    .map((name) => ({ name, was: valueIn(a, from, name), is: valueIn(b, to, name) }))
-    .filter(({ was, is }) => was !== undefined && is !== undefined);
-  const values = (of: 'was' | 'is') => Object.fromEntries(said.map((each) => [each.name, each[of] ?? '']));
-  return [
-    { ...from, sysctls: values('was') },
-    { ...to, sysctls: values('is') },
-  ];
+function only(names: readonly string[], settings: Readonly<Record<string, string>>): Record<string, string> {
+  return Object.fromEntries(Object.entries(settings).filter(([name]) => names.includes(name)));
 }
 
 /** The tables of a kernel that holds the state; where it says nothing, what the other one says. */
@@ -154,6 +148,7 @@ function tablesWith(state: DesiredState, other: DesiredState): Tables {
     sync: state.sync ?? [],
     sysctls: { ...other.sysctls, ...state.sysctls },
     defense: state.defense ?? other.defense,
+    masquerade: chainsOf(state.masquerade ?? []),
     addresses: [...addressesOf(state).values()].map(({ address }) => address),
   };
 }

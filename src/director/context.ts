@@ -6,6 +6,7 @@ import { type ErrorCode, IpvsError } from '../errors.ts';
 import type { Ipvs } from '../ipvs/ipvs.ts';
 import type { Operation } from '../ipvs/operation.ts';
 import type { VirtualServiceWithDestinations } from '../ipvs/service.ts';
+import type { MasqueradeTable } from '../masquerade/masquerade-table.ts';
 import type { Change, ChangeResult } from '../plan/resource.ts';
 import type { SysctlTable } from '../sysctl/sysctl-table.ts';
 
@@ -22,6 +23,8 @@ export interface Context {
   /** Absent where there are none: in memory. */
   readonly sysctls?: SysctlTable;
   readonly defense: DefenseRecord;
+  /** Absent where there are no rules: in memory. */
+  readonly masquerade?: MasqueradeTable;
 }
 
 /** Where ip_vs is not loaded there is nothing yet: reading must not load it. */

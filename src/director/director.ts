@@ -7,6 +7,7 @@ import { IpvsError } from '../errors.ts';
 import { serviceKey } from '../ipvs/address.ts';
 import { type Ipvs, type OpenOptions, openIpvsAt, type Snapshot } from '../ipvs/ipvs.ts';
 import { inNamespace } from '../ipvs/namespace.ts';
+import { MasqueradeTable } from '../masquerade/masquerade-table.ts';
 import { native } from '../native.ts';
 import { author } from '../plan/author.ts';
 import { VolatileFiles } from '../plan/files.ts';
@@ -118,7 +119,8 @@ export async function openDirector(options: DirectorOptions = {}): Promise<Direc
     });
     const sysctls = new KernelSysctls(native(), path);
     const addresses = AddressTable.open({ native: native(), namespacePath: path });
-    return new Director({ ipvs: openIpvsAt(path, open), addresses, ...record, release, sysctls });
+    const masquerade = new MasqueradeTable({ native: native(), namespacePath: path });
+    return new Director({ ipvs: openIpvsAt(path, open), addresses, ...record, release, sysctls, masquerade });
   });
 }
 
@@ -133,6 +135,8 @@ export interface DirectorParts extends Partial<TableRecord> {
   readonly release?: () => void;
   /** Settings of the kernel for this table. Default: out of reach. */
   readonly sysctls?: SysctlHost;
+  /** Default: there are no rules. */
+  readonly masquerade?: MasqueradeTable;
 }
 
 const UNLOCKED: Lock = { release: () => undefined };
@@ -197,7 +201,8 @@ export class Director implements AsyncDisposable {
 
   /** What would be done now. Changes nothing. */
   async plan(intent: Intent, options: PlanOptions = {}): Promise<IntendedPlan> {
-    return this.#planned(intent, options, this.#ledger(), await readTables(this.#engine), this.#now());
+    const ledger = this.#ledger();
+    return this.#planned(intent, options, ledger, await this.#read(intent.desired, ledger), this.#now());
   }
 
   /**
@@ -210,7 +215,7 @@ export class Director implements AsyncDisposable {
     const { force = false, command = 'apply', onPlan, signal } = options;
     return this.#locked(command, signal, async () => {
       const ledger = this.#ledger();
-      const before = await readTables(this.#engine);
+      const before = await this.#read(intent.desired, ledger);
       // One moment for all of it: weights that grow are the same in the plan and in what verifies it.
       const nowMs = this.#now();
       const plan = await this.#planned(intent, shown?.options ?? options, ledger, before, nowMs);
@@ -350,7 +355,7 @@ export class Director implements AsyncDisposable {
     const ledger = this.#ledger();
     const known = await this.#known(ledger);
     const desired = intent?.desired ?? (await this.#lastDesired(ledger));
-    const plan = planOf(resources, desired, known, await readTables(this.#engine), { adopt: true });
+    const plan = planOf(resources, desired, known, await readTables(this.#engine, [desired]), { adopt: true });
     const { differences, foreign } = differencesIn(plan, known);
     const now = new Date(this.#now()).toISOString();
     const { table } = this.#engine;
@@ -396,6 +401,11 @@ export class Director implements AsyncDisposable {
 
   async #known(ledger: Ledger, nowMs = this.#now()): Promise<Known<DesiredState>> {
     return knownAt(ledger, await appliedTo<DesiredState>(this.#store, ledger), nowMs);
+  }
+
+  async #read(desired: DesiredState, ledger: Ledger): Promise<Tables> {
+    const applied = await appliedTo<DesiredState>(this.#store, ledger);
+    return readTables(this.#engine, applied ? [desired, applied] : [desired]);
   }
 
   async #lastDesired({ applied }: Ledger): Promise<DesiredState> {
@@ -462,12 +472,13 @@ export class Director implements AsyncDisposable {
   }
 }
 
-function contextOf({ ipvs, addresses, sysctls }: DirectorParts, store: Store, table: string): Context {
+function contextOf({ ipvs, addresses, sysctls, masquerade }: DirectorParts, store: Store, table: string): Context {
   return {
     ipvs,
     defense: { policy: new PolicyFile(store.files), originals: new Originals(store.files, table) },
     ...(addresses && { addresses }),
     ...(sysctls && { sysctls: new SysctlTable(sysctls) }),
+    ...(masquerade && { masquerade }),
   };
 }
 

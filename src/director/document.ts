@@ -4,6 +4,7 @@ import { type CheckedDocument, checkDocument, jsonSchema, type Section, throwPro
 import { includeSection } from '../config/include.ts';
 import { defenseSection, resolveDefense } from './defense-section.ts';
 import type { Hosts } from './host-name.ts';
+import { masqueradeSection, resolveMasquerade, withForwarding } from './masquerade-section.ts';
 import { Findings } from './places.ts';
 import { defaultsSection, servicesSection } from './services-schema.ts';
 import { resolveServices } from './services-section.ts';
@@ -29,6 +30,7 @@ export const sections: Readonly<Record<string, Section>> = {
   sync: syncSection,
   sysctls: sysctlsSection,
   defense: defenseSection,
+  masquerade: masqueradeSection,
   limits: limitsSection,
 };
 
@@ -58,8 +60,9 @@ export function resolveState(documents: readonly CheckedDocument[], hosts: Hosts
   const services = resolveServices(documents, hosts, findings);
   const timeouts = resolveTimeouts(documents, findings);
   const sync = resolveSync(documents, findings);
-  const sysctls = resolveSysctls(documents, findings);
   const defense = resolveDefense(documents, findings);
+  const masquerade = resolveMasquerade(documents, findings);
+  const sysctls = withForwarding(resolveSysctls(documents, findings), masquerade);
   const limits = resolveLimits(documents, findings);
   return {
     services,
@@ -67,6 +70,7 @@ export function resolveState(documents: readonly CheckedDocument[], hosts: Hosts
     ...(sync && { sync }),
     ...(sysctls && { sysctls }),
     ...(defense && { defense }),
+    ...(masquerade && { masquerade }),
     ...(limits && { limits }),
   };
 }

@@ -39,7 +39,7 @@ export function differencesIn(plan: Pick<Plan, 'changes' | 'strays'>, known: Kno
     byKey.set(change.key, {
       key: change.key,
       of: change.of,
-      subject: change.of === TIMEOUTS_KEY ? TIMEOUTS_KEY : change.subject,
+      subject: subjectOf(change),
       kind: merged,
       // What is not there is nobody's but of who described it.
       owner: merged === 'missing' && owner === 'foreign' ? 'ours' : owner,
@@ -53,6 +53,12 @@ export function differencesIn(plan: Pick<Plan, 'changes' | 'strays'>, known: Kno
     else byKey.set(key, { key, of, subject, kind: 'extra', owner, detail: 'not described', pending: false });
   }
   return { differences: [...byKey.values()], foreign };
+}
+
+/** What is called by too little elsewhere. */
+function subjectOf({ resource, key, of, subject }: Change): string {
+  if (of === TIMEOUTS_KEY) return TIMEOUTS_KEY;
+  return resource === 'masquerade' ? key : subject;
 }
 
 /** Of what is added anew only what it should be is known. */

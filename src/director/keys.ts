@@ -13,6 +13,16 @@ export function sysctlKey(name: string): string {
   return `sysctl ${name}`;
 }
 
+/** Of what a rule is called: "10.0.0.0/24 out eth0". */
+export function masqueradeKey(name: string): string {
+  return `masquerade ${name}`;
+}
+
+/** Of a chain of iptables that is ours: "IPVSD-POSTROUTING of IPv4". */
+export function chainKey(name: string): string {
+  return `chain ${name}`;
+}
+
 /** The service that a key is of; undefined for what is of none. */
 export function serviceOf(key: string): string | undefined {
   const end = key.indexOf(' ');

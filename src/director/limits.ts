@@ -50,7 +50,7 @@ function unreachable(changes: readonly Change[], services: Snapshot['services'])
   const removed = new Set(changes.filter(({ phase }) => phase === 'remove-service').map(({ key }) => key));
   const withdrawn = new Set(
     changes
-      .filter(({ phase }) => phase === 'withdraw')
+      .filter(({ resource, phase }) => resource === 'addresses' && phase === 'withdraw')
       .map(({ operation }) => (operation as AddressOperation).address.address),
   );
   return services.filter(({ address }) => {

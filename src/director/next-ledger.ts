@@ -1,9 +1,10 @@
 /** What a ledger becomes when a plan is carried out. Pure. */
 import type { Snapshot } from '../ipvs/ipvs.ts';
 import type { Operation } from '../ipvs/operation.ts';
+import { formatMatch } from '../masquerade/rule.ts';
 import { type Applied, type Drain, keyOf, type Ledger, type Ramp } from '../plan/ledger.ts';
 import type { Change } from '../plan/resource.ts';
-import { daemonKey, serviceOf } from './keys.ts';
+import { daemonKey, masqueradeKey, serviceOf } from './keys.ts';
 import { type DesiredService, type DesiredState, servicesByAddress } from './state.ts';
 
 export function nextLedger(
@@ -15,7 +16,10 @@ export function nextLedger(
 ): Ledger & { readonly applied: Applied } {
   const described = describedKeys(desired);
   const own = (changes as readonly Change<Operation>[]).filter(({ resource }) => resource === 'services');
-  const deleted = new Set(own.filter(({ operation }) => operation.type.endsWith('.delete')).map(({ key }) => key));
+  const deletions = (changes as readonly Change<{ readonly type: string }>[]).filter(({ operation }) =>
+    operation.type.endsWith('.delete'),
+  );
+  const deleted = new Set(deletions.map(({ key }) => key));
   const gone = (key: string) => deleted.has(key) || deleted.has(serviceOf(key) ?? '');
   const services = servicesByAddress(desired);
   // Hardly anything is drained, or begins slowly, of what may be tens of thousands of changes.
@@ -54,10 +58,13 @@ export function nextLedger(
 /** The destination of a key, or for the key of a service anything, if it is described. */
 function describedKeys(desired: DesiredState): (key: string) => { readonly weight: number } | undefined {
   const services = servicesByAddress(desired);
-  const { sync = [] } = desired;
-  const daemons = new Set(sync.map(({ state }) => daemonKey(state)));
+  const { sync = [], masquerade = [] } = desired;
+  const others = new Set([
+    ...sync.map(({ state }) => daemonKey(state)),
+    ...masquerade.map((rule) => masqueradeKey(formatMatch(rule))),
+  ]);
   return (key) => {
-    if (daemons.has(key)) return { weight: 0 };
+    if (others.has(key)) return { weight: 0 };
     const [service = '', destination] = key.split(' ');
     const destinations = services.get(service)?.destinations;
     if (destination === undefined) return destinations && { weight: 0 };

@@ -1,8 +1,10 @@
 /** Whose a thing of the kernel's table is, and how verbs change that. Pure. */
 import type { Snapshot } from '../ipvs/ipvs.ts';
+import { chainName, families } from '../masquerade/operation.ts';
+import { formatMatch } from '../masquerade/rule.ts';
 import { destinationKeyIn, type Ledger } from '../plan/ledger.ts';
 import type { Known } from '../plan/resource.ts';
-import { DEFENSE_KEY, daemonKey, serviceOf, sysctlKey, TIMEOUTS_KEY } from './keys.ts';
+import { chainKey, DEFENSE_KEY, daemonKey, masqueradeKey, serviceOf, sysctlKey, TIMEOUTS_KEY } from './keys.ts';
 import type { DesiredState } from './state.ts';
 
 /** `ours`: the file that was applied describes it; `verb`: a verb made it, or took it over; `foreign`: all else. */
@@ -17,6 +19,8 @@ export function ownership({ applied, made }: Pick<Known<DesiredState>, 'applied'
     ]) ?? []),
     ...(applied?.sync?.map(({ state }) => daemonKey(state)) ?? []),
     ...(applied?.timeouts ? [TIMEOUTS_KEY] : []),
+    ...(applied?.masquerade?.map((rule) => masqueradeKey(formatMatch(rule))) ?? []),
+    ...(applied?.masquerade ? families.map((family) => chainKey(chainName(family))) : []),
     ...Object.keys(applied?.sysctls ?? {}).map(sysctlKey),
     ...(applied?.defense ? [DEFENSE_KEY] : []),
   ]);
@@ -33,7 +37,7 @@ export interface Touches {
 export function touched(ledger: Ledger, { makes = [], takes = [] }: Touches): Ledger {
   const gone = (key: string) => {
     if (takes === 'all services') return serviceOf(key) !== undefined;
-    return takes.some((taken) => key === taken || key.startsWith(`${taken} `));
+    return takes.some((taken) => key === taken || serviceOf(key) === taken);
   };
   const there = ({ service, destination }: { readonly service: string; readonly destination: string }) =>
     !gone(destinationKeyIn(service, destination));

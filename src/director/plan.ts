@@ -10,6 +10,7 @@ import { VolatileFiles } from '../plan/files.ts';
 import { NOTHING_KNOWN } from '../plan/known.ts';
 import { type Plan, planOf } from '../plan/plan.ts';
 import { readTables } from '../plan/transaction.ts';
+import type { Masquerade } from './masquerade.ts';
 import { resources } from './resources.ts';
 import type { DesiredState } from './state.ts';
 import type { SysctlValues } from './sysctls.ts';
@@ -26,6 +27,8 @@ export interface CurrentState {
   readonly sysctls?: SysctlValues;
   /** Default: off. */
   readonly defense?: DefensePolicy;
+  /** The chains of masquerade rules; null where there are none. */
+  readonly masquerade?: Masquerade;
 }
 
 /**
@@ -37,7 +40,7 @@ export function plan(desired: DesiredState, current: CurrentState): Plan {
     resources,
     desired,
     NOTHING_KNOWN,
-    { addresses: null, sysctls: null, defense: normalizePolicy('off'), ...current },
+    { addresses: null, sysctls: null, masquerade: null, defense: normalizePolicy('off'), ...current },
     { adopt: true },
   );
 }

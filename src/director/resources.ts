@@ -3,6 +3,7 @@ import type { AnyResource } from '../plan/resource.ts';
 import { addressesResource } from './addresses.ts';
 import type { Context } from './context.ts';
 import { defenseResource } from './defense-policy.ts';
+import { masqueradeResource } from './masquerade.ts';
 import { servicesResource } from './services.ts';
 import type { DesiredState } from './state.ts';
 import { syncResource } from './sync.ts';
@@ -17,4 +18,5 @@ export const resources: readonly AnyResource<DesiredState, Context>[] = [
   syncResource,
   servicesResource,
   addressesResource,
+  masqueradeResource,
 ] as readonly AnyResource<DesiredState, Context>[];

@@ -3,6 +3,7 @@ import { AddressTable } from '../addresses/address-table.ts';
 import { Originals } from '../defense/originals.ts';
 import { PolicyFile } from '../defense/policy-file.ts';
 import type { Ipvs } from '../ipvs/ipvs.ts';
+import { MasqueradeTable } from '../masquerade/masquerade-table.ts';
 import { native } from '../native.ts';
 import { ledgerFor } from '../plan/ledger.ts';
 import { type Engine, type Recovery, recover } from '../plan/transaction.ts';
@@ -35,10 +36,9 @@ export async function settled({ store, table }: TableRecord, ipvs: Ipvs): Promis
     const loans = new SysctlLoans(sysctls, store);
     const ledger = () => ledgerFor(table, store.ledger());
     const runner = new DrainRunner({ ipvs, store, ledger, now: Date.now, loans });
-    await settle(
-      { resources, context: { ipvs, addresses, sysctls: new SysctlTable(sysctls), defense }, store, table },
-      runner,
-    );
+    const masquerade = new MasqueradeTable({ native: native() });
+    const context = { ipvs, addresses, sysctls: new SysctlTable(sysctls), defense, masquerade };
+    await settle({ resources, context, store, table }, runner);
   } finally {
     await addresses.close();
   }

@@ -4,6 +4,7 @@ import type { Destination } from '../ipvs/destination.ts';
 import type { VirtualService } from '../ipvs/service.ts';
 import type { SyncDaemon } from '../ipvs/sync-daemon.ts';
 import type { Timeouts } from '../ipvs/timeouts.ts';
+import type { MasqueradeRule } from '../masquerade/rule.ts';
 
 /** A section that is absent is not managed. */
 export interface DesiredState {
@@ -13,6 +14,8 @@ export interface DesiredState {
   /** Values by canonical names, as `normalizeSysctls` gives them. */
   readonly sysctls?: Readonly<Record<string, string>>;
   readonly defense?: DefensePolicy;
+  /** No two of them overlap, unless one is a special case of the other. */
+  readonly masquerade?: readonly MasqueradeRule[];
   readonly limits?: Limits;
 }
 

@@ -7,9 +7,10 @@ import { shownSysctlValue } from '../sysctl/kind.ts';
 import { isOfModule, isSame, type SysctlOperation } from '../sysctl/sysctl-table.ts';
 import type { Context } from './context.ts';
 import { sysctlKey } from './keys.ts';
+import { reasonOf } from './masquerade-section.ts';
 import type { DesiredState } from './state.ts';
 
-/** By name; null where there are no settings: in memory. */
+/** By name, those that somebody describes; null where there are no settings: in memory. */
 export type SysctlValues = Readonly<Record<string, string>> | null;
 
 export const sysctlsResource: Resource<
@@ -22,9 +23,10 @@ export const sysctlsResource: Resource<
 > = {
   name: 'sysctls',
   read,
-  reread: (context) => read(context),
-  // Nearly all are as a namespace begins.
-  pack: (current) => current && Object.fromEntries(Object.entries(current).filter(isSpecial)),
+  // What was described then is what was read, but for what came with the module.
+  reread: (context, before, keys) =>
+    read(context, [{ services: [], sysctls: { ...before, ...Object.fromEntries(sysctlsIn(keys)) } }]),
+  pack: (current) => current,
   unpack: (packed) => packed,
   diff: diffSysctls,
   undo(before, now, keys) {
@@ -53,11 +55,18 @@ export const sysctlsResource: Resource<
 };
 
 /** What the defense changed for now counts as it was, and as it will be again. */
-async function read(context: Context): Promise<SysctlValues> {
+async function read(context: Context, about?: readonly DesiredState[]): Promise<SysctlValues> {
   const { sysctls } = context;
   if (sysctls === undefined) return null;
-  const values = Object.fromEntries(sysctls.list().map(({ name, value }) => [name, value]));
-  return { ...values, ...heldOriginals(context) };
+  const names = about?.flatMap((state) => Object.keys(state.sysctls ?? {})) ?? sysctls.list().map(({ name }) => name);
+  const held = heldOriginals(context);
+  const values = [...new Set(names)].map((name) => [name, held[name] ?? sysctls.find(name)] as const);
+  return Object.fromEntries(values.filter((entry): entry is readonly [string, string] => entry[1] !== undefined));
+}
+
+function sysctlsIn(keys: ReadonlySet<string>): [name: string, value: string][] {
+  const prefix = sysctlKey('');
+  return [...keys].flatMap((key) => (key.startsWith(prefix) ? [[key.slice(prefix.length), '']] : []));
 }
 
 /** By name; none where they are of another boot or namespace, or cannot be read: `ipvs defense` tells of that. */
@@ -71,13 +80,8 @@ export function heldOriginals({ defense: { originals } }: Pick<Context, 'defense
   }
 }
 
-function isSpecial([name, value]: [string, string]): boolean {
-  const fallback = sysctlSpec(name)?.default ?? null;
-  return fallback === null || !isSame(name, value, fallback);
-}
-
 function diffSysctls(
-  { sysctls = {} }: DesiredState,
+  { sysctls = {}, masquerade }: DesiredState,
   { applied }: Known<DesiredState>,
   current: SysctlValues,
 ): Diff<SysctlOperation> {
@@ -86,7 +90,11 @@ function diffSysctls(
   for (const [name, wanted] of current === null ? [] : Object.entries(sysctls)) {
     const value = current?.[name];
     if (value !== undefined && isSame(name, value, wanted)) unchanged++;
-    else changes.push(change(name, value, wanted, applied?.sysctls?.[name] === wanted ? 'drift' : 'file'));
+    else {
+      const cause = applied?.sysctls?.[name] === wanted ? 'drift' : 'file';
+      const made = change(name, value, wanted, cause);
+      changes.push({ ...made, effects: [...reasonOf(name, wanted, masquerade), ...made.effects] });
+    }
   }
   return { changes, unchanged, conflicts: [], strays: [] };
 }
@@ -126,6 +134,9 @@ function effectsOf(name: string): readonly string[] {
     ...(spec?.scope === 'host' ? ['holds for all network namespaces of the host'] : []),
     ...(name === 'net.ipv4.ip_forward'
       ? ['sets some settings of all interfaces to those of a router, or of a host']
+      : []),
+    ...(name === 'net.ipv6.conf.all.forwarding'
+      ? ['router advertisements are not taken any more, but where accept_ra is 2']
       : []),
     ...(name === 'net.ipv4.vs.run_estimation' ? ['counters stand still while it is 0'] : []),
   ];

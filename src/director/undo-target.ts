@@ -1,10 +1,13 @@
 /** What an undo aims at: what had been applied before, and what the plan removed besides. Pure. */
 import type { DefensePolicy } from '../defense/policy.ts';
 import type { Timeouts } from '../ipvs/timeouts.ts';
+import { formatMatch } from '../masquerade/rule.ts';
 import { destinationKeyIn } from '../plan/ledger.ts';
 import type { PastChange } from '../plan/packed-changes.ts';
 import type { Tables } from '../plan/plan.ts';
 import { sysctlSpec } from '../sysctl/catalogue.ts';
+import { masqueradeKey } from './keys.ts';
+import { type Masquerade, rulesOf } from './masquerade.ts';
 import type { ConfiguredService } from './service-configuration.ts';
 import type { DesiredService, DesiredState } from './state.ts';
 import type { SysctlValues } from './sysctls.ts';
@@ -24,7 +27,27 @@ export function undoTarget(previous: DesiredState, changes: readonly PastChange[
     );
     if (removed.length > 0) described.set(of, { ...entry, destinations: [...entry.destinations, ...removed] });
   }
-  return { ...previous, services: [...described.values()], ...settingsBefore(previous, changes, before) };
+  return {
+    ...previous,
+    services: [...described.values()],
+    ...settingsBefore(previous, changes, before),
+    ...masqueradeBefore(previous, changes, before),
+  };
+}
+
+/** Rules of which nothing had been said, and those that were removed, as they were. */
+function masqueradeBefore(
+  { masquerade }: DesiredState,
+  changes: readonly PastChange[],
+  before: Tables,
+): Pick<DesiredState, 'masquerade'> {
+  const keys = new Set(changes.flatMap(({ resource, key }) => (resource === 'masquerade' ? [key] : [])));
+  const held = before['masquerade'] as Masquerade | undefined;
+  if (keys.size === 0 || !held) return {};
+  const keyOf = (rule: Parameters<typeof formatMatch>[0]) => masqueradeKey(formatMatch(rule));
+  const described = new Set(masquerade?.map(keyOf));
+  const others = rulesOf(held).filter((rule) => keys.has(keyOf(rule)) && !described.has(keyOf(rule)));
+  return { masquerade: [...(masquerade ?? []), ...others] };
 }
 
 /** Settings of which nothing had been said, as they were: they would stay as the plan set them. */

@@ -311,13 +311,23 @@ export function readUtilisation(message: Message): Utilisation {
   return { entries, most };
 }
 
-export type TrackingStatistics = Readonly<Record<keyof typeof statisticsFields, number>>;
+export interface TrackingStatistics {
+  readonly found: number;
+  readonly invalid: number;
+  readonly insertFailed: number;
+  readonly drop: number;
+  readonly earlyDrop: number;
+  readonly error: number;
+  readonly searchRestart: number;
+  readonly clashResolve: number;
+  readonly chainTooLong: number;
+}
 
 /** Of one processor. Throws REPLY_MALFORMED. */
 export function readStatistics(message: Message): TrackingStatistics {
   const values = decodeFields(attributesOf(message), statisticsFields);
   const names = Object.keys(statisticsFields) as (keyof typeof statisticsFields)[];
-  return Object.fromEntries(names.map((name) => [name, values[name] ?? 0])) as TrackingStatistics;
+  return Object.fromEntries(names.map((name) => [name, values[name] ?? 0])) as Record<(typeof names)[number], number>;
 }
 
 function attributesOf({ view, start, end }: Message): Reader {

@@ -111,7 +111,8 @@ export interface DiffOptions {
  */
 export interface Resource<Desired, Current extends Configuration, Configuration, Packed, Operation, Context> {
   readonly name: string;
-  read(context: Context): Promise<Current>;
+  /** What none of the states that it is read for speaks of may be left out; without them nothing is. */
+  read(context: Context, about?: readonly Desired[]): Promise<Current>;
   /** Reads again, where few things have one of the keys only those: the rest is as `before`. */
   reread(context: Context, before: Current, keys: ReadonlySet<string>): Promise<Current>;
   /** What of it is not as a desired state says: all of it, without one. Plain data. Pure. */

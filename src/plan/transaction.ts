@@ -84,18 +84,19 @@ export async function transact<Desired, Context>(
   const refused = await foreseen(engine, changes);
   if (refused.length > 0) return untouched(changes, refused);
   const known = await knownWhile(engine, ledger, next);
+  const about = await statesOf(engine, ledger, desired);
   const kept = { before: await putTables(engine, before, ledger), plan: await store.put(packChanges(changes)) };
   const journal: Journal = { version: 1, command, by, next, ...kept };
   store.writeJournal(journal);
   const run = await makeChanges(engine, changes, options);
   const keys = keysOf(changes);
   const left = leftOf(engine, desired, known, changes, keys);
-  const { failed, now } = await verified(engine, run, left, { before, changes, keys });
+  const { failed, now } = await verified(engine, run, left, about, { before, changes, keys });
   if (now !== undefined && failed.length === 0) {
     await commit(engine, journal, ledger, changes.length, { outcome: 'applied', after: now });
     return { ...run, outcome: 'applied', id: next.applied.id, undone: [], stuck: [] };
   }
-  const undo = await undone(engine, before, keys);
+  const undo = await undone(engine, before, keys, about);
   const error = failed.map(({ error }) => error.message).join('; ');
   await commit(engine, journal, ledger, changes.length, { ...undo, error });
   return { ...run, failed, outcome: undo.outcome, id: next.applied.id, undone: undo.done, stuck: undo.stuck };
@@ -164,16 +165,17 @@ export async function recover<Desired, Context>(engine: Engine<Desired, Context>
   const desired = await store.get<Desired>(next.applied.desired);
   const keys = keysOf(changes);
   const left = leftOf(engine, desired, await knownWhile(engine, ledger, next), changes, keys);
-  const rest = left(await readTables(engine));
+  const about = await statesOf(engine, ledger, desired);
+  const rest = left(await readTables(engine, about));
   if (onlyRemovals(rest)) {
     const run = await makeChanges(engine, rest, {});
-    const { failed, now } = await verified(engine, run, left);
+    const { failed, now } = await verified(engine, run, left, about);
     if (now !== undefined && failed.length === 0) {
       await commit(engine, journal, ledger, changes.length, { outcome: 'applied', after: now });
       return { ...nothing, outcome: 'finished', done: run.done };
     }
   }
-  const undo = await undone(engine, await tablesOf(engine, journal.before), keys);
+  const undo = await undone(engine, await tablesOf(engine, journal.before), keys, about);
   await commit(engine, journal, ledger, changes.length, { ...undo, error: 'it was interrupted' });
   return { journal, ...undo };
 }
@@ -218,6 +220,16 @@ export async function appliedTo<Desired>(store: Store, { applied, table }: Ledge
   return applied?.table === table ? await store.get<Desired>(applied.desired) : undefined;
 }
 
+/** What an apply is about: what is wanted, and what was. */
+async function statesOf<Desired, Context>(
+  { store }: Engine<Desired, Context>,
+  ledger: Ledger,
+  desired: Desired,
+): Promise<Desired[]> {
+  const applied = await appliedTo<Desired>(store, ledger);
+  return applied === undefined ? [desired] : [desired, applied];
+}
+
 /** What tables leave to do of changes: nothing, once they were made. */
 function leftOf<Desired, Context>(
   { resources }: Engine<Desired, Context>,
@@ -234,12 +246,13 @@ function keysOf(changes: readonly PastChange[]): ReadonlySet<string> {
   return new Set(changes.map(({ key }) => key));
 }
 
-export async function readTables<Desired, Context>({
-  resources,
-  context,
-}: Pick<Engine<Desired, Context>, 'resources' | 'context'>): Promise<Tables> {
+/** All of them, or what one of these states speaks of. */
+export async function readTables<Desired, Context>(
+  { resources, context }: Pick<Engine<Desired, Context>, 'resources' | 'context'>,
+  about?: readonly Desired[],
+): Promise<Tables> {
   const tables: Record<string, unknown> = {};
-  for (const resource of resources) tables[resource.name] = await resource.read(context);
+  for (const resource of resources) tables[resource.name] = await resource.read(context, about);
   return tables;
 }
 
@@ -348,11 +361,12 @@ async function verified<Desired, Context>(
   engine: Engine<Desired, Context>,
   { done, failed }: Run,
   left: (now: Tables) => readonly Change[],
+  about: readonly Desired[],
   made?: Made,
 ): Promise<{ failed: readonly Failure[]; now?: Tables }> {
   if (failed.length > 0) return { failed };
   try {
-    const now = await (made ? rereadTables(engine, made) : readTables(engine));
+    const now = await (made ? rereadTables(engine, made) : readTables(engine, about));
     return { failed: left(now).map((change) => ({ change, error: notVerified(change) })), now };
   } catch (error) {
     return { failed: allFailed(done.slice(0, 1), error) };
@@ -375,8 +389,9 @@ async function undone<Desired, Context>(
   engine: Engine<Desired, Context>,
   before: Tables,
   keys: ReadonlySet<string>,
+  about: readonly Desired[],
 ): Promise<Undo> {
-  const look = () => readTables(engine);
+  const look = () => readTables(engine, about);
   const changes = undoPlan(engine.resources, before, await look(), keys);
   const { done, failed } = await makeChanges(engine, changes, { goOn: true });
   const errors = new Map(failed.map(({ change, error }) => [change.key, error]));

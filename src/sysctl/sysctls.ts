@@ -1,8 +1,9 @@
 /** Settings of the kernel's network code: the files below /proc/sys/net, of any network namespace. */
-import { readFileSync, readSync, writeSync } from 'node:fs';
+import { readSync, writeSync } from 'node:fs';
 import { errno, errnoOf, IpvsError } from '../errors.ts';
 import { loadModule } from '../ipvs/load-module.ts';
 import type { Native } from '../native.ts';
+import { interfaceNames } from '../proc/interfaces.ts';
 import { sysctlPath } from './name.ts';
 
 /** By canonical names such as `net.ipv4.vs.expire_nodest_conn`. */
@@ -50,14 +51,7 @@ export class KernelSysctls implements SysctlHost {
   }
 
   interfaces(): string[] {
-    const fd = this.#native.openProcNet(this.#namespacePath, 'dev');
-    if (fd < 0) throw new IpvsError('PROC_UNREADABLE', { subject: '/proc/net/dev', errno: -fd });
-    try {
-      const lines = readFileSync(fd, 'latin1').split('\n');
-      return lines.flatMap((line) => /^ *(\S+?):/.exec(line)?.[1] ?? []);
-    } finally {
-      this.#native.close(fd);
-    }
+    return interfaceNames(this.#native, this.#namespacePath);
   }
 
   loadModule(): boolean {

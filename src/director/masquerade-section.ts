@@ -1,0 +1,82 @@
+/** The section `masquerade` of a file: what may stand in it, and what it comes to. */
+import { z } from 'zod';
+import type { CheckedDocument, Section } from '../config/document.ts';
+import {
+  conflictOf,
+  familyOf,
+  type MasqueradeInput,
+  type MasqueradeRule,
+  masqueradeProtocols,
+  normalizeMasquerade,
+} from '../masquerade/rule.ts';
+import { attempt } from './attempt.ts';
+import { type Findings, type Place, placeText } from './places.ts';
+import type { DesiredState } from './state.ts';
+
+const rule = z.strictObject({
+  source: z
+    .string({ error: ({ input }) => (input === undefined ? 'it is missing' : 'a network is written 10.0.0.0/24') })
+    .meta({ description: 'The inner network: 10.0.0.0/24, fd00::/64' }),
+  out: z.string().optional().meta({ description: 'Only what leaves through this network interface' }),
+  protocol: z.enum(masqueradeProtocols).optional().meta({ description: 'Only this protocol' }),
+  ports: z
+    .union([z.string().meta({ pattern: '^[0-9]{1,5}(-[0-9]{1,5})?$' }), z.number()], {
+      error: 'ports are written 61000-65095',
+    })
+    .optional()
+    .meta({ description: 'The ports that outside sees. Default: those of the connections, where they are free' }),
+  randomFully: z.boolean().optional().meta({ description: 'Each connection takes any of the ports' }),
+  toSource: z
+    .string()
+    .optional()
+    .meta({ description: 'The address that outside sees. Default: that of the interface through which they leave' }),
+});
+
+export const masqueradeSection: Section = {
+  schema: z
+    .array(rule satisfies z.ZodType<MasqueradeInput>)
+    .nullish()
+    .meta({ description: 'Inner networks that reach outside under an address of this host; [] is none' }),
+};
+
+/** Undefined where no file says anything of it: then it is not managed. */
+export function resolveMasquerade(
+  documents: readonly CheckedDocument[],
+  findings: Findings,
+): MasqueradeRule[] | undefined {
+  const rules: { readonly rule: MasqueradeRule; readonly place: Place }[] = [];
+  let isSaid = false;
+  for (const document of documents) {
+    const entries = document.values['masquerade'] as readonly (MasqueradeInput | undefined)[] | null | undefined;
+    if (entries) isSaid = true;
+    for (const [i, entry] of entries?.entries() ?? []) {
+      if (entry === undefined) continue;
+      const place = { document, path: ['masquerade', i] };
+      const made = attempt(findings, place, place, () => normalizeMasquerade(entry));
+      if (made === undefined) continue;
+      const other = rules.find(({ rule }) => conflictOf(made, rule));
+      const conflict = other && conflictOf(made, other.rule);
+      if (conflict) findings.report(place, `${conflict.message}, at ${placeText(other.place)}; ${conflict.hint ?? ''}`);
+      else rules.push({ rule: made, place });
+    }
+  }
+  return isSaid ? rules.map(({ rule }) => rule) : undefined;
+}
+
+const forwarding = { inet: 'net.ipv4.ip_forward', inet6: 'net.ipv6.conf.all.forwarding' } as const;
+
+/** Settings that the rules need, and of which nothing is said. */
+export function withForwarding(
+  sysctls: DesiredState['sysctls'],
+  rules: DesiredState['masquerade'] = [],
+): DesiredState['sysctls'] {
+  const needed = new Set(rules.map((rule) => forwarding[familyOf(rule)]));
+  const implied = Object.fromEntries([...needed].map((name) => [name, '1']));
+  return needed.size === 0 ? sysctls : { ...implied, ...sysctls };
+}
+
+/** Why a setting is wanted that no file may have asked for. */
+export function reasonOf(name: string, value: string, rules: DesiredState['masquerade'] = []): readonly string[] {
+  const needs = value === '1' && rules.some((rule) => forwarding[familyOf(rule)] === name);
+  return needs ? ['masquerade needs it: inner hosts are forwarded'] : [];
+}

@@ -1,0 +1,135 @@
+/**
+ * Chains of iptables that are ours: what iptables-save prints of one, and the text by which iptables-restore replaces it
+ * in one commit. Every line of ours says in its comment what it belongs to. Pure.
+ */
+
+export interface OwnChain {
+  readonly table: 'nat';
+  /** The kernel's chain that leads to it. */
+  readonly from: 'POSTROUTING';
+  /** At most 28 characters. */
+  readonly name: string;
+}
+
+export const SOURCE_CHAIN: OwnChain = { table: 'nat', from: 'POSTROUTING', name: 'IPVSD-POSTROUTING' };
+
+export interface ChainLine {
+  /** As iptables-save prints it, without the chain: "-s 10.0.0.0/24 -j MASQUERADE". */
+  readonly text: string;
+  /** Of rules of NAT only the first packet of each connection counts. */
+  readonly packets: bigint;
+  readonly bytes: bigint;
+}
+
+export interface Chain {
+  readonly exists: boolean;
+  readonly lines: readonly ChainLine[];
+  /** How often its table leads to it: once is right. */
+  readonly jumps: number;
+}
+
+export const NO_CHAIN: Chain = { exists: false, lines: [], jumps: 0 };
+
+/** From what `iptables-save -c` prints. */
+export function readChain(saved: string, { table, from, name }: OwnChain): Chain {
+  let [inTable, exists, jumps] = [false, false, 0];
+  const lines: ChainLine[] = [];
+  for (const line of saved.split('\n')) {
+    if (line.startsWith('*')) inTable = line === `*${table}`;
+    if (!inTable) continue;
+    if (line.startsWith(`:${name} `)) exists = true;
+    const [, packets = '0', bytes = '0', chain, text = ''] =
+      /^(?:\[(\d+):(\d+)\] )?-A (\S+) (.*?)\s*$/.exec(line) ?? [];
+    if (chain === name) lines.push({ text, packets: BigInt(packets), bytes: BigInt(bytes) });
+    else if (chain === from && text === `-j ${name}`) jumps++;
+  }
+  return { exists, lines, jumps };
+}
+
+/** Whether rules of anybody are in a table. */
+export function hasRules(saved: string): boolean {
+  return /^(?:\[\d+:\d+\] )?-A /m.test(saved);
+}
+
+const OURS = 'ipvsd: ';
+
+/** The match that says what a line belongs to. */
+export function commentOf(key: string): string {
+  return `-m comment --comment "${OURS}${key}"`;
+}
+
+/** What a line belongs to; undefined for one that is not ours. */
+export function keyOf(text: string): string | undefined {
+  const [, comment] = / --comment "((?:[^"\\]|\\.)*)"/.exec(` ${text}`) ?? [];
+  return comment?.startsWith(OURS) ? comment.slice(OURS.length) : undefined;
+}
+
+/** The lines of ours, by what they belong to. */
+export function groupsOf(lines: readonly Pick<ChainLine, 'text'>[]): Map<string, string[]> {
+  const groups = new Map<string, string[]>();
+  for (const { text } of lines) {
+    const key = keyOf(text);
+    if (key !== undefined) groups.set(key, [...(groups.get(key) ?? []), text]);
+  }
+  return groups;
+}
+
+/**
+ * The lines with those of ours replaced, in the order of the groups. What others put in stays: in front of ours, where it
+ * stood before all of them, else behind.
+ */
+export function withGroups(
+  lines: readonly Pick<ChainLine, 'text'>[],
+  groups: ReadonlyMap<string, readonly string[]>,
+): string[] {
+  const texts = lines.map(({ text }) => text);
+  const isForeign = (text: string) => keyOf(text) === undefined;
+  const firstOfOurs = texts.findIndex((text) => !isForeign(text));
+  const front = firstOfOurs < 0 ? [] : texts.slice(0, firstOfOurs);
+  const back = texts.slice(front.length).filter(isForeign);
+  return [...front, ...[...groups.values()].flat(), ...back];
+}
+
+/**
+ * One commit, after which the chain holds these lines, and the kernel's chain leads to it so often; without lines nothing
+ * is left of either. Counters of lines that stay are kept. Naming a chain empties just that one.
+ */
+export function restoreText(
+  { table, from, name }: OwnChain,
+  now: Chain,
+  { lines, jumps }: { readonly lines: readonly string[]; readonly jumps: number },
+): string {
+  const wantedJumps = lines.length === 0 ? 0 : jumps;
+  // In front: our rules are special to their networks, and those of others often are not.
+  const jump = `${wantedJumps > now.jumps ? '-I' : '-D'} ${from} -j ${name}`;
+  const jumpCommands = Array<string>(Math.abs(wantedJumps - now.jumps)).fill(jump);
+  if (lines.length > 0) {
+    const own = counted(now.lines, lines).map(([counters, line]) => `${counters} -A ${name} ${line}`);
+    return commit(table, [`:${name} - [0:0]`, ...own, ...jumpCommands]);
+  }
+  return commit(table, [...jumpCommands, ...(now.exists ? [`-F ${name}`, `-X ${name}`] : [])]);
+}
+
+/** Adds the lines to a chain of their own and takes that away again, in one commit: whether the kernel takes them. */
+export function probeText({ table }: OwnChain, lines: readonly string[]): string {
+  return commit(table, [
+    ':IPVSD-PROBE - [0:0]',
+    ...lines.map((line) => `-A IPVSD-PROBE ${line}`),
+    '-F IPVSD-PROBE',
+    '-X IPVSD-PROBE',
+  ]);
+}
+
+function commit(table: string, commands: readonly string[]): string {
+  return [`*${table}`, ...commands, 'COMMIT', ''].join('\n');
+}
+
+/** Lines with the counters that the same line had: "[5:300]". */
+function counted(before: readonly ChainLine[], lines: readonly string[]): [counters: string, line: string][] {
+  const rest = [...before];
+  return lines.map((text) => {
+    const index = rest.findIndex((line) => line.text === text);
+    const [line] = index < 0 ? [] : rest.splice(index, 1);
+    return [`[${line?.packets ?? 0}:${line?.bytes ?? 0}]`, text];
+  });
+}

@@ -1,0 +1,109 @@
+/** The programs of iptables: what a table holds, and commits of changes. Argument lists, never a shell. */
+import { execFile } from 'node:child_process';
+import { IpvsError } from '../errors.ts';
+import type { Family } from '../ipvs/address.ts';
+import { quote } from '../ipvs/quote.ts';
+
+/** Both may be used on one host, and hold tables of their own. */
+export const iptablesVariants = ['auto', 'nft', 'legacy'] as const;
+export type IptablesVariant = (typeof iptablesVariants)[number];
+
+/** `host`: whatever the host calls iptables. */
+export type Program = 'host' | 'nft' | 'legacy';
+
+/** How long it waits for others that hold the lock of iptables. */
+const WAIT_SECONDS = 5;
+const TIMEOUT_MS = 30_000;
+/** Tens of thousands of rules. */
+const MOST_BYTES = 64 * 1024 * 1024;
+/** Of root, and of those who become it by sudo, these are not always in it. */
+const FOLDERS = '/usr/sbin:/sbin';
+
+export interface IptablesOptions {
+  /** Path of the network namespace, good while this is used; empty for the current one. */
+  readonly namespacePath?: string;
+  /** Where the programs are looked for. Default: PATH, /usr/sbin and /sbin. */
+  readonly path?: string;
+}
+
+export class Iptables {
+  readonly #enter: readonly string[];
+  readonly #environment: NodeJS.ProcessEnv;
+
+  constructor({ namespacePath = '', path = `${process.env['PATH'] ?? '/usr/bin:/bin'}:${FOLDERS}` }: IptablesOptions) {
+    // The child has none of our descriptors, but finds them by our number.
+    const netns = namespacePath.replace('/proc/self/', `/proc/${process.pid}/`);
+    this.#enter = netns === '' ? [] : ['nsenter', `--net=${netns}`, '--'];
+    this.#environment = { PATH: path, LC_ALL: 'C' };
+  }
+
+  /** What a table holds, with counters. Throws IPTABLES_MISSING, IPTABLES_REFUSED, PERMISSION_DENIED. */
+  save(program: Program, family: Family, table: string): Promise<string> {
+    return this.#run([programName(program, family, 'save'), '-c', '-t', table]);
+  }
+
+  /** All of it in one commit, or nothing. Throws also IPTABLES_TOO_OLD, NAT_UNAVAILABLE. */
+  async restore(program: Program, family: Family, text: string): Promise<void> {
+    const words = ['--noflush', '--counters', '--wait', String(WAIT_SECONDS)];
+    await this.#run([programName(program, family, 'restore'), ...words], text);
+  }
+
+  #run(words: readonly string[], input = ''): Promise<string> {
+    const [file = '', ...args] = [...this.#enter, ...words];
+    const name = words[0] ?? '';
+    const options = { env: this.#environment, timeout: TIMEOUT_MS, maxBuffer: MOST_BYTES, encoding: 'utf8' } as const;
+    return new Promise((resolve, reject) => {
+      const child = execFile(file, args, options, (error, stdout, stderr) => {
+        if (error) reject(refusal(name, file, error, stderr));
+        else resolve(stdout);
+      });
+      // One that ends before it reads everything says why in another way.
+      child.stdin?.on('error', () => undefined);
+      child.stdin?.end(input);
+    });
+  }
+}
+
+function programName(program: Program, family: Family, action: 'save' | 'restore'): string {
+  const name = family === 'inet' ? 'iptables' : 'ip6tables';
+  return program === 'host' ? `${name}-${action}` : `${name}-${program}-${action}`;
+}
+
+type Failure = Error & {
+  readonly code?: string | number | null | undefined;
+  readonly killed?: boolean | undefined;
+};
+
+function refusal(name: string, file: string, failure: Failure, stderr: string): IpvsError {
+  const { code, killed, message } = failure;
+  if (code === 'ENOENT' && file === 'nsenter') {
+    const hint = 'rules of another network namespace need it: install the package util-linux';
+    return new IpvsError('NAMESPACE_REFUSED', { detail: 'nsenter is not installed', hint });
+  }
+  if (code === 'ENOENT' || code === 127) return new IpvsError('IPTABLES_MISSING', { detail: `there is no ${name}` });
+  if (file === 'nsenter' && stderr.startsWith('nsenter:'))
+    return new IpvsError('NAMESPACE_REFUSED', { detail: firstLine(stderr) });
+  if (killed) return new IpvsError('IPTABLES_REFUSED', { detail: `${name} did not end in ${TIMEOUT_MS / 1000} s` });
+  const detail = firstLine(stderr) || quote(message);
+  if (/Permission denied|you must be root/.test(stderr)) {
+    const hint = 'it needs CAP_NET_ADMIN in the network namespace: run it as root';
+    return new IpvsError('PERMISSION_DENIED', { detail, hint });
+  }
+  if (/unrecognized option|unknown option|invalid option/.test(stderr))
+    return new IpvsError('IPTABLES_TOO_OLD', { detail });
+  if (lacking.test(stderr)) return new IpvsError('NAT_UNAVAILABLE', { detail });
+  return new IpvsError('IPTABLES_REFUSED', { detail });
+}
+
+/** Of nft, of legacy, and of both where a match or a target is missing. */
+const lacking =
+  /TABLE_ADD failed|CHAIN_ADD failed|initialize iptables table|initialize ip6tables table|unable to initialize table|iptables who\?|revision \d+ not supported/;
+
+/** Without the line that only names the program. */
+function firstLine(stderr: string): string {
+  const lines = stderr
+    .split('\n')
+    .map((line) => line.replace(/^ip6?tables(-\w+)* v[\d.]+ \(\w+\): */, '').trim())
+    .filter((line) => line !== '' && !line.startsWith('modprobe:') && !line.startsWith('#'));
+  return quote(lines[0] ?? '').slice(1, -1);
+}
