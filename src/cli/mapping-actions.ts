@@ -164,8 +164,12 @@ export async function withMappings<T>(
 ): Promise<T> {
   if (transport === 'memory') throw new UsageError('a table in memory has no mappings of a kernel');
   const { openMappings } = await import('../masquerade/open.ts');
-  using table = await openMappings();
-  return await work(table);
+  const table = await openMappings();
+  try {
+    return await work(table);
+  } finally {
+    table.close();
+  }
 }
 
 const BATCH = 256;
