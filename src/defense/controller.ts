@@ -147,12 +147,23 @@ export class Controller {
   /** Never throws: whatever goes wrong, the level stays. */
   async tick(): Promise<void> {
     try {
-      const policy = this.#followed?.();
-      if (policy) this.setPolicy(policy);
+      this.#follow();
       await this.#look();
       this.#clear('defense.failed');
     } catch (error) {
       this.#tell('error', 'defense.failed', String(error), { error: String(error) }, `the look failed: ${error}`);
+    }
+  }
+
+  /** A policy that cannot be read leaves the one before in force, with its maximum times. */
+  #follow(): void {
+    try {
+      const policy = this.#followed?.();
+      if (policy) this.setPolicy(policy);
+      this.#clear('defense.unfollowed');
+    } catch (error) {
+      const words = `the policy cannot be read, so the one before stays: ${error}`;
+      this.#tell('error', 'defense.unfollowed', String(error), { error: String(error) }, words);
     }
   }
 
@@ -222,14 +233,21 @@ export class Controller {
     const said = reasons.filter(({ kind }) => isStep(kind)).map(({ words }) => words);
     this.#why = said.length > 0 ? said : [`the policy has no level ${from}`];
     const details = { event: 'defense.step', from, to, reasons: this.#why, numbers: numbersOf(readings) };
-    this.#log(to > from ? 'warn' : 'info', details, this.#why.join('; '));
+    const alarming = to > from || reasons.some(({ kind }) => kind === 'exhausted');
+    this.#log(alarming ? 'warn' : 'info', details, this.#why.join('; '));
   }
 
   /** What holds a level is told when it begins, and what could not be seen also when it can. */
   #tellReasons(reasons: readonly Reason[]): void {
     const holding = reasons.filter(({ kind }) => !isStep(kind));
     for (const { kind, subject, words } of holding)
-      this.#tell('info', `defense.held ${kind} ${subject}`, '', { event: 'defense.held', kind, subject }, words);
+      this.#tell(
+        kind === 'spent' ? 'warn' : 'info',
+        `defense.held ${kind} ${subject}`,
+        '',
+        { event: 'defense.held', kind, subject },
+        words,
+      );
     const still = new Set(holding.map(({ kind, subject }) => `defense.held ${kind} ${subject}`));
     for (const key of [...this.#told.keys()].filter((key) => key.startsWith('defense.held ') && !still.has(key))) {
       this.#told.delete(key);

@@ -29,7 +29,7 @@ export const presets: Readonly<Record<PresetName, Preset>> = {
   memory: {
     about: 'Only when memory gets scarce: a flood that the host has room for is let through',
     levels: [
-      { actions: ['drop-entry'], ...scarce, minHoldSeconds: 10, maxSeconds: 1800 },
+      { actions: ['drop-entry'], ...scarce, minHoldSeconds: 10, maxSeconds: 86_400 },
       { actions: ['drop-entry', 'drop-packet'], dropRate: 10, ...scarcest, minHoldSeconds: 10, maxSeconds: 600 },
     ],
   },
@@ -41,7 +41,7 @@ export const presets: Readonly<Record<PresetName, Preset>> = {
         enter: { ...scarce.enter, tableAbove: 0.5, halfOpenAbove: 0.5 },
         leave: { ...scarce.leave, tableAbove: 0.4, halfOpenAbove: 0.3 },
         minHoldSeconds: 10,
-        maxSeconds: 3600,
+        maxSeconds: 86_400,
       },
       {
         actions: ['drop-entry', 'drop-packet'],
@@ -61,7 +61,7 @@ export const presets: Readonly<Record<PresetName, Preset>> = {
         enter: { ...scarce.enter, tableAbove: 0.3, halfOpenAbove: 0.3, newConnectionsPerSecondAbove: 50_000 },
         leave: { ...scarce.leave, tableAbove: 0.2, halfOpenAbove: 0.15, newConnectionsPerSecondAbove: 30_000 },
         minHoldSeconds: 30,
-        maxSeconds: 3600,
+        maxSeconds: 86_400,
       },
       {
         actions: ['drop-entry', 'drop-packet'],

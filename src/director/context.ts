@@ -14,6 +14,8 @@ import type { SysctlTable } from '../sysctl/sysctl-table.ts';
 export interface DefenseRecord {
   readonly policy: PolicyFile;
   readonly originals: Originals;
+  /** Whether a controller is there. */
+  readonly isRunning: () => boolean;
 }
 
 export interface Context {

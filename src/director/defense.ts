@@ -1,5 +1,4 @@
 /** The defense of a table of the kernel: looked at, run, and what it changed put back. */
-import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Action, actions, DROP_RATE, sysctlOf, THRESHOLD } from '../defense/action.ts';
 import { type RunningDefense, startController } from '../defense/controller.ts';
@@ -19,6 +18,7 @@ import { linesOf } from '../proc/lines.ts';
 import { pageBytes, readMemory } from '../proc/memory.ts';
 import { type Mode, modeOf } from '../sysctl/kind.ts';
 import { KernelSysctls, type Sysctls } from '../sysctl/sysctls.ts';
+import { defenseLockPath } from './defense-record.ts';
 import { openRecord, type RecordOptions } from './record.ts';
 
 export interface DefenseStatus {
@@ -89,7 +89,7 @@ export class Defense implements AsyncDisposable {
     const { store, table } = openRecord(path, stateDir === undefined ? {} : { stateDir });
     this.#logger = logger;
     this.#release = release;
-    this.#lockPath = join(store.place, 'defense-lock');
+    this.#lockPath = defenseLockPath(store, table);
     this.#originals = new Originals(store.files, table);
     this.#policy = new PolicyFile(store.files);
     this.#sysctls = new KernelSysctls(native(), path);
@@ -157,7 +157,13 @@ export class Defense implements AsyncDisposable {
   async restore(): Promise<Recovered> {
     const held = await this.#lock('ipvs defense restore');
     try {
-      return putBackRecorded(this.#originals, this.#sysctls);
+      const recovered = putBackRecorded(this.#originals, this.#sysctls);
+      for (const write of recovered.written)
+        this.#logger.warn(
+          { event: 'defense.write', ...write, reasons: ['a controller that died left it'] },
+          'put back',
+        );
+      return recovered;
     } finally {
       held.release();
     }

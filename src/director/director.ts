@@ -1,8 +1,6 @@
 /** The composition root: a table, what is remembered of it, and everything that can be done to both. */
 import { isDeepStrictEqual } from 'node:util';
 import { AddressTable } from '../addresses/address-table.ts';
-import { Originals } from '../defense/originals.ts';
-import { PolicyFile } from '../defense/policy-file.ts';
 import { IpvsError } from '../errors.ts';
 import { serviceKey } from '../ipvs/address.ts';
 import { type Ipvs, type OpenOptions, openIpvsAt, type Snapshot } from '../ipvs/ipvs.ts';
@@ -40,6 +38,7 @@ import {
 import { SysctlTable } from '../sysctl/sysctl-table.ts';
 import { KernelSysctls, type SysctlHost } from '../sysctl/sysctls.ts';
 import type { Context } from './context.ts';
+import { defenseRecord, idleDefense } from './defense-record.ts';
 import { destinationOf } from './destination-of.ts';
 import { withDrainEffects } from './drain-effects.ts';
 import { DrainKeeper, type DrainOptions } from './drain-keeper.ts';
@@ -194,9 +193,9 @@ export class Director implements AsyncDisposable {
     return this.#lastApplied.desired;
   }
 
-  /** Settings that a controller of the defense has changed for now, as they were. */
-  heldByDefense(): Readonly<Record<string, string>> {
-    return heldOriginals(this.#engine.context);
+  /** Settings that a controller of the defense, or a drain, has changed for now, as they were. */
+  heldForNow(): Readonly<Record<string, string | number>> {
+    return { ...this.#store.ledger()?.changedSysctls, ...heldOriginals(this.#engine.context) };
   }
 
   /** What would be done now. Changes nothing. */
@@ -475,7 +474,8 @@ export class Director implements AsyncDisposable {
 function contextOf({ ipvs, addresses, sysctls, masquerade }: DirectorParts, store: Store, table: string): Context {
   return {
     ipvs,
-    defense: { policy: new PolicyFile(store.files), originals: new Originals(store.files, table) },
+    // Where there are no settings there is nothing to defend.
+    defense: sysctls ? defenseRecord(store, table) : idleDefense(store, table),
     ...(addresses && { addresses }),
     ...(sysctls && { sysctls: new SysctlTable(sysctls) }),
     ...(masquerade && { masquerade }),

@@ -1,8 +1,6 @@
 /** The plan as a function of data, for those who keep no record: nothing is known of what was applied before. */
 import type { InterfaceAddress } from '../addresses/interface-address.ts';
-import { Originals } from '../defense/originals.ts';
 import { type DefensePolicy, normalizePolicy } from '../defense/policy.ts';
-import { PolicyFile } from '../defense/policy-file.ts';
 import type { Ipvs, Snapshot } from '../ipvs/ipvs.ts';
 import type { SyncDaemon } from '../ipvs/sync-daemon.ts';
 import type { Timeouts } from '../ipvs/timeouts.ts';
@@ -10,6 +8,7 @@ import { VolatileFiles } from '../plan/files.ts';
 import { NOTHING_KNOWN } from '../plan/known.ts';
 import { type Plan, planOf } from '../plan/plan.ts';
 import { readTables } from '../plan/transaction.ts';
+import { idleDefense } from './defense-record.ts';
 import type { Masquerade } from './masquerade.ts';
 import { resources } from './resources.ts';
 import type { DesiredState } from './state.ts';
@@ -46,8 +45,7 @@ export function plan(desired: DesiredState, current: CurrentState): Plan {
 }
 
 /** Who keeps no record has no policy in it. */
-const nowhere = new VolatileFiles();
-const NO_DEFENSE = { policy: new PolicyFile(nowhere), originals: new Originals(nowhere, '') };
+const NO_DEFENSE = idleDefense({ files: new VolatileFiles() }, '');
 
 export async function readState(ipvs: Ipvs): Promise<CurrentState> {
   return (await readTables({ resources, context: { ipvs, defense: NO_DEFENSE } })) as unknown as CurrentState;

@@ -1,7 +1,5 @@
 /** What whoever has a table's lock does first: what a crash left, and what drains. */
 import { AddressTable } from '../addresses/address-table.ts';
-import { Originals } from '../defense/originals.ts';
-import { PolicyFile } from '../defense/policy-file.ts';
 import type { Ipvs } from '../ipvs/ipvs.ts';
 import { MasqueradeTable } from '../masquerade/masquerade-table.ts';
 import { native } from '../native.ts';
@@ -10,6 +8,7 @@ import { type Engine, type Recovery, recover } from '../plan/transaction.ts';
 import { SysctlTable } from '../sysctl/sysctl-table.ts';
 import { KernelSysctls } from '../sysctl/sysctls.ts';
 import type { Context } from './context.ts';
+import { defenseRecord } from './defense-record.ts';
 import { type DrainPass, DrainRunner } from './drain-runner.ts';
 import type { TableRecord } from './record.ts';
 import { resources } from './resources.ts';
@@ -32,7 +31,7 @@ export async function settled({ store, table }: TableRecord, ipvs: Ipvs): Promis
   const addresses = AddressTable.open({ native: native() });
   try {
     const sysctls = new KernelSysctls(native());
-    const defense = { policy: new PolicyFile(store.files), originals: new Originals(store.files, table) };
+    const defense = defenseRecord(store, table);
     const loans = new SysctlLoans(sysctls, store);
     const ledger = () => ledgerFor(table, store.ledger());
     const runner = new DrainRunner({ ipvs, store, ledger, now: Date.now, loans });

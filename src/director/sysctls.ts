@@ -4,7 +4,7 @@ import type { Change, ChangeResult, Diff, Known, Resource } from '../plan/resour
 import { UNDONE } from '../plan/resource.ts';
 import { sysctlSpec } from '../sysctl/catalogue.ts';
 import { shownSysctlValue } from '../sysctl/kind.ts';
-import { isOfModule, isSame, type SysctlOperation } from '../sysctl/sysctl-table.ts';
+import { isOfModule, isSame, orderOf, type SysctlOperation } from '../sysctl/sysctl-table.ts';
 import type { Context } from './context.ts';
 import { sysctlKey } from './keys.ts';
 import { reasonOf } from './masquerade-section.ts';
@@ -70,10 +70,13 @@ function sysctlsIn(keys: ReadonlySet<string>): [name: string, value: string][] {
 }
 
 /** By name; none where they are of another boot or namespace, or cannot be read: `ipvs defense` tells of that. */
-export function heldOriginals({ defense: { originals } }: Pick<Context, 'defense'>): Readonly<Record<string, string>> {
+export function heldOriginals({
+  defense: { originals, isRunning },
+}: Pick<Context, 'defense'>): Readonly<Record<string, string>> {
   try {
     const held = originals.read();
-    return held?.table === originals.table ? held.originals : {};
+    // What one left that died is drift, until it is put back.
+    return held?.table === originals.table && isRunning() ? held.originals : {};
   } catch (error) {
     if (error instanceof IpvsError) return {};
     throw error;
@@ -96,6 +99,7 @@ function diffSysctls(
       changes.push({ ...made, effects: [...reasonOf(name, wanted, masquerade), ...made.effects] });
     }
   }
+  changes.sort((a, b) => orderOf(a.operation.name) - orderOf(b.operation.name));
   return { changes, unchanged, conflicts: [], strays: [] };
 }
 

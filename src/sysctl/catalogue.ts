@@ -409,6 +409,42 @@ export const catalogue: readonly SysctlSpec[] = [
     about: 'How long a tracked SCTP association is kept without packets',
     who: gateways,
   }),
+  conntrack('events', number(0, 2), null, {
+    dependsOn: 'the kernel: 2, or 1 before 5.18',
+    about: 'Whether programs are told of connections: 0 never, 1 always, 2 while one listens',
+    who: 'who runs conntrackd',
+  }),
+  ...(
+    [
+      ['closed', 'that was closed'],
+      ['cookie_wait', 'that waits for a cookie'],
+      ['cookie_echoed', 'that sent a cookie back'],
+      ['shutdown_sent', 'that one side shuts down'],
+      ['shutdown_recd', 'that the other side shuts down'],
+      ['shutdown_ack_sent', 'whose shutdown was acknowledged'],
+      ['heartbeat_sent', 'that only heartbeats were seen of'],
+    ] as const
+  ).map(([state, words]) =>
+    conntrack(`sctp_timeout_${state}`, seconds(0), null, {
+      dependsOn: 'the kernel: 3 to 30 seconds, some 0 in older ones',
+      about: `How long a tracked SCTP association ${words} is kept`,
+      who: gateways,
+    }),
+  ),
+  conntrack('frag6_timeout', seconds(), '60', {
+    about: 'How long fragments of IPv6 wait for the rest',
+    who: 'nearly nobody',
+  }),
+  conntrack('frag6_high_thresh', number(0, Number.MAX_SAFE_INTEGER, { unit: 'bytes' }), null, {
+    dependsOn: 'the kernel: 4194304',
+    about: 'How much memory fragments of IPv6 may take',
+    who: 'nearly nobody',
+  }),
+  conntrack('frag6_low_thresh', number(0, Number.MAX_SAFE_INTEGER, { unit: 'bytes' }), null, {
+    dependsOn: 'the kernel: 3145728',
+    about: 'Down to how much memory fragments of IPv6 are thrown away',
+    who: 'nearly nobody',
+  }),
   conntrack('tcp_timeout_max_retrans', seconds(), '300', {
     about: 'How long a connection is kept after nf_conntrack_tcp_max_retrans repetitions',
     who: gateways,

@@ -43,7 +43,8 @@ export function normalizeSysctls(wanted: Readonly<Record<string, SysctlValue>>):
     const { name, spec } = findSysctl(given);
     if (spec.readOnly)
       throw new IpvsError('INVALID_SYSCTL', { subject: name, detail: 'it only shows, and is not set' });
-    if (name in settings) throw new IpvsError('INVALID_SYSCTL', { subject: name, detail: 'it is given twice' });
+    if (Object.hasOwn(settings, name))
+      throw new IpvsError('INVALID_SYSCTL', { subject: name, detail: 'it is given twice' });
     settings[name] = normalizeSysctlValue(name, spec.kind, value);
   }
   return settings;

@@ -75,43 +75,64 @@ export class SysctlTable implements Disposable {
 
   /** All of them, or after a refusal none. Returns what is different now. Throws INVALID_SYSCTL, SYSCTL_NOT_FOUND, SYSCTL_FAILED. */
   set(wanted: Readonly<Record<string, SysctlValue>>): SysctlChange[] {
-    const settings = Object.entries(normalizeSysctls(wanted));
+    const settings = Object.entries(normalizeSysctls(wanted)).sort(([a], [b]) => orderOf(a) - orderOf(b));
     if (settings.some(([name]) => isOfModule(name))) this.#host.loadModule();
-    const changes = settings.flatMap(([name, to]): SysctlChange[] => {
-      const from = this.#host.read(name);
-      return isSame(name, from, to) ? [] : [{ name, from, to }];
-    });
-    const done: SysctlChange[] = [];
+    const before = settings.map(([name, to]): SysctlChange => ({ name, from: this.#host.read(name), to }));
+    const begun: SysctlChange[] = [];
     try {
-      for (const change of changes) {
-        this.execute({ type: 'sysctl.set', name: change.name, value: change.to });
-        done.push(change);
+      for (const change of before) {
+        const { name, to } = change;
+        // Looked at only now: one before may have set it too.
+        if (isSame(name, this.#host.read(name), to)) continue;
+        begun.push(change);
+        this.execute({ type: 'sysctl.set', name, value: to });
       }
+      for (const { name, to } of before) this.#check(name, to);
     } catch (error) {
-      for (const { name, from } of done.reverse()) this.#host.write(name, from);
+      this.#putBack(begun);
       throw error;
     }
-    return changes;
+    return before.filter(({ name, from, to }) => !isSame(name, from, to));
+  }
+
+  /** As far as that goes: what made it necessary is what is told. */
+  #putBack(changes: readonly SysctlChange[]): void {
+    for (const { name, from } of [...changes].reverse()) {
+      try {
+        this.#host.write(name, from);
+      } catch (error) {
+        if (!(error instanceof IpvsError)) throw error;
+      }
+    }
+  }
+
+  #check(name: string, value: string): void {
+    const now = this.#host.read(name);
+    if (isSame(name, now, value)) return;
+    const detail = `the kernel made ${now} of ${value}`;
+    throw new IpvsError('SYSCTL_FAILED', { operation: 'set', subject: name, detail });
   }
 
   /** Throws SYSCTL_NOT_FOUND, SYSCTL_FAILED; also where the kernel took it for another value. */
   execute({ name, value }: SysctlOperation): void {
     this.#host.write(name, value);
-    const now = this.#host.read(name);
-    if (!isSame(name, now, value)) {
-      const detail = `the kernel made ${now} of ${value}`;
-      throw new IpvsError('SYSCTL_FAILED', { operation: 'set', subject: name, detail });
-    }
+    this.#check(name, value);
   }
 
-  /** Settings of IPVS come with its module: whether it is there now. */
+  /** Settings of IPVS come with its module, which brings connection tracking too: whether it is there now. */
   loadModule(): boolean {
     return this.#host.loadModule();
   }
 }
 
+/** Those that set others come before those. */
+export function orderOf(name: string): number {
+  if (name === 'net.ipv4.ip_forward') return 0;
+  return /^net\.ipv[46]\.conf\.all\./.test(name) ? 1 : 2;
+}
+
 export function isOfModule(name: string): boolean {
-  return name.startsWith('net.ipv4.vs.');
+  return name.startsWith('net.ipv4.vs.') || name.startsWith('net.netfilter.nf_conntrack_');
 }
 
 /** Whether two values of a setting mean the same. */

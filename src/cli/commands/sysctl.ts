@@ -114,13 +114,16 @@ async function guard({
     if (file !== undefined) {
       const [{ sourceOf, loadDescription }] = await Promise.all([import('../description.ts')]);
       const { sysctls = {} } = (await loadDescription(sourceOf(file), { known: director.hosts() })).state;
+      if (Object.keys(sysctls).length === 0) throw new UsageError(`${file} says nothing in a section "sysctls"`);
       wanted = async () => sysctls;
     }
     const names = Object.keys(await wanted());
     if (!options.json) print(names.length === 0 ? 'no settings are described (yet)' : `guarding ${names.join(', ')}`);
-    // What the defense changed for now is not put right: it puts it back itself.
+    // What the defense, or a drain, changed for now is not put right: they put it back themselves.
     const kept = async () => {
-      const held = director.heldByDefense();
+      // Nor what an apply is about to set.
+      if (director.isInterrupted) return {};
+      const held = director.heldForNow();
       return Object.fromEntries(Object.entries(await wanted()).filter(([name]) => !(name in held)));
     };
     await withSysctls(options, (table) =>
@@ -157,7 +160,7 @@ function settingsOf(texts: readonly string[]): Record<string, string> {
     const [, name, value] = /^([^=]+)=(.+)$/s.exec(text) ?? [];
     if (name === undefined || value === undefined)
       throw new UsageError(`a setting is written NAME=VALUE, not "${text}"`);
-    if (name in settings) throw new UsageError(`${name} is given twice`);
+    if (Object.hasOwn(settings, name)) throw new UsageError(`${name} is given twice`);
     settings[name] = value;
   }
   return settings;
