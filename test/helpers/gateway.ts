@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { ip, makeNamespace, type TestNamespace } from './namespace.ts';
 
 const peer = fileURLToPath(new URL('nat-peer.py', import.meta.url));
-export const PORT = 7000;
+const PORT = 7000;
 
 export const inner = { inet: '10.0.0.2', inet6: 'fd00::2' } as const;
 /** Of the gateway, as outer sees it; the second ones are there to be chosen. */
@@ -14,10 +14,13 @@ export const mapped = { inet: '192.0.2.1', inet6: '2001:db8::1' } as const;
 export const second = { inet: '192.0.2.9', inet6: '2001:db8::9' } as const;
 export const outer = { inet: '192.0.2.2', inet6: '2001:db8::2' } as const;
 
+export type Question = readonly [protocol: 'tcp' | 'udp' | 'icmp', address: string];
+export type Seen = readonly [address: string, port: number] | readonly [];
+
 export interface Gateway {
   readonly gateway: TestNamespace;
-  /** What outer sees of so many questions of the inner host, one after the other; of ICMP only that it answers. */
-  ask(protocol: 'tcp' | 'udp' | 'icmp', address: string, count?: number): Promise<(readonly [string, number])[]>;
+  /** What outer sees of questions of the inner host, one after the other; of ICMP only that it answers: []. */
+  ask(...questions: readonly Question[]): Seen[];
   close(): Promise<void>;
 }
 
@@ -55,10 +58,10 @@ export async function startGateway(): Promise<Gateway> {
   if (line !== 'ready') throw new Error(`the outer host did not start: ${line}`);
   return {
     gateway,
-    ask: async (protocol, address, count = 1) => {
-      const args = [peer, 'ask', protocol, address, String(PORT), String(count)];
+    ask: (...questions) => {
+      const args = [peer, 'ask', String(PORT), ...questions.map((question) => question.join(','))];
       const answers = inside.run('python3', args).trim().split('\n');
-      return answers.map((answer) => JSON.parse(answer));
+      return answers.map((answer): Seen => JSON.parse(answer));
     },
     async close() {
       server.stdin.end();

@@ -1,8 +1,8 @@
 """The two ends of masqueraded traffic.
 
   nat-peer.py serve PORT ADDRESS...             answers TCP and UDP with the address and port that it sees; says "ready"
-  nat-peer.py ask PROTOCOL ADDRESS PORT COUNT   prints what the other side saw, one JSON list a question; of ICMP the
-                                                port is of no use, and [] means that an answer came
+  nat-peer.py ask PORT QUESTION...              each PROTOCOL,ADDRESS; prints what the other side saw as JSON, a line for
+                                                each question; of ICMP [] means that an answer came
 """
 
 import json
@@ -77,6 +77,6 @@ def ask(protocol, address, port):
 if sys.argv[1] == "serve":
     serve(int(sys.argv[2]), sys.argv[3:])
 else:
-    _, _, protocol, address, port, count = sys.argv
-    for _ in range(int(count)):
-        print(json.dumps(ask(protocol, address, int(port))))
+    for question in sys.argv[3:]:
+        protocol, address = question.split(",")
+        print(json.dumps(ask(protocol, address, int(sys.argv[2]))))
