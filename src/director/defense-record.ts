@@ -13,15 +13,11 @@ export function idleDefense({ files }: Pick<Store, 'files'>, table: string): Def
 }
 
 export function defenseRecord(store: Pick<Store, 'files' | 'place'>, table: string): DefenseRecord {
-  const path = defenseLockPath(store, table);
+  const path = defenseLockPath(store);
   return { ...idleDefense(store, table), isRunning: () => isLocked(path, native())?.locked === true };
 }
 
-/**
- * Of a namespace of this boot and no other, wherever its record is kept: two controllers would take each other's values for
- * those that were there before. Who is not root has only the record's place, and cannot change what is defended.
- */
-export function defenseLockPath({ place }: Pick<Store, 'place'>, table: string): string {
-  if (process.getuid?.() !== 0) return join(place, 'defense-lock');
-  return join('/run/ipvs-director', `defense-${table.replaceAll(/[^0-9A-Za-z-]/g, '-')}`);
+/** Beside the record: who keeps two records of one namespace can run two controllers in it, which is one too many. */
+export function defenseLockPath({ place }: Pick<Store, 'place'>): string {
+  return join(place, 'defense-lock');
 }

@@ -89,7 +89,7 @@ export class Defense implements AsyncDisposable {
     const { store, table } = openRecord(path, stateDir === undefined ? {} : { stateDir });
     this.#logger = logger;
     this.#release = release;
-    this.#lockPath = defenseLockPath(store, table);
+    this.#lockPath = defenseLockPath(store);
     this.#originals = new Originals(store.files, table);
     this.#policy = new PolicyFile(store.files);
     this.#sysctls = new KernelSysctls(native(), path);

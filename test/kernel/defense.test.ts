@@ -336,7 +336,7 @@ describe('the controller', () => {
         expect.objectContaining({ event: 'defense.write', sysctl: DROP_ENTRY, to: '3', dryRun: true }),
       );
     });
-    expect(files(dir)).toEqual([]);
+    expect(files(dir)).toEqual(['defense-lock']);
   });
 
   it('is one in a namespace', async () => {
@@ -463,7 +463,7 @@ describe('ipvs defense', () => {
       'drop_entry 3 0',
     ]);
     for (const line of written) expect(line['reasons']).toHaveLength(1);
-    expect(files(dir)).toEqual([]);
+    expect(files(dir)).toEqual(['defense-lock']);
   });
 
   it('killed leaves its settings, and the next run puts them back first', async () => {
@@ -471,7 +471,7 @@ describe('ipvs defense', () => {
     write(DROP_PACKET, 1);
     await (await startCommand(dir)).end('SIGKILL');
     expect(settings()).toMatchObject(HIGHEST);
-    expect(files(dir)).toEqual(['defense.json']);
+    expect(files(dir)).toEqual(['defense-lock', 'defense.json']);
     const status = await inside(['--state-dir', dir, 'defense']);
     expect(status.stdout).toContain('one died at level 2 of a policy of its own');
 
@@ -519,7 +519,7 @@ describe('ipvs defense', () => {
       stdout: expect.stringContaining('of another boot or namespace'),
     });
     expect(settings()).toMatchObject(HIGHEST);
-    expect(files(dir)).toEqual([]);
+    expect(files(dir)).toEqual(['defense-lock']);
   });
 
   it('status shows modes as people mean them, and the computation', async () => {
