@@ -330,6 +330,17 @@ export function errnoName(errno: number): string {
   return errnoNames.get(errno) ?? `errno ${errno}`;
 }
 
+/** Why an action was refused; undefined if it was done. A fault of ours is thrown. */
+export function refusalBy(action: () => unknown): IpvsError | undefined {
+  try {
+    action();
+    return undefined;
+  } catch (error) {
+    if (error instanceof IpvsError) return error;
+    throw error;
+  }
+}
+
 /** The positive errno of an error of the platform's, whose own is negative; undefined of any other. */
 export function errnoOf(error: unknown): number | undefined {
   const { errno } = error as NodeJS.ErrnoException;

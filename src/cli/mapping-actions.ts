@@ -4,13 +4,14 @@ import { quote } from '../ipvs/quote.ts';
 import type { Mapping } from '../masquerade/mapping.ts';
 import type { MappingFilter } from '../masquerade/mapping-filter.ts';
 import type { FromInside, FromOutside, MappingTable } from '../masquerade/mapping-table.ts';
+import { jsonLines, showBatches } from './batches.ts';
 import { type Action, action } from './command.ts';
 import { EXIT, UsageError } from './exit.ts';
 import type { GlobalOptions } from './globals.ts';
 import { growingTable } from './growing-table.ts';
 import { number, oneValue } from './options.ts';
 import { formatJson, jsonLine, type Paint, painter } from './output.ts';
-import { print, write } from './stdout.ts';
+import { print } from './stdout.ts';
 import { watch, watchOption, watchSeconds } from './watch.ts';
 
 interface Ends {
@@ -62,10 +63,11 @@ export const mappingActions: readonly Action[] = [
       if (limit < 1) throw new UsageError('--limit is at least 1');
       const filter = filterOf(options);
       await withMappings(options, async (table) => {
-        if (interval === undefined) return list(table, filter, limit, options, write);
+        const show = () => (options.json ? jsonLines : shownTable(painter(options)));
+        if (interval === undefined) return showBatches(table.list(filter), limit, show());
         return watch(interval, options.json === true, async () => {
           let text = '';
-          await list(table, filter, limit, options, async (piece) => {
+          await showBatches(table.list(filter), limit, show(), async (piece) => {
             text += piece;
             return true;
           });
@@ -170,32 +172,6 @@ export async function withMappings<T>(
   } finally {
     table.close();
   }
-}
-
-const BATCH = 256;
-
-async function list(
-  table: MappingTable,
-  filter: MappingFilter,
-  limit: number,
-  options: GlobalOptions,
-  out: (text: string) => Promise<boolean>,
-): Promise<void> {
-  const show = options.json ? jsonLines : shownTable(painter(options));
-  let batch: Mapping[] = [];
-  let left = limit;
-  for await (const mapping of table.list(filter)) {
-    batch.push(mapping);
-    if (--left <= 0) break;
-    if (batch.length < BATCH) continue;
-    if (!(await out(show(batch)))) return;
-    batch = [];
-  }
-  await out(show(batch));
-}
-
-function jsonLines(mappings: readonly Mapping[]): string {
-  return mappings.map((mapping) => `${jsonLine(mapping)}\n`).join('');
 }
 
 function shownTable(paint: Paint): (mappings: readonly Mapping[]) => string {

@@ -1,6 +1,6 @@
 /** The one-second timer around the state machine: what comes in and goes out. It decides nothing. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { IpvsError } from '../errors.ts';
+import { type IpvsError, refusalBy } from '../errors.ts';
 import type { Logger } from '../ipvs/ipvs.ts';
 import { VolatileFiles } from '../plan/files.ts';
 import { modeOf } from '../sysctl/kind.ts';
@@ -9,7 +9,7 @@ import { actions, DROP_RATE, sysctlOf } from './action.ts';
 import { DrySysctls } from './dry-run.ts';
 import { Originals } from './originals.ts';
 import type { DefensePolicy } from './policy.ts';
-import { attempt, type PutBack, putBack, putBackRecorded, readSettings } from './put-back.ts';
+import { type PutBack, putBack, putBackRecorded, readSettings } from './put-back.ts';
 import type { Sampler } from './sampler.ts';
 import { isReading, type Readings, signalNames } from './signal.ts';
 import { type DefenseState, type Reason, type StepKind, step, WATCHING, type Write, withoutHeld } from './step.ts';
@@ -199,7 +199,7 @@ export class Controller {
 
   #carryOut(write: Write, readings: Readings): void {
     const { sysctl, to } = write;
-    const error = attempt(() => this.#sysctls.write(sysctl, to));
+    const error = refusalBy(() => this.#sysctls.write(sysctl, to));
     if (error) {
       this.#state = withoutHeld(this.#state, sysctl);
       this.#refused(sysctl, to, error);
@@ -272,7 +272,7 @@ export class Controller {
     const wanted = recordOf({ originals, level });
     if (wanted === this.#recorded) return true;
     const { preset } = this.#policy;
-    const error = attempt(() => this.#originals.write({ originals, level, preset, at: new Date().toISOString() }));
+    const error = refusalBy(() => this.#originals.write({ originals, level, preset, at: new Date().toISOString() }));
     if (error === undefined) {
       this.#recorded = wanted;
       this.#clear('defense.unrecorded');

@@ -1,6 +1,6 @@
 /** How the defense goes from pressure to levels, as data; every check at the door. */
 import { IpvsError } from '../errors.ts';
-import { at, refuseUnknownKeys, wholeNumber } from '../ipvs/check.ts';
+import { at, given, refuseUnknownKeys, wholeNumber } from '../ipvs/check.ts';
 import { quote } from '../ipvs/quote.ts';
 import { type Action, actions } from './action.ts';
 import { type PresetName, presetNames, presets } from './presets.ts';
@@ -193,10 +193,6 @@ function checkHysteresis(enter: Thresholds, leave: Thresholds): void {
 
 function whole(value: unknown, least: number, most: number, name: string): number {
   return wholeNumber(value, least, most, 'INVALID_DEFENSE', [name]);
-}
-
-function given<T extends object>(input: T): Partial<T> {
-  return Object.fromEntries(Object.entries(input).filter(([, value]) => value !== undefined)) as Partial<T>;
 }
 
 function invalid(detail: string, path: readonly string[]): IpvsError {

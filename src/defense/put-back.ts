@@ -1,5 +1,5 @@
 /** Original values, put back: at the end of a controller, after a crash, and when somebody says so. */
-import { IpvsError } from '../errors.ts';
+import { IpvsError, refusalBy } from '../errors.ts';
 import type { Sysctls } from '../sysctl/sysctls.ts';
 import type { HeldRecord, Originals } from './originals.ts';
 import { letGo, type Settings, WATCHING, type Write } from './step.ts';
@@ -23,7 +23,7 @@ export function putBack(originals: Settings, sysctls: Sysctls): PutBack {
   const read = () => readSettings(Object.keys(originals), sysctls, refused);
   const { writes } = letGo({ ...WATCHING, originals }, read());
   const written = writes.filter(({ sysctl, to }) => {
-    const error = attempt(() => sysctls.write(sysctl, to));
+    const error = refusalBy(() => sysctls.write(sysctl, to));
     if (error) refused.set(sysctl, error);
     return error === undefined;
   });
@@ -65,20 +65,10 @@ export function readSettings(
 ): Settings {
   const settings: Record<string, string> = {};
   for (const name of names) {
-    const error = attempt(() => {
+    const error = refusalBy(() => {
       settings[name] = sysctls.read(name);
     });
     if (error) refused.set(name, error);
   }
   return settings;
-}
-
-export function attempt(action: () => void): IpvsError | undefined {
-  try {
-    action();
-    return undefined;
-  } catch (error) {
-    if (error instanceof IpvsError) return error;
-    throw error;
-  }
 }

@@ -1,6 +1,6 @@
 /** The policy of the defense, as a resource. What holds it is the record, which a controller looks at every second. */
 import { type DefensePolicy, normalizePolicy } from '../defense/policy.ts';
-import { IpvsError } from '../errors.ts';
+import { refusalBy } from '../errors.ts';
 import { type Change, type Diff, type Known, type Resource, UNDONE } from '../plan/resource.ts';
 import type { Context } from './context.ts';
 import { DEFENSE_KEY } from './keys.ts';
@@ -30,13 +30,8 @@ export const defenseResource: Resource<
   check: async () => [],
   apply: async ({ defense }, changes) =>
     changes.map((change) => {
-      try {
-        defense.policy.write(change.operation.policy);
-        return { change };
-      } catch (error) {
-        if (error instanceof IpvsError) return { change, error };
-        throw error;
-      }
+      const error = refusalBy(() => defense.policy.write(change.operation.policy));
+      return error ? { change, error } : { change };
     }),
 };
 

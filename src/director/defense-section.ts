@@ -5,6 +5,7 @@ import { actions } from '../defense/action.ts';
 import { type DefensePolicy, normalizePolicy, type PolicyInput, policyDefaults } from '../defense/policy.ts';
 import { presetNames } from '../defense/presets.ts';
 import { signals, type ThresholdName, thresholds } from '../defense/signal.ts';
+import { given } from '../ipvs/check.ts';
 import { attempt } from './attempt.ts';
 import { type Findings, type Place, placeText } from './places.ts';
 import { duration, share, whole } from './values.ts';
@@ -84,15 +85,9 @@ export function resolveDefense(documents: readonly CheckedDocument[], findings: 
 function inputOf(said: Said): PolicyInput {
   if (typeof said === 'string') return said;
   const { stale, levels, ...rest } = said;
-  return withoutUndefined({
+  return given({
     ...rest,
     staleSeconds: stale,
-    levels: levels?.map(({ minHold, max, ...level }) =>
-      withoutUndefined({ ...level, minHoldSeconds: minHold, maxSeconds: max }),
-    ),
+    levels: levels?.map(({ minHold, max, ...level }) => given({ ...level, minHoldSeconds: minHold, maxSeconds: max })),
   }) as PolicyInput;
-}
-
-function withoutUndefined(object: object): object {
-  return Object.fromEntries(Object.entries(object).filter(([, value]) => value !== undefined));
 }

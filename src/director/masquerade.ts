@@ -49,7 +49,8 @@ export const masqueradeResource: Resource<DesiredState, Masquerade, Masquerade, 
     unpack: (chains) => chains && { inet: unpacked(chains.inet), inet6: unpacked(chains.inet6) },
     diff: diffMasquerade,
     undo(before, now, keys) {
-      if (before === null || now === null) return [];
+      // Entries of the history from before there were rules say nothing of them.
+      if (!before || !now) return [];
       return families.flatMap((family) => {
         const { lines, jumps } = before[family];
         const key = [...keys].find((each) => familyOfKey(each) === family);

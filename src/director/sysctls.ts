@@ -1,5 +1,5 @@
 /** Settings of the kernel, as a resource: those that are described. Others, and those that are not any more, stay. */
-import { IpvsError } from '../errors.ts';
+import { IpvsError, refusalBy } from '../errors.ts';
 import type { Change, ChangeResult, Diff, Known, Resource } from '../plan/resource.ts';
 import { UNDONE } from '../plan/resource.ts';
 import { sysctlSpec } from '../sysctl/catalogue.ts';
@@ -37,16 +37,18 @@ export const sysctlsResource: Resource<
       return [change(name, value, was, 'file', UNDONE)];
     });
   },
-  check: async (context, changes) =>
-    changes.flatMap((change): ChangeResult[] => {
-      const { sysctls } = context;
+  async check(context, changes) {
+    const { sysctls } = context;
+    const held = heldOriginals(context);
+    return changes.flatMap((change): ChangeResult[] => {
       const { name } = change.operation;
-      if (name in heldOriginals(context)) return [{ change, error: new IpvsError('SYSCTL_HELD', { subject: name }) }];
+      if (Object.hasOwn(held, name)) return [{ change, error: new IpvsError('SYSCTL_HELD', { subject: name }) }];
       if (sysctls === undefined || sysctls.find(name) !== undefined) return [];
       // It may come with the module, which the next steps have loaded.
       if (isOfModule(name) && sysctls.loadModule() && sysctls.find(name) !== undefined) return [];
       return [{ change, error: failure(change, () => sysctls.get(name)) ?? notFound(change) }];
-    }),
+    });
+  },
   apply: async ({ sysctls }, changes) =>
     changes.map((change) => {
       const error = failure(change, () => sysctls?.execute(change.operation));
@@ -59,7 +61,8 @@ async function read(context: Context, about?: readonly DesiredState[]): Promise<
   const { sysctls } = context;
   if (sysctls === undefined) return null;
   const names = about?.flatMap((state) => Object.keys(state.sysctls ?? {})) ?? sysctls.list().map(({ name }) => name);
-  const held = heldOriginals(context);
+  // Most tables describe none.
+  const held = names.length > 0 ? heldOriginals(context) : {};
   const values = [...new Set(names)].map((name) => [name, held[name] ?? sysctls.find(name)] as const);
   return Object.fromEntries(values.filter((entry): entry is readonly [string, string] => entry[1] !== undefined));
 }
@@ -146,14 +149,8 @@ function effectsOf(name: string): readonly string[] {
   ];
 }
 
-function failure(change: Change, action: () => unknown): IpvsError | undefined {
-  try {
-    action();
-    return undefined;
-  } catch (error) {
-    if (error instanceof IpvsError) return error.with({ operation: change.verb, subject: change.subject });
-    throw error;
-  }
+function failure({ verb, subject }: Change, action: () => unknown): IpvsError | undefined {
+  return refusalBy(action)?.with({ operation: verb, subject });
 }
 
 function notFound({ verb, subject }: Change): IpvsError {

@@ -79,3 +79,8 @@ export function at<Args extends readonly unknown[], T>(
     throw error;
   }
 }
+
+/** Without the keys that are undefined. */
+export function given<T extends object>(values: T): T {
+  return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)) as T;
+}

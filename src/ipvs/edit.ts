@@ -1,5 +1,6 @@
 /** What an edit comes to: what it names is new, the rest stays as the kernel holds it. */
 import { IpvsError } from '../errors.ts';
+import { given } from './check.ts';
 import {
   type Destination,
   type DestinationInput,
@@ -57,9 +58,4 @@ function editedTunnel(before: Forward, wanted: TunnelInput): TunnelInput {
   }
   if (!isTunnel(before) || (wanted.tunnel !== undefined && wanted.tunnel !== tunnel)) return wanted;
   return { tunnel, port, checksum, ...wanted };
-}
-
-/** Without the keys that are undefined. */
-function given<T extends object>(changes: T): T {
-  return Object.fromEntries(Object.entries(changes).filter(([, value]) => value !== undefined)) as T;
 }

@@ -22,6 +22,7 @@ export function namespacePath(netns: string): string {
 export interface HeldNamespace {
   /** Empty for the current one. */
   readonly path: string;
+  /** Once or more. */
   release(): void;
 }
 
@@ -33,7 +34,11 @@ export function inNamespace<T>(netns: string | undefined, open: (namespace: Held
   if (netns === undefined) return open({ path: '', release: () => undefined });
   const path = namespacePath(netns);
   const fd = openNamespace(path);
-  const release = () => closeSync(fd);
+  let held = true;
+  const release = () => {
+    if (held) closeSync(fd);
+    held = false;
+  };
   try {
     return open({ path: `/proc/self/fd/${fd}`, release });
   } catch (error) {

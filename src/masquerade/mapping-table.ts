@@ -146,7 +146,7 @@ export class MappingTable implements Disposable {
   }
 
   close(): void {
-    if (!this.#closed) this.#release();
+    this.#release();
     this.#closed = true;
   }
 

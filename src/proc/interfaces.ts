@@ -8,7 +8,7 @@ export function interfaceNames(native: Native, namespacePath: string): string[] 
   const fd = native.openProcNet(namespacePath, 'dev');
   if (fd < 0) throw new IpvsError('PROC_UNREADABLE', { subject: '/proc/net/dev', errno: -fd });
   try {
-    const lines = readFileSync(fd, 'latin1').split('\n');
+    const lines = readFileSync(fd, 'utf8').split('\n');
     return lines.flatMap((line) => /^ *(\S+?):/.exec(line)?.[1] ?? []);
   } finally {
     native.close(fd);

@@ -3,7 +3,7 @@
  * right is put right again only after a while, twice as long each time. The decision is pure.
  */
 import { setTimeout as wait } from 'node:timers/promises';
-import { IpvsError } from '../errors.ts';
+import { IpvsError, refusalBy } from '../errors.ts';
 import { isSame, type SysctlTable } from './sysctl-table.ts';
 
 /** Canonical names and values. */
@@ -105,7 +105,8 @@ export async function guardSysctls(
       });
     for (const name of step.told) tell(name, seen.get(name) === undefined ? 'gone' : 'waiting');
     for (const name of step.writes) {
-      const error = refused(table, name, values[name] ?? '');
+      const value = values[name] ?? '';
+      const error = refusalBy(() => table.execute({ type: 'sysctl.set', name, value }));
       tell(name, error ? 'refused' : 'restored', error);
       // Until it is tried again, that it stayed as it was is nothing new.
       if (error) state = foundAs(state, name, seen.get(name) ?? null);
@@ -125,16 +126,6 @@ function readable(table: SysctlTable, name: string): string | undefined {
     return table.find(name);
   } catch (error) {
     if (error instanceof IpvsError) return undefined;
-    throw error;
-  }
-}
-
-function refused(table: SysctlTable, name: string, value: string): IpvsError | undefined {
-  try {
-    table.execute({ type: 'sysctl.set', name, value });
-    return undefined;
-  } catch (error) {
-    if (error instanceof IpvsError) return error;
     throw error;
   }
 }

@@ -1,5 +1,5 @@
 /** The settings of a network namespace that balancing depends on: listed, read, and set together or not at all. */
-import { IpvsError } from '../errors.ts';
+import { IpvsError, refusalBy } from '../errors.ts';
 import { catalogue, type SysctlSpec, sysctlSpec } from './catalogue.ts';
 import { sameSysctlValue } from './kind.ts';
 import { findSysctl, normalizeSysctls, type SysctlValue } from './settings.ts';
@@ -29,7 +29,6 @@ export interface SysctlChange {
 export class SysctlTable implements Disposable {
   readonly #host: SysctlHost;
   readonly #release: () => void;
-  #closed = false;
 
   /** `release` is called at the end. */
   constructor(host: SysctlHost, release: () => void = () => undefined) {
@@ -38,8 +37,7 @@ export class SysctlTable implements Disposable {
   }
 
   close(): void {
-    if (!this.#closed) this.#release();
-    this.#closed = true;
+    this.#release();
   }
 
   [Symbol.dispose](): void {
@@ -97,13 +95,7 @@ export class SysctlTable implements Disposable {
 
   /** As far as that goes: what made it necessary is what is told. */
   #putBack(changes: readonly SysctlChange[]): void {
-    for (const { name, from } of [...changes].reverse()) {
-      try {
-        this.#host.write(name, from);
-      } catch (error) {
-        if (!(error instanceof IpvsError)) throw error;
-      }
-    }
+    for (const { name, from } of [...changes].reverse()) refusalBy(() => this.#host.write(name, from));
   }
 
   #check(name: string, value: string): void {

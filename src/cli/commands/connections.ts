@@ -3,13 +3,14 @@ import { type Connection, clientHost } from '../../ipvs/connection.ts';
 import type { ConnectionFilter } from '../../ipvs/connection-filter.ts';
 import type { Ipvs } from '../../ipvs/ipvs.ts';
 import { quote } from '../../ipvs/quote.ts';
+import { jsonLines, showBatches } from '../batches.ts';
 import { command } from '../command.ts';
 import { EXIT, UsageError } from '../exit.ts';
 import { type GlobalOptions, withIpvs } from '../globals.ts';
 import { growingTable } from '../growing-table.ts';
 import { number, oneValue, seconds, words } from '../options.ts';
 import { columns, jsonLine, type Paint, painter } from '../output.ts';
-import { print, write } from '../stdout.ts';
+import { print } from '../stdout.ts';
 
 interface ConnectionOptions extends GlobalOptions {
   readonly client?: string;
@@ -56,7 +57,11 @@ const spec = command<ConnectionOptions>({
     const filter = filterOf(options);
     await withIpvs(options, (ipvs) =>
       options.top === undefined
-        ? list(ipvs, filter, limit ?? Number.POSITIVE_INFINITY, options)
+        ? showBatches(
+            ipvs.connections(filter),
+            limit ?? Number.POSITIVE_INFINITY,
+            options.json ? jsonLines : shownTable(painter(options)),
+          )
         : top(ipvs, filter, options.top as (typeof sides)[number], limit ?? 10, options),
     );
     return EXIT.done;
@@ -75,26 +80,6 @@ function filterOf(options: ConnectionOptions): ConnectionFilter {
     idleOverSeconds: seconds(options.idleOver, 'idle-over'),
     idleUnderSeconds: seconds(options.idleUnder, 'idle-under'),
   };
-}
-
-const BATCH = 256;
-
-async function list(ipvs: Ipvs, filter: ConnectionFilter, limit: number, options: ConnectionOptions): Promise<void> {
-  const show = options.json ? jsonLines : shownTable(painter(options));
-  let batch: Connection[] = [];
-  let left = limit;
-  for await (const connection of ipvs.connections(filter)) {
-    batch.push(connection);
-    if (--left <= 0) break;
-    if (batch.length < BATCH) continue;
-    if (!(await write(show(batch)))) return;
-    batch = [];
-  }
-  await write(show(batch));
-}
-
-function jsonLines(connections: readonly Connection[]): string {
-  return connections.map((connection) => `${jsonLine(connection)}\n`).join('');
 }
 
 function shownTable(paint: Paint): (connections: readonly Connection[]) => string {
