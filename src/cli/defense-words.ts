@@ -109,7 +109,7 @@ function levelWords(
     action === 'drop-packet' && dropRate !== null ? `${action} ${oneIn(dropRate)}` : action,
   );
   return [
-    `  level ${number}: ${done.join(', ')}; held for ${minHoldSeconds} s, in force for ${maxSeconds} s at most`,
+    `  level ${number}: ${done.join(', ')}; held for ${minHoldSeconds} s, in force for ${grouped(maxSeconds)} s at most`,
     `    entered when ${thresholdWords(enter).join(', or ')}`,
     `    left when none of ${thresholdWords(leave).join(', ')}`,
   ];

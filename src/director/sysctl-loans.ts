@@ -8,7 +8,7 @@ export class SysctlLoans {
   readonly #sysctls: Sysctls | undefined;
   readonly #store: Pick<Store, 'writeLedger'>;
 
-  /** `sysctls`: undefined where those of the table are out of reach. */
+  /** `sysctls`: undefined where there are none: in memory. */
   constructor(sysctls: Sysctls | undefined, store: Pick<Store, 'writeLedger'>) {
     this.#sysctls = sysctls;
     this.#store = store;
@@ -27,9 +27,7 @@ export class SysctlLoans {
   /** Returns the ledger that says so. Throws SYSCTL_NOT_FOUND, SYSCTL_FAILED, and then nothing is changed. */
   borrow(ledger: Ledger, name: string, value: number): Ledger {
     if (this.#sysctls === undefined) {
-      const detail = 'it is of another network namespace than this process, or of none';
-      const hint = 'run the program in that namespace: "ipvs --netns NAME", or "ip netns exec NAME"';
-      throw new IpvsError('SYSCTL_FAILED', { operation: 'set', subject: name, detail, hint });
+      throw new IpvsError('SYSCTL_FAILED', { operation: 'set', subject: name, detail: 'a table in memory has none' });
     }
     const before = Number(this.#sysctls.read(name));
     if (before === value) return ledger;

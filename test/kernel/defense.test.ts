@@ -546,7 +546,6 @@ describe('ipvs defense', () => {
   });
 
   it.each([
-    [['run'], 'say by which policy: --policy PRESET, or --file FILE'],
     [['run', '--policy', 'gentle'], '--policy is none of'],
     [['run', '--policy', 'off', '--file', 'x.yaml'], 'say --policy or --file, not both'],
     [['explain', 'gentle'], '"gentle" is no preset'],

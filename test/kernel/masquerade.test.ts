@@ -75,7 +75,9 @@ function ours(program?: string): string[] {
 const rule = { source: '10.0.0.0/24', out: 'lo', ports: '61000-65095' };
 const JUMP = '-A POSTROUTING -j IPVSD-POSTROUTING';
 
-describe.skipIf(absent !== undefined)(`rules${absent === undefined ? '' : ` (${absent})`}`, () => {
+describe('rules', () => {
+  beforeEach(({ skip }) => skip(absent !== undefined, absent));
+
   test('stand as iptables-save prints them, all that there may be', async () => {
     using table = await openMasquerade({ netns: namespace.name });
     const inputs = [
@@ -278,12 +280,13 @@ describe.skipIf(absent !== undefined)(`rules${absent === undefined ? '' : ` (${a
   });
 });
 
-describe.skipIf(absent !== undefined)('packets', () => {
+describe('packets', () => {
   let lab: Gateway;
-  beforeEach(async () => {
+  beforeEach(async ({ skip }) => {
+    skip(absent !== undefined, absent);
     lab = await startGateway();
+    return () => lab.close();
   });
-  afterEach(() => lab.close());
 
   async function applied(masquerade: readonly object[]): Promise<void> {
     const result = await cli([
@@ -376,7 +379,8 @@ describe('refusals', () => {
     expect([ours(), ours('ip6tables-save')]).toEqual([[], []]);
   });
 
-  test.skipIf(absent !== undefined)('an inner network that overlaps another is one line', async () => {
+  test('an inner network that overlaps another is one line', async ({ skip }) => {
+    skip(absent !== undefined, absent);
     await ipvs('masquerade', 'add', '--source', '10.0.0.0/24');
     const before = saved('iptables-save', '-c');
     const { status, stderr } = await ipvs('masquerade', 'add', '--source', '10.0.0.128/25');
@@ -387,7 +391,8 @@ describe('refusals', () => {
     expect(saved('iptables-save', '-c')).toEqual(before);
   });
 
-  test.skipIf(absent === undefined)('a kernel without NAT is one line, though iptables shows a table', async () => {
+  test('a kernel without NAT is one line, though iptables shows a table', async ({ skip }) => {
+    skip(absent === undefined, `Linux ${release()} has NAT`);
     expect(saved('iptables-save', '-t', 'nat')).toContain(':POSTROUTING ACCEPT [0:0]');
     const { status, stderr } = await ipvs('apply', '--yes', described([rule]));
     expect(status).toBe(1);

@@ -196,9 +196,9 @@ describe('in a file', () => {
     expect(await ipvs('plan', file)).toMatchObject({
       status: 2,
       stdout: [
-        '~ sysctl net.ipv4.vs.conntrack  0 → 1',
         '~ sysctl net.ipv4.ip_forward  0 → 1',
         '      sets some settings of all interfaces to those of a router, or of a host',
+        '~ sysctl net.ipv4.vs.conntrack  0 → 1',
         '~ sysctl net.ipv4.vs.secure_tcp  off → automatic',
         '3 to change; 0 unchanged\n',
       ].join('\n'),

@@ -91,7 +91,7 @@ export const command: Group = {
         'Keeps the settings that were applied last, or that a file says, and prints what was changed: from, to, and when it was noticed. What is changed again and again is put right less and less often, once a minute in the end. Until it is interrupted; settings stay as they are then.',
       arguments: { file: 'YAML or JSON, - is standard input; default: what was applied last, as it changes' },
       options: { interval: { value: 'DURATION', describe: 'How often it looks. Default: 1s' } },
-      examples: [{ line: 'ipvs sysctl guard' }, { line: 'ipvs sysctl guard web.yaml --json' }],
+      examples: [{ line: 'ipvs sysctl guard' }, { line: 'ipvs sysctl guard router.yaml --json' }],
       run: guard,
     }),
   ],
