@@ -132,6 +132,15 @@ export { type OpenMappingsOptions, openMappings } from './masquerade/open.ts';
 export { type OpenMasqueradeOptions, openMasquerade } from './masquerade/open-rules.ts';
 export type { MasqueradeOperation, MasqueradeResult } from './masquerade/operation.ts';
 export {
+  type MeteredPorts,
+  type OpenPortMeterOptions,
+  openPortMeter,
+  type PortMeter,
+  type PortReading,
+  type TrackingFailures,
+} from './masquerade/port-meter.ts';
+export type { PortProtocol, PortUsage } from './masquerade/port-usage.ts';
+export {
   type MasqueradeInput,
   type MasqueradeMatch,
   type MasqueradeProtocol,

@@ -17,6 +17,16 @@ export function number(value: unknown, name: string): number | undefined {
   throw new UsageError(`--${name} needs a whole number, not "${text}"`);
 }
 
+/** "20%" is 0.2. */
+export function percent(value: unknown, name: string): number | undefined {
+  const text = oneValue(value, name);
+  if (text === undefined) return undefined;
+  const match = /^(\d{1,3}(?:\.\d{1,3})?)%?$/.exec(text);
+  const share = Number(match?.[1]) / 100;
+  if (share >= 0 && share <= 1) return share;
+  throw new UsageError(`--${name} is a share from 0% to 100%, not "${text}"`);
+}
+
 export function seconds(value: unknown, name: string): number | undefined {
   const text = oneValue(value, name);
   if (text === undefined) return undefined;

@@ -6,8 +6,8 @@ import type { DesiredService } from '../director/state.ts';
 import { IpvsError } from '../errors.ts';
 import type { OptionSpec } from './command.ts';
 import { loadDescription, sourceOf } from './description.ts';
-import { printWarnings, UsageError } from './exit.ts';
-import { oneValue, words } from './options.ts';
+import { printWarnings } from './exit.ts';
+import { percent, words } from './options.ts';
 
 export interface PlanArguments {
   readonly adopt?: boolean;
@@ -33,21 +33,13 @@ export const planArguments: Readonly<Record<string, OptionSpec>> = {
 
 export function planOptions({ adopt, prune, target, maxChange }: PlanArguments): PlanOptions {
   const targets = words(target, 'target');
-  const share = percent(oneValue(maxChange, 'max-change'));
+  const share = percent(maxChange, 'max-change');
   return {
     ...(adopt && { adopt }),
     ...(prune === 'all' && { prune: true }),
     ...(targets && { targets }),
     ...(share !== undefined && { maxChange: share }),
   };
-}
-
-function percent(text: string | undefined): number | undefined {
-  if (text === undefined) return undefined;
-  const match = /^(\d{1,3}(?:\.\d{1,3})?)%?$/.exec(text);
-  const share = Number(match?.[1]) / 100;
-  if (share >= 0 && share <= 1) return share;
-  throw new UsageError(`--max-change is a share from 0% to 100%, not "${text}"`);
 }
 
 /** What a file describes. Host names that do not answer keep what was applied last. */

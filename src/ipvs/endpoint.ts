@@ -10,7 +10,7 @@ export function endpointTest(wanted: string): (endpoint: string) => boolean {
   const network = ipaddr.parse(ip);
   const whole = prefix === (network.kind() === 'ipv4' ? 32 : 128);
   return (endpoint) => {
-    const [host, hostPort] = split(endpoint);
+    const [host, hostPort] = splitEndpoint(endpoint);
     if (port !== undefined && hostPort !== port) return false;
     if (whole) return host === ip;
     const address = ipaddr.parse(host);
@@ -19,7 +19,7 @@ export function endpointTest(wanted: string): (endpoint: string) => boolean {
 }
 
 /** `10.0.0.11:8080` or `[2001:db8::11]:8080`, canonical; a template's client has no port. */
-function split(endpoint: string): [host: string, port: string | undefined] {
+export function splitEndpoint(endpoint: string): [host: string, port: string | undefined] {
   const end = endpoint.lastIndexOf(':');
   if (endpoint.startsWith('[')) return [endpoint.slice(1, end - 1), endpoint.slice(end + 1)];
   return end < 0 || endpoint.indexOf(':') !== end

@@ -1,26 +1,35 @@
 /** An inner network, a gateway and an outer host that has no way back to the inner network; each a namespace. */
-import { spawn } from 'node:child_process';
+import { type ChildProcessByStdio, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
+import type { Readable, Writable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { ip, makeNamespace, type TestNamespace } from './namespace.ts';
 
 const peer = fileURLToPath(new URL('nat-peer.py', import.meta.url));
-const PORT = 7000;
-
 export const inner = { inet: '10.0.0.2', inet6: 'fd00::2' } as const;
 /** Of the gateway, as outer sees it; the second ones are there to be chosen. */
 export const mapped = { inet: '192.0.2.1', inet6: '2001:db8::1' } as const;
 export const second = { inet: '192.0.2.9', inet6: '2001:db8::9' } as const;
 export const outer = { inet: '192.0.2.2', inet6: '2001:db8::2' } as const;
 
-export type Question = readonly [protocol: 'tcp' | 'udp' | 'icmp', address: string];
+export const PORT = 7000;
+
+export type Question = readonly [protocol: 'tcp' | 'udp' | 'icmp', address: string, timeoutSeconds?: number];
 export type Seen = readonly [address: string, port: number] | readonly [];
+
+export interface Talk {
+  /** Sends a datagram, of one socket all of them, and returns what outer sees. */
+  say(): Promise<Seen>;
+}
 
 export interface Gateway {
   readonly gateway: TestNamespace;
-  /** What outer sees of questions of the inner host, one after the other; of ICMP only that it answers: []. */
-  ask(...questions: readonly Question[]): Seen[];
+  readonly inside: TestNamespace;
+  readonly outside: TestNamespace;
+  /** What outer sees of questions of the inner host, one after the other; of ICMP only that it answers: []; null: no answer. */
+  ask(...questions: readonly Question[]): (Seen | null)[];
+  talk(address: string): Talk;
   close(): Promise<void>;
 }
 
@@ -56,14 +65,35 @@ export async function startGateway(): Promise<Gateway> {
   const ended = once(server, 'close');
   const [line] = await Promise.race([once(createInterface({ input: server.stdout }), 'line'), ended]);
   if (line !== 'ready') throw new Error(`the outer host did not start: ${line}`);
+  const talks: ChildProcessByStdio<Writable, Readable, null>[] = [];
   return {
     gateway,
+    inside,
+    outside,
     ask: (...questions) => {
       const args = [peer, 'ask', String(PORT), ...questions.map((question) => question.join(','))];
       const answers = inside.run('python3', args).trim().split('\n');
-      return answers.map((answer): Seen => JSON.parse(answer));
+      return answers.map((answer): Seen | null => JSON.parse(answer));
+    },
+    talk(address) {
+      const words = ['netns', 'exec', inside.name, 'python3', peer, 'talk', String(PORT), address];
+      const talker = spawn('ip', words, { stdio: ['pipe', 'pipe', 'inherit'] });
+      talks.push(talker);
+      const lines = createInterface({ input: talker.stdout })[Symbol.asyncIterator]();
+      return {
+        async say() {
+          talker.stdin.write('\n');
+          const { value } = await lines.next();
+          return JSON.parse(value);
+        },
+      };
     },
     async close() {
+      for (const talker of talks) {
+        const ended = once(talker, 'close');
+        talker.stdin.end();
+        await ended;
+      }
       server.stdin.end();
       await ended;
       for (const namespace of [inside, gateway, outside]) namespace.remove();

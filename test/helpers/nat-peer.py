@@ -1,8 +1,10 @@
 """The two ends of masqueraded traffic.
 
   nat-peer.py serve PORT ADDRESS...             answers TCP and UDP with the address and port that it sees; says "ready"
-  nat-peer.py ask PORT QUESTION...              each PROTOCOL,ADDRESS; prints what the other side saw as JSON, a line for
-                                                each question; of ICMP [] means that an answer came
+  nat-peer.py ask PORT QUESTION...              each PROTOCOL,ADDRESS[,SECONDS]; prints what the other side saw as JSON, a
+                                                line for each question; of ICMP [] means that an answer came; null: none
+                                                came in that time
+  nat-peer.py talk PORT ADDRESS                 for each line of input a datagram, all from one socket; prints as ask does
 """
 
 import json
@@ -44,11 +46,11 @@ def serve(port, addresses):
                 one.sendto(json.dumps(peer[:2]).encode(), peer)
 
 
-def ask_icmp(address):
+def ask_icmp(address, seconds):
     ipv6 = family_of(address) == socket.AF_INET6
     protocol = socket.IPPROTO_ICMPV6 if ipv6 else socket.IPPROTO_ICMP
     one = socket.socket(family_of(address), socket.SOCK_RAW, protocol)
-    one.settimeout(TIMEOUT)
+    one.settimeout(seconds)
     kind, answer = (128, 129) if ipv6 else (8, 0)
     body = struct.pack("!HH", os.getpid() & 0xFFFF, 1)
     # Of IPv6 the kernel computes the checksum; that of IPv4 covers nothing but these words.
@@ -62,21 +64,36 @@ def ask_icmp(address):
             return []
 
 
-def ask(protocol, address, port):
+def ask(protocol, address, port, seconds):
     if protocol == "icmp":
-        return ask_icmp(address)
+        return ask_icmp(address, seconds)
     kind = socket.SOCK_STREAM if protocol == "tcp" else socket.SOCK_DGRAM
     with socket.socket(family_of(address), kind) as one:
-        one.settimeout(TIMEOUT)
+        one.settimeout(seconds)
         one.connect((address, port))
         if protocol == "udp":
             one.send(b"x")
         return json.loads(one.recv(100))
 
 
+def talk(address, port):
+    with socket.socket(family_of(address), socket.SOCK_DGRAM) as one:
+        one.settimeout(TIMEOUT)
+        one.connect((address, port))
+        for _ in sys.stdin:
+            one.send(b"x")
+            print(one.recv(100).decode(), flush=True)
+
+
 if sys.argv[1] == "serve":
     serve(int(sys.argv[2]), sys.argv[3:])
+elif sys.argv[1] == "talk":
+    talk(sys.argv[3], int(sys.argv[2]))
 else:
     for question in sys.argv[3:]:
-        protocol, address = question.split(",")
-        print(json.dumps(ask(protocol, address, int(sys.argv[2]))))
+        protocol, address, *seconds = question.split(",")
+        try:
+            seen = ask(protocol, address, int(sys.argv[2]), float(seconds[0]) if seconds else TIMEOUT)
+        except TimeoutError:
+            seen = None
+        print(json.dumps(seen), flush=True)

@@ -17,6 +17,7 @@ import { type GlobalOptions, withVerb } from '../globals.ts';
 import { mappingActions } from '../mapping-actions.ts';
 import { oneValue } from '../options.ts';
 import { columns, painter, printJson } from '../output.ts';
+import { portAction } from '../port-action.ts';
 import { print } from '../stdout.ts';
 
 interface MatchOptions extends GlobalOptions {
@@ -110,6 +111,7 @@ export const command: Group = {
       },
     }),
     ...mappingActions,
+    portAction,
   ],
 };
 
