@@ -26,6 +26,8 @@ logging.basicConfig(level=logging.WARNING)
 FTPHandler.authorizer = DummyAuthorizer()
 FTPHandler.authorizer.add_anonymous(sys.argv[1])
 FTPHandler.active_dtp = FromPort20
+# NAT writes addresses of IPv6 in full, which this library takes for other ones.
+FTPHandler.permit_foreign_addresses = True
 server = FTPServer(("::", 21), FTPHandler)
 print("ready", flush=True)
 server.serve_forever(handle_exit=False)

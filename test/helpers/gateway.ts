@@ -1,9 +1,6 @@
 /** An inner network, a gateway and an outer host that has no way back to the inner network; each a namespace. */
-import { type ChildProcessByStdio, spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { createInterface } from 'node:readline';
-import type { Readable, Writable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
+import { Program } from '../../scripts/lib/program.mjs';
 import { ip, makeNamespace, type TestNamespace } from './namespace.ts';
 
 const peer = fileURLToPath(new URL('nat-peer.py', import.meta.url));
@@ -60,12 +57,9 @@ export async function startGateway(): Promise<Gateway> {
   cable(outside, 'out0', [...ours, ...ours6], [`${outer.inet}/24`, `${outer.inet6}/64`]);
   ip('-netns', inside.name, 'route', 'add', 'default', 'via', '10.0.0.1');
   ip('-netns', inside.name, 'route', 'add', 'default', 'via', 'fd00::1');
-  const words = ['netns', 'exec', outside.name, 'python3', peer, 'serve', String(PORT), outer.inet, outer.inet6];
-  const server = spawn('ip', words, { stdio: ['pipe', 'pipe', 'inherit'] });
-  const ended = once(server, 'close');
-  const [line] = await Promise.race([once(createInterface({ input: server.stdout }), 'line'), ended]);
-  if (line !== 'ready') throw new Error(`the outer host did not start: ${line}`);
-  const talks: ChildProcessByStdio<Writable, Readable, null>[] = [];
+  const server = new Program(outside.name, ['python3', peer, 'serve', String(PORT), outer.inet, outer.inet6]);
+  if ((await server.line()) !== 'ready') throw new Error('the outer host did not start');
+  const programs = [server];
   return {
     gateway,
     inside,
@@ -76,26 +70,17 @@ export async function startGateway(): Promise<Gateway> {
       return answers.map((answer): Seen | null => JSON.parse(answer));
     },
     talk(address) {
-      const words = ['netns', 'exec', inside.name, 'python3', peer, 'talk', String(PORT), address];
-      const talker = spawn('ip', words, { stdio: ['pipe', 'pipe', 'inherit'] });
-      talks.push(talker);
-      const lines = createInterface({ input: talker.stdout })[Symbol.asyncIterator]();
+      const talker = new Program(inside.name, ['python3', peer, 'talk', String(PORT), address]);
+      programs.push(talker);
       return {
         async say() {
-          talker.stdin.write('\n');
-          const { value } = await lines.next();
-          return JSON.parse(value);
+          talker.write('\n');
+          return JSON.parse(await talker.line());
         },
       };
     },
     async close() {
-      for (const talker of talks) {
-        const ended = once(talker, 'close');
-        talker.stdin.end();
-        await ended;
-      }
-      server.stdin.end();
-      await ended;
+      await Promise.all(programs.map((program) => program.stop()));
       for (const namespace of [inside, gateway, outside]) namespace.remove();
     },
   };
