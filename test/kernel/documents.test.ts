@@ -1,5 +1,5 @@
 /** Every example in the README and in docs/ is run, or is the text of something that is run. */
-import { spawnSync } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -42,21 +42,35 @@ beforeAll(() => {
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 /** What goes on until it is interrupted is given the time to show something. */
-const WATCHED_MS = 15_000;
+const WATCHED_MS = { silent: 15_000, afterFirstOutput: 1500 };
 
 function inNamespace(
   file: string,
   args: readonly string[],
-  interruptAfterMs?: number,
-): { status: number | null; output: string } {
+  isWatched = false,
+): Promise<{ status: number | null; output: string }> {
   const PATH = `${folder}:${process.env['PATH']}`;
-  const result = spawnSync('ip', ['netns', 'exec', namespace.name, file, ...args], {
-    cwd: folder,
-    env: { ...process.env, PATH },
-    encoding: 'utf8',
-    ...(interruptAfterMs && { timeout: interruptAfterMs, killSignal: 'SIGINT' }),
+  return new Promise((resolve, reject) => {
+    const child = spawn('ip', ['netns', 'exec', namespace.name, file, ...args], {
+      cwd: folder,
+      env: { ...process.env, PATH },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    let output = '';
+    const interrupt = () => child.kill('SIGINT');
+    const timers = isWatched ? [setTimeout(interrupt, WATCHED_MS.silent)] : [];
+    for (const stream of [child.stdout, child.stderr]) {
+      stream.setEncoding('utf8').on('data', (text: string) => {
+        if (isWatched && output === '') timers.push(setTimeout(interrupt, WATCHED_MS.afterFirstOutput));
+        output += text;
+      });
+    }
+    child.on('error', reject);
+    child.on('close', (status) => {
+      for (const timer of timers) clearTimeout(timer);
+      resolve({ status, output });
+    });
   });
-  return { status: result.status, output: result.stdout + result.stderr };
 }
 
 /** Documents show the time of their own example. */
@@ -65,14 +79,11 @@ function timeless(text: string): string {
 }
 
 /** Runs a line of shell; of what would install or test the project itself, checks only that it exists. */
-function runLine(line: string): string {
+async function runLine(line: string): Promise<string> {
   const [word = '', next = '', last = ''] = line.replace(/\s+#.*/, '').split(/\s+/);
   if (word === 'ipvs' || word === 'ipvsadm') {
-    const { status, output } = inNamespace(
-      'bash',
-      ['-c', line],
-      / --watch| defense run | sysctl guard/.test(line) ? WATCHED_MS : undefined,
-    );
+    const isWatched = / --watch| defense run | sysctl guard/.test(line);
+    const { status, output } = await inNamespace('bash', ['-c', line], isWatched);
     expect(status, `${line}: ${output}`).not.toBe(64);
     return output;
   }
@@ -97,13 +108,14 @@ describe.each(documents)('%s', (document) => {
 
   let output = '';
   for (const { language, text, line } of blocks) {
-    test(`line ${line}: ${language}`, () => {
+    test(`line ${line}: ${language}`, async () => {
       if (language === 'yaml') {
         // What stands in it is checked by test/unit/documents.test.ts.
         const name = /^# (\S+\.yaml)$/m.exec(text)?.[1];
         if (name) writeFileSync(join(folder, name), text);
       } else if (language === 'sh') {
-        output = text.trim().split('\n').map(runLine).join('');
+        output = '';
+        for (const command of text.trim().split('\n')) output += await runLine(command);
       } else if (language === 'text') {
         expect(timeless(output)).toContain(timeless(text));
       } else if (text.includes("from 'vitest'")) {
@@ -111,7 +123,7 @@ describe.each(documents)('%s', (document) => {
         expect(readFileSync(name, 'utf8')).toBe(text);
       } else {
         writeFileSync(join(folder, 'example.mjs'), text);
-        const result = inNamespace(process.execPath, ['example.mjs']);
+        const result = await inNamespace(process.execPath, ['example.mjs']);
         expect(result.status, result.output).toBe(0);
       }
     });
