@@ -10,6 +10,7 @@ import { parseArgs } from 'node:util';
 import { apply } from './apply.mjs';
 import { flood } from './flood.mjs';
 import { kernel } from './kernel.mjs';
+import { mappings } from './mappings.mjs';
 import { aligned, tablesOf } from './report.mjs';
 import { startUp } from './start-up.mjs';
 
@@ -26,9 +27,15 @@ import { startUp } from './start-up.mjs';
  */
 
 /** A bench more is a line more. */
-const benches = /** @type {const} @satisfies {Record<string, Bench>} */ ({ kernel, apply, 'start-up': startUp, flood });
+const benches = /** @type {const} @satisfies {Record<string, Bench>} */ ({
+  kernel,
+  apply,
+  'start-up': startUp,
+  mappings,
+  flood,
+});
 /** They take minutes, the others many. */
-const usual = ['kernel', 'apply', 'start-up'];
+const usual = ['kernel', 'apply', 'start-up', 'mappings'];
 
 const { values: options } = parseArgs({
   options: {
@@ -101,7 +108,7 @@ const measured = {
     cpus: cpus().length,
     kernel: release(),
     node: process.version,
-    peers: versionsOf(['ipvsadm', 'keepalived']),
+    peers: versionsOf(['ipvsadm', 'keepalived', 'conntrack']),
   },
   runs,
   sections,

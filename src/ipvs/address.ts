@@ -116,8 +116,8 @@ export function isUnicast({ family, ip }: Pick<DestinationAddress, 'family' | 'i
 /** 4 or 16 bytes in network order. */
 export function ipOf(bytes: Uint8Array): IpAddress {
   if (bytes.length === 4) {
-    const [a = 0, b = 0, c = 0, d = 0] = bytes;
-    return { family: 'inet', text: `${a}.${b}.${c}.${d}`, bytes };
+    const text = octet(bytes[0] as number) + octet(bytes[1] as number) + octet(bytes[2] as number) + bytes[3];
+    return { family: 'inet', text, bytes };
   }
   const address = new ipaddr.IPv6([...bytes]);
   // RFC 5952, section 5: an IPv4 address inside of it stays readable.

@@ -6,9 +6,8 @@ import { quote } from './quote.ts';
 
 /** A test of `address:port` texts, canonical ones. Throws INVALID_ADDRESS, INVALID_PORT. */
 export function endpointTest(wanted: string): (endpoint: string) => boolean {
-  const { ip, prefix, port } = parsePattern(wanted);
+  const { ip, prefix, port, isWhole: whole } = parseEndpoint(wanted);
   const network = ipaddr.parse(ip);
-  const whole = prefix === (network.kind() === 'ipv4' ? 32 : 128);
   return (endpoint) => {
     const [host, hostPort] = splitEndpoint(endpoint);
     if (port !== undefined && hostPort !== port) return false;
@@ -27,7 +26,16 @@ export function splitEndpoint(endpoint: string): [host: string, port: string | u
     : [endpoint.slice(0, end), endpoint.slice(end + 1)];
 }
 
-function parsePattern(text: unknown): { ip: string; prefix: number; port: string | undefined } {
+export interface EndpointPattern {
+  readonly ip: string;
+  readonly prefix: number;
+  readonly port: string | undefined;
+  /** One address, and no network of several. */
+  readonly isWhole: boolean;
+}
+
+/** Throws INVALID_ADDRESS. */
+export function parseEndpoint(text: unknown): EndpointPattern {
   const parts =
     typeof text === 'string' ? /^(?:\[([^\]]+)\]|([^/]+?))(?:\/(\d{1,3}))?(?::(\d{1,5}))?$/s.exec(text) : null;
   if (parts === null) throw badPattern(text);
@@ -40,7 +48,7 @@ function parsePattern(text: unknown): { ip: string; prefix: number; port: string
   const prefix = parts[3] === undefined ? longest : Number(parts[3]);
   const port = bare ? undefined : parts[4];
   if (prefix > longest || Number(port ?? 0) > 0xffff) throw badPattern(text);
-  return { ip, prefix, port };
+  return { ip, prefix, port, isWhole: prefix === longest };
 }
 
 function badPattern(text: unknown): IpvsError {

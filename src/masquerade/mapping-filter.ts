@@ -1,8 +1,10 @@
 /** Which mappings are meant. Pure. */
 import { IpvsError } from '../errors.ts';
-import { at, refuseUnknownKeys, wholeNumber } from '../ipvs/check.ts';
-import { endpointTest } from '../ipvs/endpoint.ts';
+import { parseIp } from '../ipvs/address.ts';
+import { at, given, refuseUnknownKeys, wholeNumber } from '../ipvs/check.ts';
+import { endpointTest, parseEndpoint } from '../ipvs/endpoint.ts';
 import { quote } from '../ipvs/quote.ts';
+import { connectionStatus, type DumpFilter } from '../netlink/conntrack.ts';
 import { type Mapping, protocolNumber } from './mapping.ts';
 
 /** All that is given must hold. */
@@ -39,6 +41,40 @@ export function mappingTest(filter: MappingFilter): (mapping: Mapping) => boolea
     tests.push(({ mapped }) => hasPort(mapped) && mapped.endsWith(end));
   }
   return (mapping) => tests.every((test) => test(mapping));
+}
+
+/**
+ * What of it the kernel can do, which is to compare: a million others then need not leave it. Of IPv4 only: of IPv6 it
+ * keeps what differs (nf_conntrack_netlink.c, ctnetlink_filter_match_tuple, takes ipv6_addr_cmp() for ipv6_addr_equal()).
+ * Of a filter that `mappingTest` took.
+ */
+export function dumpFilter({ protocol, inner, outer, mapped, mappedPort }: MappingFilter): DumpFilter {
+  const status = connectionStatus.SRC_NAT;
+  const number = protocol === undefined ? undefined : checkProtocol(protocol);
+  const portsMeanSomething = protocol === 'tcp' || protocol === 'udp' || protocol === 'sctp';
+  const [source, destination, as] = [inner, outer, mapped].map((place) => {
+    const { ip = '', port, isWhole = false } = place === undefined ? {} : parseEndpoint(place);
+    if (!isWhole || ip.includes(':')) return undefined;
+    return { address: parseIp(ip).bytes, port: port !== undefined && portsMeanSomething ? Number(port) : undefined };
+  });
+  const original = given({
+    source: source?.address,
+    destination: destination?.address,
+    protocol: number,
+    sourcePort: source?.port,
+    destinationPort: destination?.port,
+  });
+  const reply = given({
+    destination: as?.address,
+    protocol: number,
+    destinationPort: as?.port ?? (portsMeanSomething ? mappedPort : undefined),
+  });
+  return {
+    status,
+    ...((source || destination || as) && { family: 'inet' }),
+    ...((source || destination) && { original }),
+    ...(as && { reply }),
+  };
 }
 
 export function checkProtocol(protocol: string): number {

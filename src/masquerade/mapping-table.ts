@@ -8,6 +8,7 @@ import type { Native } from '../native.ts';
 import { NetlinkConnection } from '../netlink/connection.ts';
 import {
   connectionStatus,
+  type DumpFilter,
   deleteConnectionRequest,
   dumpConnectionsRequest,
   getConnectionRequest,
@@ -23,7 +24,7 @@ import {
   utilisationRequest,
 } from '../netlink/conntrack.ts';
 import { type Mapping, mappingOf } from './mapping.ts';
-import { checkProtocol, type MappingFilter, mappingTest } from './mapping-filter.ts';
+import { checkProtocol, dumpFilter, type MappingFilter, mappingTest } from './mapping-filter.ts';
 
 /** Of protocols with ports: `10.0.0.5:41234`. */
 type Place = string | DestinationAddress;
@@ -67,7 +68,7 @@ export class MappingTable implements Disposable {
    */
   async *list(filter: MappingFilter = {}): AsyncGenerator<Mapping, void, undefined> {
     const test = mappingTest(filter);
-    for await (const connections of this.#pieces()) {
+    for await (const connections of this.#pieces(dumpFilter(filter))) {
       for (const connection of connections) {
         const mapping = mappingOf(connection);
         if (test(mapping)) yield mapping;
@@ -75,11 +76,10 @@ export class MappingTable implements Disposable {
     }
   }
 
-  async *#pieces(): AsyncGenerator<readonly TrackedConnection[], void, undefined> {
+  async *#pieces(filter: DumpFilter): AsyncGenerator<readonly TrackedConnection[], void, undefined> {
     const connection = this.#connected();
     try {
-      const request = dumpConnectionsRequest({ status: connectionStatus.SRC_NAT });
-      const code = yield* connection.pieces(request, readConnection);
+      const code = yield* connection.pieces(dumpConnectionsRequest(filter), readConnection);
       if (code !== 0) throw refusal(code).with({ operation: 'read', subject: 'mappings' });
     } finally {
       connection.close();

@@ -49,25 +49,27 @@ const tcpStates = [
 ];
 
 export function mappingOf(connection: TrackedConnection): Mapping {
-  const { original, reply, status, tcpState, timeoutSeconds, mark, id, helper, master } = connection;
+  const { original, reply, status, tcpState, timeoutSeconds, mark, id, helper = null, master } = connection;
   const { originalCounters, replyCounters } = connection;
   const [outer, server] = [destinationText(original), sourceText(reply)];
-  return {
+  // Step by step: of a whole table there may be a million.
+  const mapping: { -readonly [Name in keyof Mapping]: Mapping[Name] } = {
     protocol: protocols[original.protocol] ?? `ip-${original.protocol}`,
     inner: sourceText(original),
     outer,
     mapped: destinationText(reply),
-    ...(server !== outer && { server }),
     state: tcpState === undefined ? null : (tcpStates[tcpState] ?? String(tcpState)),
     replied: (status & connectionStatus.SEEN_REPLY) !== 0,
     assured: (status & connectionStatus.ASSURED) !== 0,
     expiresSeconds: timeoutSeconds,
     mark,
     id,
-    helper: helper ?? null,
-    ...(master && { control: { inner: sourceText(master), outer: destinationText(master) } }),
-    ...(originalCounters && replyCounters && { counters: { out: originalCounters, in: replyCounters } }),
+    helper,
   };
+  if (server !== outer) mapping.server = server;
+  if (master) mapping.control = { inner: sourceText(master), outer: destinationText(master) };
+  if (originalCounters && replyCounters) mapping.counters = { out: originalCounters, in: replyCounters };
+  return mapping;
 }
 
 function sourceText({ source, sourcePort }: Tuple): string {

@@ -13,14 +13,17 @@
 import type { Request } from './connection.ts';
 import {
   bytes,
+  Decoder,
   decodeFields,
   encodeFields,
   type FieldTable,
   type FieldType,
+  type GivenValues,
   nested,
   string,
   u8,
   u16be,
+  u32,
   u32be,
   type Values,
 } from './fields.ts';
@@ -64,30 +67,28 @@ const u64be: FieldType<bigint> = {
   read: (reader) => reader.fixed(8, (view, at) => view.getBigUint64(at)),
 };
 
+const ipFields = {
+  source4: { number: 1, type: bytes(4) },
+  destination4: { number: 2, type: bytes(4) },
+  source6: { number: 3, type: bytes(16) },
+  destination6: { number: 4, type: bytes(16) },
+} as const satisfies FieldTable;
+
+const protocolFields = {
+  number: { number: 1, type: u8 },
+  sourcePort: { number: 2, type: u16be },
+  destinationPort: { number: 3, type: u16be },
+  icmpId: { number: 4, type: u16be },
+  icmpType: { number: 5, type: u8 },
+  icmpCode: { number: 6, type: u8 },
+  icmpv6Id: { number: 7, type: u16be },
+  icmpv6Type: { number: 8, type: u8 },
+  icmpv6Code: { number: 9, type: u8 },
+} as const satisfies FieldTable;
+
 const tupleFields = {
-  ip: {
-    number: 1,
-    type: nested({
-      source4: { number: 1, type: bytes(4) },
-      destination4: { number: 2, type: bytes(4) },
-      source6: { number: 3, type: bytes(16) },
-      destination6: { number: 4, type: bytes(16) },
-    }),
-  },
-  protocol: {
-    number: 2,
-    type: nested({
-      number: { number: 1, type: u8 },
-      sourcePort: { number: 2, type: u16be },
-      destinationPort: { number: 3, type: u16be },
-      icmpId: { number: 4, type: u16be },
-      icmpType: { number: 5, type: u8 },
-      icmpCode: { number: 6, type: u8 },
-      icmpv6Id: { number: 7, type: u16be },
-      icmpv6Type: { number: 8, type: u8 },
-      icmpv6Code: { number: 9, type: u8 },
-    }),
-  },
+  ip: { number: 1, type: nested(ipFields) },
+  protocol: { number: 2, type: nested(protocolFields) },
 } as const satisfies FieldTable;
 
 const counterFields = {
@@ -95,9 +96,15 @@ const counterFields = {
   bytes: { number: 2, type: u64be },
 } as const satisfies FieldTable;
 
+/** Read by hand: a dump has two for each of perhaps a million connections. */
+const tuple: FieldType<Tuple, GivenValues<typeof tupleFields>> = {
+  write: nested(tupleFields).write,
+  read: (reader) => readTuple(reader.nested()),
+};
+
 const entryFields = {
-  original: { number: 1, type: nested(tupleFields) },
-  reply: { number: 2, type: nested(tupleFields) },
+  original: { number: 1, type: tuple },
+  reply: { number: 2, type: tuple },
   status: { number: 3, type: u32be },
   protocolInfo: { number: 4, type: nested({ tcp: { number: 1, type: nested({ state: { number: 1, type: u8 } }) } }) },
   helper: { number: 5, type: nested({ name: { number: 1, type: string } }) },
@@ -106,10 +113,14 @@ const entryFields = {
   originalCounters: { number: 9, type: nested(counterFields) },
   replyCounters: { number: 10, type: nested(counterFields) },
   id: { number: 12, type: u32be },
-  master: { number: 14, type: nested(tupleFields) },
+  master: { number: 14, type: tuple },
   zone: { number: 18, type: u16be },
+  filter: { number: 25, type: nested({ original: { number: 1, type: u32 }, reply: { number: 2, type: u32 } }) },
   statusMask: { number: 26, type: u32be },
 } as const satisfies FieldTable;
+
+/** Which parts of a tuple must be equal (net/netfilter/nf_internals.h, CTA_FILTER_F_*). */
+const filterFlags = { source: 0x1, destination: 0x2, protocol: 0x8, sourcePort: 0x10, destinationPort: 0x20 } as const;
 
 const statisticsFields = {
   found: { number: 2, type: u32be },
@@ -163,21 +174,38 @@ export interface TrackedConnection {
   readonly replyCounters?: TrackedCounters;
 }
 
+/** Addresses of the filter's family. Ports mean something only with a protocol. */
+export type PartialTuple = { readonly [Name in Exclude<keyof Tuple, 'icmp'>]?: Tuple[Name] | undefined };
+
 export interface DumpFilter {
   readonly family?: 'inet' | 'inet6';
   /** Only connections with all of these bits. */
   readonly status?: number;
+  /** Only those that are so in this direction; with `family` alone. Linux before 5.8 does not heed it. */
+  readonly original?: PartialTuple;
+  readonly reply?: PartialTuple;
 }
 
 /** A dump of tracked connections. The kernel leaves out what the filter leaves out. */
-export function dumpConnectionsRequest({ family, status }: DumpFilter = {}): Request {
+export function dumpConnectionsRequest({ family, status, original, reply }: DumpFilter = {}): Request {
   return {
     type: IPCTNL_MSG_CT_GET,
     write(writer) {
       writeHeader(writer, family === undefined ? AF_UNSPEC : family === 'inet' ? AF_INET : AF_INET6);
-      if (status) encodeFields(writer, entryFields, { status, statusMask: status });
+      encodeFields(writer, entryFields, {
+        ...(original && { original: fieldsOf(original) }),
+        ...(reply && { reply: fieldsOf(reply) }),
+        ...(status && { status, statusMask: status }),
+        ...((original || reply) && { filter: { original: flagsOf(original), reply: flagsOf(reply) } }),
+      });
     },
   };
+}
+
+/** Undefined where nothing is asked of a direction. */
+function flagsOf(tuple: PartialTuple = {}): number | undefined {
+  const names = Object.keys(filterFlags) as (keyof typeof filterFlags)[];
+  return names.reduce((flags, name) => flags | (tuple[name] === undefined ? 0 : filterFlags[name]), 0) || undefined;
 }
 
 /** The connection that has this tuple in this direction; ENOENT where there is none. */
@@ -203,7 +231,7 @@ function tupleRequest(
   tuple: Tuple,
   more: { readonly id?: number; readonly zone?: number } = {},
 ): Request {
-  const { source, destination, protocol, sourcePort, destinationPort, icmp } = tuple;
+  const { source, destination, protocol } = tuple;
   const isIpv6 = source?.length === 16;
   const isWhole =
     (isIpv6 || source?.length === 4) &&
@@ -211,22 +239,35 @@ function tupleRequest(
     Number.isInteger(protocol) &&
     protocol > 0;
   if (!isWhole) throw new RangeError('a tuple that is not whole would mean every connection');
-  const fields = {
-    ip: isIpv6 ? { source6: source, destination6: destination } : { source4: source, destination4: destination },
-    protocol: {
-      number: protocol,
-      sourcePort,
-      destinationPort,
-      ...(icmp && isIpv6 && { icmpv6Id: icmp.id, icmpv6Type: icmp.type, icmpv6Code: icmp.code }),
-      ...(icmp && !isIpv6 && { icmpId: icmp.id, icmpType: icmp.type, icmpCode: icmp.code }),
-    },
-  };
   return {
     type,
     write(writer) {
       writeHeader(writer, isIpv6 ? AF_INET6 : AF_INET);
-      encodeFields(writer, entryFields, { [direction]: fields, ...more });
+      encodeFields(writer, entryFields, { [direction]: fieldsOf(tuple), ...more });
     },
+  };
+}
+
+function fieldsOf({
+  source,
+  destination,
+  protocol,
+  sourcePort,
+  destinationPort,
+  icmp,
+}: PartialTuple & Pick<Tuple, 'icmp'>) {
+  const isIpv6 = (source ?? destination)?.length === 16;
+  return {
+    ip: isIpv6 ? { source6: source, destination6: destination } : { source4: source, destination4: destination },
+    ...(protocol !== undefined && {
+      protocol: {
+        number: protocol,
+        sourcePort,
+        destinationPort,
+        ...(icmp && isIpv6 && { icmpv6Id: icmp.id, icmpv6Type: icmp.type, icmpv6Code: icmp.code }),
+        ...(icmp && !isIpv6 && { icmpId: icmp.id, icmpType: icmp.type, icmpCode: icmp.code }),
+      },
+    }),
   };
 }
 
@@ -247,56 +288,86 @@ function writeHeader(writer: Writer, family: number): void {
   writer.bytes[start] = family;
 }
 
+const entry = new Decoder(entryFields);
+
 /** Throws REPLY_MALFORMED. */
 export function readConnection(message: Message): TrackedConnection {
   const { type, start } = message;
   if (type !== IPCTNL_MSG_CT_NEW) throw malformed(start, `message ${type} is no tracked connection`);
-  const fields = decodeFields(attributesOf(message), entryFields);
-  const { original, reply, status = 0, timeoutSeconds = 0, mark = 0, id = 0, zone = 0 } = fields;
+  entry.read(attributesOf(message), false);
+  const [original, reply] = [entry.get(entryFields.original), entry.get(entryFields.reply)];
   if (original === undefined || reply === undefined) throw malformed(start, 'a connection without both directions');
-  const tcpState = fields.protocolInfo?.tcp?.state;
-  const helper = fields.helper?.name;
-  return {
-    original: tupleOf(original, start),
-    reply: tupleOf(reply, start),
-    status,
-    timeoutSeconds,
-    mark,
-    id,
-    zone,
-    ...(tcpState !== undefined && { tcpState }),
-    ...(helper !== undefined && { helper }),
-    ...(fields.master && { master: tupleOf(fields.master, start) }),
-    ...(fields.originalCounters && { originalCounters: countersOf(fields.originalCounters) }),
-    ...(fields.replyCounters && { replyCounters: countersOf(fields.replyCounters) }),
+  const connection: Writable<TrackedConnection> = {
+    original,
+    reply,
+    status: entry.get(entryFields.status) ?? 0,
+    timeoutSeconds: entry.get(entryFields.timeoutSeconds) ?? 0,
+    mark: entry.get(entryFields.mark) ?? 0,
+    id: entry.get(entryFields.id) ?? 0,
+    zone: entry.get(entryFields.zone) ?? 0,
   };
+  const tcpState = entry.get(entryFields.protocolInfo)?.tcp?.state;
+  if (tcpState !== undefined) connection.tcpState = tcpState;
+  const helper = entry.get(entryFields.helper)?.name;
+  if (helper !== undefined) connection.helper = helper;
+  const master = entry.get(entryFields.master);
+  if (master) connection.master = master;
+  const [originalCounters, replyCounters] = [
+    entry.get(entryFields.originalCounters),
+    entry.get(entryFields.replyCounters),
+  ];
+  if (originalCounters) connection.originalCounters = countersOf(originalCounters);
+  if (replyCounters) connection.replyCounters = countersOf(replyCounters);
+  return connection;
 }
+
+/** Made step by step: there may be a million of them. */
+type Writable<T> = { -readonly [Name in keyof T]: T[Name] };
 
 function countersOf({ packets = 0n, bytes = 0n }: Values<typeof counterFields>): TrackedCounters {
   return { packets, bytes };
 }
 
-function tupleOf({ ip = {}, protocol = {} }: Values<typeof tupleFields>, at: number): Tuple {
-  const source = ip.source4 ?? ip.source6;
-  const destination = ip.destination4 ?? ip.destination6;
-  if (source === undefined || destination?.length !== source.length || protocol.number === undefined)
-    throw malformed(at, 'a direction that is not whole');
-  const { sourcePort, destinationPort } = protocol;
-  const id = protocol.icmpId ?? protocol.icmpv6Id;
-  return {
-    source,
-    destination,
-    protocol: protocol.number,
-    ...(sourcePort !== undefined && { sourcePort }),
-    ...(destinationPort !== undefined && { destinationPort }),
-    ...(id !== undefined && {
-      icmp: {
-        id,
-        type: protocol.icmpType ?? protocol.icmpv6Type ?? 0,
-        code: protocol.icmpCode ?? protocol.icmpv6Code ?? 0,
-      },
-    }),
-  };
+function readTuple(reader: Reader): Tuple {
+  let source: Uint8Array | undefined;
+  let destination: Uint8Array | undefined;
+  let rest: Values<typeof protocolFields> = {};
+  let number: number | undefined;
+  let sourcePort: number | undefined;
+  let destinationPort: number | undefined;
+  while (reader.next()) {
+    if (reader.type === tupleFields.ip.number) {
+      const ip = reader.nested();
+      while (ip.next()) {
+        if (ip.type === ipFields.source4.number) source = ip.binary(4);
+        else if (ip.type === ipFields.destination4.number) destination = ip.binary(4);
+        else if (ip.type === ipFields.source6.number) source = ip.binary(16);
+        else if (ip.type === ipFields.destination6.number) destination = ip.binary(16);
+      }
+    } else if (reader.type === tupleFields.protocol.number) {
+      const protocol = reader.nested();
+      while (protocol.next()) {
+        if (protocol.type === protocolFields.number.number) number = protocol.u8();
+        else if (protocol.type === protocolFields.sourcePort.number) sourcePort = protocol.u16be();
+        else if (protocol.type === protocolFields.destinationPort.number) destinationPort = protocol.u16be();
+        else {
+          rest = decodeFields(reader.nested(), protocolFields);
+          break;
+        }
+      }
+    }
+  }
+  if (source === undefined || destination?.length !== source.length || number === undefined)
+    throw malformed(reader.start, 'a direction that is not whole');
+  const tuple: Writable<Tuple> = { source, destination, protocol: number };
+  if (sourcePort !== undefined) tuple.sourcePort = sourcePort;
+  if (destinationPort !== undefined) tuple.destinationPort = destinationPort;
+  const id = rest.icmpId ?? rest.icmpv6Id;
+  if (id !== undefined) {
+    const { icmpType = rest.icmpv6Type ?? 0, icmpCode = rest.icmpv6Code ?? 0 } = rest;
+    tuple.icmp = { id, type: icmpType, code: icmpCode };
+  }
+  return tuple;
 }
 
 export interface Utilisation {

@@ -107,8 +107,8 @@ export function decodeFields<Table extends FieldTable>(
   table: Table,
   { unknown, skip }: { unknown?: UnknownAttribute[]; skip?: readonly number[] } = {},
 ): Values<Table> {
-  const decoder = new Decoder(table, skip);
-  const others = decoder.read(reader);
+  const decoder = skip === undefined ? decoderOf(table) : new Decoder(table, skip);
+  const others = decoder.read(reader, unknown !== undefined);
   unknown?.push(...others);
   const values: Record<string, unknown> = {};
   for (const { name, field } of fieldsOf(table)) {
@@ -119,6 +119,18 @@ export function decodeFields<Table extends FieldTable>(
 }
 
 const NOTHING: readonly UnknownAttribute[] = [];
+
+const decoders = new WeakMap<FieldTable, Decoder<FieldTable>>();
+
+/** One for all that is read by a table: none contains itself, so none is begun again before its values are taken. */
+function decoderOf<Table extends FieldTable>(table: Table): Decoder<Table> {
+  let decoder = decoders.get(table);
+  if (decoder === undefined) {
+    decoder = new Decoder<FieldTable>(table);
+    decoders.set(table, decoder);
+  }
+  return decoder as Decoder<Table>;
+}
 
 /**
  * The same for the thousands of messages of a dump: it holds the values of the message read last, which saves each of
@@ -137,8 +149,8 @@ export class Decoder<Table extends FieldTable> {
     this.#values = this.#fields.map(() => undefined);
   }
 
-  /** Returns what the table does not know. */
-  read(reader: Reader): readonly UnknownAttribute[] {
+  /** Returns what the table does not know, if that is wanted. */
+  read(reader: Reader, keepsUnknown = true): readonly UnknownAttribute[] {
     const values = this.#values;
     for (let number = 0; number < values.length; number++) values[number] = undefined;
     let unknown: UnknownAttribute[] | undefined;
@@ -146,6 +158,7 @@ export class Decoder<Table extends FieldTable> {
       const field = this.#fields[reader.type];
       if (field === 'skipped') continue;
       if (field === undefined) {
+        if (!keepsUnknown) continue;
         unknown ??= [];
         unknown.push({ number: reader.type, bytes: reader.binary() });
       } else {

@@ -103,7 +103,11 @@ export class Reader {
   /** A copy of exactly `length` bytes; of all there are if no length is given. */
   binary(length: number = this.length): Uint8Array {
     const start = this.#exactly(length);
-    return new Uint8Array(this.#view.buffer, this.#view.byteOffset + start, length).slice();
+    // Of addresses, which are most of what is copied: a view of the buffer would cost more than they do.
+    if (length > 16) return new Uint8Array(this.#view.buffer, this.#view.byteOffset + start, length).slice();
+    const bytes = new Uint8Array(length);
+    for (let i = 0; i < length; i++) bytes[i] = this.#view.getUint8(start + i);
+    return bytes;
   }
 
   /** A string with its terminating NUL, which must be there and be the only one. */

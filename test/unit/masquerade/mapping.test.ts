@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { type Mapping, mappingOf, protocolNumber } from '../../../src/masquerade/mapping.ts';
-import { type MappingFilter, mappingTest } from '../../../src/masquerade/mapping-filter.ts';
+import { dumpFilter, type MappingFilter, mappingTest } from '../../../src/masquerade/mapping-filter.ts';
 import { connectionStatus, type TrackedConnection } from '../../../src/netlink/conntrack.ts';
 
 const { SEEN_REPLY, ASSURED, SRC_NAT } = connectionStatus;
@@ -113,5 +113,37 @@ describe('a filter', () => {
     [{ innner: '10.0.0.1' } as MappingFilter, 'INVALID_OPTION'],
   ])('%j is refused', (filter, code) => {
     expect(() => mappingTest(filter)).toThrow(expect.objectContaining({ code }));
+  });
+});
+
+describe('what the kernel compares of a filter', () => {
+  const SRC_NATED = { status: SRC_NAT };
+
+  test('is all that is exact, of IPv4', () => {
+    expect(dumpFilter({ inner: '10.0.0.5', outer: '198.51.100.9:443', mapped: '192.0.2.1', protocol: 'tcp' })).toEqual({
+      ...SRC_NATED,
+      family: 'inet',
+      original: { source: bytes(10, 0, 0, 5), destination: bytes(198, 51, 100, 9), destinationPort: 443, protocol: 6 },
+      reply: { destination: bytes(192, 0, 2, 1), protocol: 6 },
+    });
+    const byPort = { mapped: '192.0.2.1', mappedPort: 61005, protocol: 'udp' };
+    expect(dumpFilter(byPort)).toMatchObject({ reply: { protocol: 17, destinationPort: 61005 } });
+  });
+
+  test.each<[string, MappingFilter]>([
+    ['nothing is asked', {}],
+    ['a network', { inner: '10.0.0.0/24' }],
+    ['IPv6, which kernels compare the wrong way round', { inner: 'fd00::5' }],
+    ['a protocol or a port alone', { protocol: 'tcp', mappedPort: 5 }],
+  ])('is only the status where it is %s', (_, filter) => {
+    expect(dumpFilter(filter)).toEqual(SRC_NATED);
+  });
+
+  test('leaves ports out where the protocol is not said', () => {
+    expect(dumpFilter({ outer: '198.51.100.9:443' })).toEqual({
+      ...SRC_NATED,
+      family: 'inet',
+      original: { destination: bytes(198, 51, 100, 9) },
+    });
   });
 });

@@ -57,6 +57,15 @@ describe.runIf(hostIsLittleEndian)('requests of connection tracking, on a little
     expect(sent(request)).toEqual({ type: 0x101, bytes: toHex(hex(bytes)) });
   });
 
+  it('those of one outer end: its tuple, and flags that say what of it must be equal', () => {
+    const { source: _, sourcePort: __, ...outer } = inside;
+    const bytes = `02000000
+      2400 0180 0c00 0180 0800 0200 c6336409 1400 0280 0500 0100 06 000000 0600 0300 1f90 0000
+      0800 0300 00000010 0c00 1980 0800 0100 2a000000 0800 1a00 00000010`;
+    const request = dumpConnectionsRequest({ family: 'inet', status: connectionStatus.SRC_NAT, original: outer });
+    expect(sent(request)).toEqual({ type: 0x101, bytes: toHex(hex(bytes)) });
+  });
+
   it('the connection of a packet from inside', () => {
     const bytes = toHex(hex(`02000000 ${ORIGINAL}`));
     expect(sent(getConnectionRequest('original', inside))).toEqual({ type: 0x101, bytes });
