@@ -1,9 +1,11 @@
 import { defineConfig } from 'vitest/config';
+import FairShards from './test/helpers/fair-shards.ts';
 
 const setupFiles = process.env['IPVS_DIRECTOR_ADDON'] ? ['test/helpers/named-addon.ts'] : [];
 
 export default defineConfig({
   test: {
+    sequence: { sequencer: FairShards },
     projects: [
       {
         // Needs nothing: no privileges, no kernel module.
@@ -33,8 +35,8 @@ export default defineConfig({
           // One process for all files: every file makes network namespaces of its own.
           isolate: false,
           // A kernel under software emulation is some twenty times slower.
-          testTimeout: 120_000,
-          hookTimeout: 120_000,
+          testTimeout: 300_000,
+          hookTimeout: 300_000,
         },
       },
     ],
