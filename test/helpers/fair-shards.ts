@@ -11,7 +11,7 @@ const minutes: Readonly<Record<string, number>> = {
   crash: 5,
   cli: 5,
   defense: 4,
-  mappings: 3,
+  mappings: 1,
   model: 3,
   drain: 3,
   'cli-look': 2,

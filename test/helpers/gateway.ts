@@ -4,6 +4,8 @@ import { Program } from '../../scripts/lib/program.mjs';
 import { ip, makeNamespace, type TestNamespace } from './namespace.ts';
 
 const peer = fileURLToPath(new URL('nat-peer.py', import.meta.url));
+/** Debian's: another one may come by a script of its own, which takes seconds where a kernel is emulated. */
+const PYTHON = '/usr/bin/python3';
 export const inner = { inet: '10.0.0.2', inet6: 'fd00::2' } as const;
 /** Of the gateway, as outer sees it; the second ones are there to be chosen. */
 export const mapped = { inet: '192.0.2.1', inet6: '2001:db8::1' } as const;
@@ -57,7 +59,7 @@ export async function startGateway(): Promise<Gateway> {
   cable(outside, 'out0', [...ours, ...ours6], [`${outer.inet}/24`, `${outer.inet6}/64`]);
   ip('-netns', inside.name, 'route', 'add', 'default', 'via', '10.0.0.1');
   ip('-netns', inside.name, 'route', 'add', 'default', 'via', 'fd00::1');
-  const server = new Program(outside.name, ['python3', peer, 'serve', String(PORT), outer.inet, outer.inet6]);
+  const server = new Program(outside.name, [PYTHON, peer, 'serve', String(PORT), outer.inet, outer.inet6]);
   if ((await server.line()) !== 'ready') throw new Error('the outer host did not start');
   const programs = [server];
   return {
@@ -66,11 +68,11 @@ export async function startGateway(): Promise<Gateway> {
     outside,
     ask: (...questions) => {
       const args = [peer, 'ask', String(PORT), ...questions.map((question) => question.join(','))];
-      const answers = inside.run('python3', args).trim().split('\n');
+      const answers = inside.run(PYTHON, args).trim().split('\n');
       return answers.map((answer): Seen | null => JSON.parse(answer));
     },
     talk(address) {
-      const talker = new Program(inside.name, ['python3', peer, 'talk', String(PORT), address]);
+      const talker = new Program(inside.name, [PYTHON, peer, 'talk', String(PORT), address]);
       programs.push(talker);
       return {
         async say() {

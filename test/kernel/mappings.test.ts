@@ -1,5 +1,5 @@
 /** The live table of mappings, with real traffic: seen, looked up, deleted, counted; conntrack(8) as a witness. */
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { Mapping } from '../../src/masquerade/mapping.ts';
 import { MappingTable } from '../../src/masquerade/mapping-table.ts';
 import { MasqueradeTable } from '../../src/masquerade/masquerade-table.ts';
@@ -10,26 +10,35 @@ import { type Gateway, inner, mapped, outer, PORT, startGateway } from '../helpe
 import { natAbsence } from '../helpers/nat.ts';
 
 const absent = await natAbsence('auto');
-beforeEach(({ skip }) => skip(absent !== undefined, absent));
 
 let lab: Gateway;
 let mappings: MappingTable;
-beforeEach(async () => {
+beforeAll(async () => {
+  if (absent !== undefined) return;
   lab = await startGateway();
   mappings = new MappingTable({ native: native(), namespacePath: path() });
   lab.gateway.run('sysctl', ['-qw', 'net.ipv4.ip_forward=1', 'net.ipv6.conf.all.forwarding=1']);
-  return async () => {
-    mappings.close();
-    await lab.close();
-  };
+});
+afterAll(async () => {
+  mappings?.close();
+  await lab?.close();
+});
+beforeEach(({ skip }) => {
+  skip(absent !== undefined, absent);
+  lab.gateway.run('conntrack', ['-F'], { stdio: 'ignore' });
 });
 
 const path = () => `/run/netns/${lab.gateway.name}`;
 
+/** These rules and no others. */
 async function masqueraded(...rules: readonly MasqueradeInput[]): Promise<void> {
+  if (absent !== undefined) return;
   const table = new MasqueradeTable({ native: native(), namespacePath: path() });
+  for (const { key } of await table.list()) await table.delete(key);
   for (const rule of rules) await table.add(rule);
   table.close();
+  // Nothing ends by itself while a test looks at it, however slow the kernel is.
+  lab.gateway.run('sysctl', ['-qw', 'net.netfilter.nf_conntrack_udp_timeout=600']);
 }
 
 async function listed(filter = {}): Promise<Mapping[]> {
@@ -44,7 +53,7 @@ const both = [
 ];
 
 describe('mappings', () => {
-  beforeEach(() => masqueraded(...both));
+  beforeAll(() => masqueraded(...both));
 
   test.each([
     ['IPv4', inner.inet, outer.inet, mapped.inet, (text: string) => text],
@@ -119,11 +128,11 @@ describe('mappings', () => {
 
 describe('ports', () => {
   let meter: PortMeter;
+  beforeAll(() => masqueraded({ source: '10.0.0.0/24', out: 'out0', ports: '61000-61007' }));
   beforeEach(async () => {
-    await masqueraded({ source: '10.0.0.0/24', out: 'out0', ports: '61000-61007' });
     meter = await openPortMeter({ netns: lab.gateway.name, scarceShare: 0.5 });
+    return () => meter.close();
   });
-  afterEach(() => meter?.close());
 
   const question = ['udp', outer.inet, 2] as const;
   const about = { rule: '10.0.0.0/24 out out0', protocol: 'udp', outer: `${outer.inet}:${PORT}`, mapped: mapped.inet };

@@ -18,7 +18,7 @@ import socket, sys
 s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 s.setsockopt(socket.SOL_SOCKET, 36, ${mark})
 s.sendto(b"question", ("${VIRTUAL}", ${port}))`;
-  table.namespace.run('python3', ['-c', program]);
+  table.namespace.run('/usr/bin/python3', ['-c', program]);
 }
 
 function destination(port: number, more: Partial<Destination> = {}): Destination {
