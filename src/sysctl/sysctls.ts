@@ -81,9 +81,6 @@ function failed(operation: string, subject: string, number: number | undefined, 
 
 /** Whole families of settings come with a module. */
 function absenceHint(name: string): string {
-  const [, scheduler] = /^net\.ipv4\.vs\.(lblcr?)_expiration$/.exec(name) ?? [];
-  if (scheduler)
-    return `it comes with the scheduler ${scheduler}: apply its service first, or "modprobe ip_vs_${scheduler}"`;
   if (name.startsWith('net.ipv4.vs.'))
     return `ip_vs is not loaded, or this kernel does not have it: "ipvs sysctl explain ${name}" says which has`;
   if (name.startsWith('net.netfilter.')) return 'nf_conntrack is not loaded (ip_vs loads it), or this kernel lacks it';
