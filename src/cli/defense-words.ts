@@ -1,7 +1,6 @@
 /** The defense in words: its state, its policies. */
 import { actions, sysctlOf } from '../defense/action.ts';
 import type { DefenseLevel, DefensePolicy } from '../defense/policy.ts';
-import type { Recovered } from '../defense/put-back.ts';
 import {
   isReading,
   limitWords,
@@ -14,7 +13,6 @@ import {
 } from '../defense/signal.ts';
 import { grouped, oneIn } from '../defense/words.ts';
 import type { DefenseStatus, KernelDefense } from '../director/defense.ts';
-import { modeOf } from '../sysctl/kind.ts';
 import { columns, counted, type Paint, time } from './output.ts';
 
 export function statusWords({ kernel, readings, controller, held, atMs }: DefenseStatus, paint: Paint): string {
@@ -133,11 +131,7 @@ function shortName(sysctl: string): string {
 }
 
 /** What could not be put back, and what was. */
-export function restoredWords({ written, left, dropped }: Recovered): string {
+export function restoredWords(written: number, dropped: boolean): string {
   if (dropped) return 'what was on record is of another boot or namespace: it is forgotten, and nothing was written';
-  const stays = left.map(
-    ({ sysctl, value }) => `${shortName(sysctl)} was set to ${modeOf(value) ?? value} by somebody since, so it stays`,
-  );
-  const done = written.length > 0 ? `put back ${counted(written.length, 'setting')}` : 'there was nothing to put back';
-  return [...stays, ...(written.length > 0 || left.length === 0 ? [done] : [])].join('\n');
+  return written === 0 ? 'there was nothing to put back' : `put back ${counted(written, 'setting')}`;
 }

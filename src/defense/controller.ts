@@ -126,7 +126,7 @@ export class Controller {
 
   /** Puts back what a crash left. Throws STORE_DAMAGED, FILE_UNREADABLE. */
   begin(): void {
-    const { written, refused, left, dropped } = putBackRecorded(this.#originals, this.#sysctls);
+    const { written, refused, dropped } = putBackRecorded(this.#originals, this.#sysctls);
     if (dropped)
       this.#log(
         'info',
@@ -135,10 +135,6 @@ export class Controller {
       );
     this.#why = ['a controller that died left it'];
     for (const write of written) this.#audit(write);
-    for (const { sysctl, value, original } of left) {
-      const words = `${shortName(sysctl)} was set to ${valueWords(sysctl, value)} by somebody since, so it stays`;
-      this.#log('info', { event: 'defense.left', sysctl, value, original }, words);
-    }
     // What is refused is tried again every second.
     const originals = Object.fromEntries(refused.map(({ sysctl, to }) => [sysctl, to]));
     this.#state = { ...WATCHING, originals };

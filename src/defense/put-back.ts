@@ -1,9 +1,8 @@
 /** Original values, put back: at the end of a controller, after a crash, and when somebody says so. */
 import { IpvsError, refusalBy } from '../errors.ts';
 import type { Sysctls } from '../sysctl/sysctls.ts';
-import { ALWAYS, DROP_RATE } from './action.ts';
 import type { HeldRecord, Originals } from './originals.ts';
-import { letGo, type Settings, sameSetting, WATCHING, type Write } from './step.ts';
+import { letGo, type Settings, WATCHING, type Write } from './step.ts';
 
 export interface PutBack {
   readonly written: readonly Write[];
@@ -40,42 +39,22 @@ export function putBack(originals: Settings, sysctls: Sysctls): PutBack {
 }
 
 export interface Recovered extends PutBack {
-  /** Modes that somebody set since: neither what a defense sets nor what they were. They stay. */
-  readonly left: readonly Kept[];
   /** Of another boot, or another namespace: forgotten, as what the settings are now is somebody else's. */
   readonly dropped?: HeldRecord;
-}
-
-export interface Kept {
-  readonly sysctl: string;
-  /** What it is, and what it was before the defense changed it. */
-  readonly value: string;
-  readonly original: string;
 }
 
 /** Deals with what is on record; what is refused stays there. Throws STORE_DAMAGED, FILE_UNREADABLE, FILE_UNWRITABLE. */
 export function putBackRecorded(originals: Originals, sysctls: Sysctls): Recovered {
   const record = originals.read();
-  if (record === undefined) return { written: [], refused: [], left: [] };
+  if (record === undefined) return { written: [], refused: [] };
   if (record.table !== originals.table) {
     originals.remove();
-    return { written: [], refused: [], left: [], dropped: record };
+    return { written: [], refused: [], dropped: record };
   }
-  const left = setSince(record.originals, sysctls);
-  const ours = Object.entries(record.originals).filter(([name]) => !left.some(({ sysctl }) => sysctl === name));
-  const result = putBack(Object.fromEntries(ours), sysctls);
-  const refused = Object.fromEntries(result.refused.map(({ sysctl, to }) => [sysctl, to]));
-  originals.write({ ...record, originals: refused, level: 0 });
-  return { ...result, left };
-}
-
-/** Of a rate nobody can tell: a defense sets any. */
-function setSince(originals: Settings, sysctls: Pick<Sysctls, 'read'>): Kept[] {
-  const modes = Object.keys(originals).filter((name) => name !== DROP_RATE);
-  return Object.entries(readSettings(modes, sysctls)).flatMap(([sysctl, value]) => {
-    const original = originals[sysctl] as string;
-    return value === ALWAYS || sameSetting(sysctl, value, original) ? [] : [{ sysctl, value, original }];
-  });
+  const result = putBack(record.originals, sysctls);
+  const left = Object.fromEntries(result.refused.map(({ sysctl, to }) => [sysctl, to]));
+  originals.write({ ...record, originals: left, level: 0 });
+  return result;
 }
 
 /** What can be read of them; `refused` is told why the rest cannot. */

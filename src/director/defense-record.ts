@@ -2,13 +2,10 @@
 import { join } from 'node:path';
 import { Originals } from '../defense/originals.ts';
 import { PolicyFile } from '../defense/policy-file.ts';
-import type { Settings } from '../defense/step.ts';
-import { IpvsError } from '../errors.ts';
 import { native } from '../native.ts';
 import { isLocked } from '../plan/lock.ts';
 import type { Store } from '../plan/store.ts';
 import type { DefenseRecord } from './context.ts';
-import { openRecord, type RecordOptions } from './record.ts';
 
 /** Of one that nobody defends: in memory, or without a record. */
 export function idleDefense({ files }: Pick<Store, 'files'>, table: string): DefenseRecord {
@@ -18,24 +15,6 @@ export function idleDefense({ files }: Pick<Store, 'files'>, table: string): Def
 export function defenseRecord(store: Pick<Store, 'files' | 'place'>, table: string): DefenseRecord {
   const path = defenseLockPath(store);
   return { ...idleDefense(store, table), isRunning: () => isLocked(path, native())?.locked === true };
-}
-
-/** By name; none where they are of another boot or namespace, or cannot be read: `ipvs defense` tells of that. */
-export function heldOriginals({ defense: { originals, isRunning } }: { readonly defense: DefenseRecord }): Settings {
-  try {
-    const held = originals.read();
-    // What one left that died is drift, until it is put back.
-    return held?.table === originals.table && isRunning() ? held.originals : {};
-  } catch (error) {
-    if (error instanceof IpvsError) return {};
-    throw error;
-  }
-}
-
-/** What a controller of the current namespace has changed for now, as it was before. */
-export function heldSettings(options: RecordOptions): Settings {
-  const { store, table } = openRecord('', options);
-  return heldOriginals({ defense: defenseRecord(store, table) });
 }
 
 /** Beside the record: who keeps two records of one namespace can run two controllers in it, which is one too many. */

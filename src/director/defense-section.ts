@@ -62,16 +62,7 @@ const policy = z.strictObject({
 });
 
 export const defenseSection: Section = {
-  schema: z
-    .union([preset, policy], {
-      // Of a map, what is wrong in it is said.
-      error: ({ input }) =>
-        typeof input === 'object' && !Array.isArray(input)
-          ? undefined
-          : `a preset (${presetNames.join(', ')}), or a policy of its own: { levels: […] }`,
-    })
-    .nullish()
-    .meta({ description: 'How the kernel is defended against floods' }),
+  schema: z.union([preset, policy]).nullish().meta({ description: 'How the kernel is defended against floods' }),
 };
 
 type Said = z.infer<typeof preset> | z.infer<typeof policy>;

@@ -38,7 +38,7 @@ import {
 import { SysctlTable } from '../sysctl/sysctl-table.ts';
 import { KernelSysctls, type SysctlHost } from '../sysctl/sysctls.ts';
 import type { Context } from './context.ts';
-import { defenseRecord, heldOriginals, idleDefense } from './defense-record.ts';
+import { defenseRecord, idleDefense } from './defense-record.ts';
 import { destinationOf } from './destination-of.ts';
 import { withDrainEffects } from './drain-effects.ts';
 import { DrainKeeper, type DrainOptions } from './drain-keeper.ts';
@@ -57,6 +57,7 @@ import { resources } from './resources.ts';
 import { type Settled, settle } from './settled.ts';
 import { type DesiredState, NOTHING_DESIRED } from './state.ts';
 import { SysctlLoans } from './sysctl-loans.ts';
+import { heldOriginals } from './sysctls.ts';
 import { addressesOf, targetedState } from './targets.ts';
 import { verb } from './verb.ts';
 

@@ -6,7 +6,6 @@ import { sysctlSpec } from '../sysctl/catalogue.ts';
 import { shownSysctlValue } from '../sysctl/kind.ts';
 import { isOfModule, isSame, orderOf, type SysctlOperation } from '../sysctl/sysctl-table.ts';
 import type { Context } from './context.ts';
-import { heldOriginals } from './defense-record.ts';
 import { sysctlKey } from './keys.ts';
 import { reasonOf } from './masquerade-section.ts';
 import type { DesiredState } from './state.ts';
@@ -71,6 +70,20 @@ async function read(context: Context, about?: readonly DesiredState[]): Promise<
 function sysctlsIn(keys: ReadonlySet<string>): [name: string, value: string][] {
   const prefix = sysctlKey('');
   return [...keys].flatMap((key) => (key.startsWith(prefix) ? [[key.slice(prefix.length), '']] : []));
+}
+
+/** By name; none where they are of another boot or namespace, or cannot be read: `ipvs defense` tells of that. */
+export function heldOriginals({
+  defense: { originals, isRunning },
+}: Pick<Context, 'defense'>): Readonly<Record<string, string>> {
+  try {
+    const held = originals.read();
+    // What one left that died is drift, until it is put back.
+    return held?.table === originals.table && isRunning() ? held.originals : {};
+  } catch (error) {
+    if (error instanceof IpvsError) return {};
+    throw error;
+  }
 }
 
 function diffSysctls(

@@ -46,10 +46,7 @@ export const syncSection: Section = {
 };
 export const sysctlsSection: Section = {
   schema: z
-    .record(
-      z.string(),
-      z.union([z.string(), z.number(), z.boolean()], { error: 'a value is written 1, on, or with blanks: "3 50"' }),
-    )
+    .record(z.string(), z.union([z.string(), z.number(), z.boolean()]))
     .nullish()
     .meta({
       description:

@@ -66,11 +66,10 @@ export const command: Group = {
       examples: [{ line: 'ipvs defense restore' }],
       run: (options) =>
         withDefense(options, 'off', async (defense) => {
-          const recovered = await defense.restore();
-          const { written, refused, left, dropped } = recovered;
-          if (options.json)
-            printJson({ written, refused: plainRefusals(recovered), left, dropped: dropped?.originals });
-          else if (refused.length === 0 || written.length > 0) print(restoredWords(recovered));
+          const { written, refused, dropped } = await defense.restore();
+          if (options.json) printJson({ written, refused: plainRefusals({ refused }), dropped: dropped?.originals });
+          else if (refused.length === 0 || written.length > 0)
+            print(restoredWords(written.length, dropped !== undefined));
           return told({ refused }, options);
         }),
     }),

@@ -1,7 +1,4 @@
 /** `ipvs sysctl list|get|set|explain|guard`: settings of the kernel that balancing depends on. */
-
-import type { Settings } from '../../defense/step.ts';
-import { IpvsError } from '../../errors.ts';
 import { type SysctlSpec, sysctlFeature } from '../../sysctl/catalogue.ts';
 import type { GuardEvent } from '../../sysctl/guard.ts';
 import { describeKind, shownSysctlValue } from '../../sysctl/kind.ts';
@@ -9,7 +6,7 @@ import { findSysctl } from '../../sysctl/settings.ts';
 import { isSame, type SysctlChange, type SysctlState, type SysctlTable } from '../../sysctl/sysctl-table.ts';
 import { action, type Group } from '../command.ts';
 import { EXIT, UsageError } from '../exit.ts';
-import { type GlobalOptions, recordOptions, withDirector, withVerb } from '../globals.ts';
+import { type GlobalOptions, withDirector, withVerb } from '../globals.ts';
 import { seconds } from '../options.ts';
 import { columns, jsonLine, painter, printJson, time } from '../output.ts';
 import { print } from '../stdout.ts';
@@ -31,11 +28,9 @@ export const command: Group = {
       examples: [{ line: 'ipvs sysctl' }, { line: 'ipvs sysctl list --all --json' }],
       async run(options) {
         const states = await withSysctls(options, (table) => table.list());
-        const held = await heldByDefense(options);
         const shown = options.all ? states : states.filter((state) => isOfIpvs(state.name) || isSet(state));
-        if (options.json)
-          printJson(shown.map((state) => ({ ...state, changed: isSet(state), ...heldOf(state, held) })));
-        else print(listed(shown, held, options));
+        if (options.json) printJson(shown.map((state) => ({ ...state, changed: isSet(state) })));
+        else print(listed(shown, options));
         return EXIT.done;
       },
     }),
@@ -46,9 +41,8 @@ export const command: Group = {
       examples: [{ line: 'ipvs sysctl get conntrack net.ipv4.ip_forward' }],
       async run(options) {
         const states = await withSysctls(options, (table) => options.names.map((name) => table.get(name)));
-        const held = await heldByDefense(options);
-        if (options.json) printJson(states.map((state) => ({ ...state, ...heldOf(state, held) })));
-        else print(states.map((state) => `${state.name} = ${valueWords(state)}${heldWords(state, held)}`).join('\n'));
+        if (options.json) printJson(states);
+        else print(states.map(({ name, value }) => `${name} = ${shownSysctlValue(kindOf(name), value)}`).join('\n'));
         return EXIT.done;
       },
     }),
@@ -66,11 +60,8 @@ export const command: Group = {
         const wanted = settingsOf(options.settings);
         // Checked before anything is opened or locked.
         const { normalizeSysctls } = await import('../../sysctl/settings.ts');
-        const normalized = normalizeSysctls(wanted);
+        normalizeSysctls(wanted);
         kernelOnly(options);
-        const held = await heldByDefense(options);
-        for (const name of Object.keys(normalized))
-          if (Object.hasOwn(held, name)) throw new IpvsError('SYSCTL_HELD', { operation: 'set', subject: name });
         const changes = await withVerb(options, 'sysctl set', {}, () =>
           withSysctls(options, (table) => table.set(wanted)),
         );
@@ -159,28 +150,6 @@ async function withSysctls<T>(options: GlobalOptions, work: (table: SysctlTable)
   }
 }
 
-/** What a controller of the defense has changed for now, as it was before; it would put right what somebody else sets. */
-async function heldByDefense(options: GlobalOptions): Promise<Settings> {
-  const { heldSettings } = await import('../../director/defense-record.ts');
-  return heldSettings(recordOptions(options));
-}
-
-/** For JSON. */
-function heldOf({ name }: SysctlState, held: Settings): { readonly held?: { readonly original: string } } {
-  const original = held[name];
-  return original === undefined ? {} : { held: { original } };
-}
-
-function heldWords({ name }: SysctlState, held: Settings): string {
-  const original = held[name];
-  if (original === undefined) return '';
-  return `, held by the defense; it was ${shownSysctlValue(kindOf(name), original)}`;
-}
-
-function valueWords({ name, value }: SysctlState): string {
-  return shownSysctlValue(kindOf(name), value);
-}
-
 function kernelOnly({ transport }: GlobalOptions): void {
   if (transport === 'memory') throw new UsageError('a table in memory has no settings of a kernel');
 }
@@ -209,14 +178,13 @@ function kindOf(name: string) {
   return findSysctl(name).spec.kind;
 }
 
-function listed(states: readonly SysctlState[], held: Settings, options: GlobalOptions): string {
+function listed(states: readonly SysctlState[], options: GlobalOptions): string {
   const paint = painter(options);
   const rows = states.map((state) => {
     const { name, value, default: fallback } = state;
     const { spec } = findSysctl(name);
     const shown = (text: string | null) => (text === null ? 'depends' : shownSysctlValue(spec.kind, text));
-    const meaning = `${spec.about}${heldWords(state, held)}`;
-    return [name, `${shown(value)}${isSet(state) ? ' *' : ''}`, shown(fallback), meaning];
+    return [name, `${shown(value)}${isSet(state) ? ' *' : ''}`, shown(fallback), spec.about];
   });
   const missing = states.some(({ name }) => isOfIpvs(name))
     ? []

@@ -331,16 +331,6 @@ describe('after a crash', () => {
     expect(f.events()).toEqual(['defense.dropped', 'defense.started']);
   });
 
-  test('what somebody set since stays, and is on record no more', async () => {
-    const f = await died();
-    f.sysctls.write('net.ipv4.vs.drop_packet', '1');
-    const { left, written, refused } = putBackRecorded(new Originals(f.files, 'boot/1'), f.sysctls);
-    expect(left).toEqual([{ sysctl: 'net.ipv4.vs.drop_packet', value: '1', original: '0' }]);
-    expect(written.map(({ sysctl }) => sysctl)).not.toContain('net.ipv4.vs.drop_packet');
-    expect(refused).toEqual([]);
-    expect([f.short('drop_packet'), f.record()]).toEqual(['1', undefined]);
-  });
-
   test.each([
     ['no JSON', '{'],
     ['nothing', 'null'],
