@@ -152,7 +152,7 @@ export const errorTable = {
   SYSCTL_HELD: {
     kind: 'kernel',
     message: 'the defense has changed the setting for now, and puts it back',
-    hint: 'wait until it is over ("ipvs defense status"), or end "ipvs defense run"',
+    hint: 'wait until it is over ("ipvs defense status"), end "ipvs defense run", or leave the setting out',
   },
   SYSCTL_FAILED: {
     kind: 'kernel',

@@ -2,6 +2,7 @@
 export type { LoadedFile, TextSource } from './config/load.ts';
 export { type Action, actions as defenseActions } from './defense/action.ts';
 export type { RunningDefense } from './defense/controller.ts';
+export type { Approach, Approaches } from './defense/judge.ts';
 export { type KernelInputs, type KernelStep, kernelStep } from './defense/kernel-step.ts';
 export type { HeldRecord } from './defense/originals.ts';
 export {
@@ -13,7 +14,7 @@ export {
   type PolicySettings,
 } from './defense/policy.ts';
 export { type PresetName, presetNames } from './defense/presets.ts';
-export type { PutBack, Recovered, Refusal } from './defense/put-back.ts';
+export type { Kept, PutBack, Recovered, Refusal } from './defense/put-back.ts';
 export type { Missing, Reading, Readings, SignalName, ThresholdName, Thresholds } from './defense/signal.ts';
 export {
   type DefenseState,

@@ -1,7 +1,11 @@
 /** The defense in words: its state, its policies. */
 import { actions, sysctlOf } from '../defense/action.ts';
+import type { Approach } from '../defense/judge.ts';
+import type { HeldRecord } from '../defense/originals.ts';
 import type { DefenseLevel, DefensePolicy } from '../defense/policy.ts';
+import { keptWords, type Recovered } from '../defense/put-back.ts';
 import {
+  comparisonWords,
   isReading,
   limitWords,
   type Readings,
@@ -11,11 +15,12 @@ import {
   thresholds,
   thresholdsIn,
 } from '../defense/signal.ts';
-import { grouped, oneIn } from '../defense/words.ts';
+import { grouped, oneIn, shortName } from '../defense/words.ts';
 import type { DefenseStatus, KernelDefense } from '../director/defense.ts';
 import { columns, counted, type Paint, time } from './output.ts';
 
-export function statusWords({ kernel, readings, controller, held, atMs }: DefenseStatus, paint: Paint): string {
+export function statusWords(status: DefenseStatus, paint: Paint): string {
+  const { kernel, readings, atMs } = status;
   return [
     ...(kernel ? kernelWords(kernel, paint) : ['ip_vs is not loaded: there is nothing to defend']),
     '',
@@ -23,7 +28,7 @@ export function statusWords({ kernel, readings, controller, held, atMs }: Defens
     ...indented(signalRows(readings, atMs)),
     '',
     paint('bold', 'controller'),
-    ...controllerWords(controller, held).map((line) => `  ${line}`),
+    ...controllerWords(status).map((line) => `  ${line}`),
   ].join('\n');
 }
 
@@ -65,25 +70,48 @@ function signalRows(readings: Readings, atMs: number): string[][] {
   });
 }
 
-function controllerWords(controller: DefenseStatus['controller'], held: DefenseStatus['held']): string[] {
-  const who = controller?.holder;
-  const first =
-    controller === undefined
-      ? 'whether one runs can be seen by root'
-      : !controller.running
-        ? 'none runs'
-        : `runs${who ? `: process ${who.pid}, since ${time(who.since)}` : ''}`;
-  if (held === undefined)
-    return [first, ...(controller?.running ? ['level 0: it watches, and has changed nothing'] : [])];
-  const policy = held.preset === null ? 'a policy of its own' : `the policy ${held.preset}`;
-  const originals = Object.entries(held.originals).map(([name, value]) => `${shortName(name)} ${value}`);
+function controllerWords({ controller, policy, course, held }: DefenseStatus): string[] {
+  if (controller === undefined) return ['whether one runs can be seen by root'];
+  const who = controller.holder;
+  if (controller.running)
+    return [
+      `runs${who ? `: process ${who.pid}, since ${time(who.since)}` : ''}`,
+      ...(course ? courseWords(course, policy, held) : []),
+    ];
+  const next =
+    policy.levels.length === 0
+      ? 'no policy is applied: "ipvs defense run" only watches, unless it is told one'
+      : `"ipvs defense run" goes by ${title(policy)}, which was applied`;
+  if (held === undefined) return ['none runs', next];
+  const died = `one died at level ${held.level} of ${title(held.policy)}, since ${time(held.at)}: "ipvs defense restore" puts back`;
+  return ['none runs', died, ...originalsIn(held), next];
+}
+
+function courseWords(
+  { level, enter, leave }: NonNullable<DefenseStatus['course']>,
+  policy: DefensePolicy,
+  held: DefenseStatus['held'],
+): string[] {
+  const now = `level ${level} of ${title(policy)}`;
+  const row = ({ threshold, value, limit, crossed }: Approach) =>
+    `  ${comparisonWords(threshold, value, limit, crossed)}`;
+  const most = policy.levels.length === 0 ? 'the policy has no levels: nothing is defended' : 'there is no level above';
   return [
-    first,
-    controller?.running === false
-      ? `one died at level ${held.level} of ${policy}, since ${time(held.at)}: "ipvs defense restore" puts back`
-      : `level ${held.level} of ${policy}, since ${time(held.at)}; it will put back`,
-    ...originals.map((original) => `  ${original}`),
+    held ? `${now}, since ${time(held.at)}; it will put back` : `${now}: it watches, and has changed nothing`,
+    ...(held ? originalsIn(held) : []),
+    ...(level === policy.levels.length
+      ? [most]
+      : [`level ${level + 1} is entered over one of these, the nearest first`, ...enter.map(row)]),
+    ...(level === 0 ? [] : [`level ${level} is left when none of these is crossed`, ...leave.map(row)]),
   ];
+}
+
+function originalsIn({ originals }: HeldRecord): string[] {
+  return Object.entries(originals).map(([name, value]) => `  ${shortName(name)} ${value}`);
+}
+
+function title(policy: DefensePolicy | null): string {
+  return policy?.preset ? `the policy ${policy.preset}` : 'a policy of its own';
 }
 
 /** A policy with its numbers, a level at a time. */
@@ -126,12 +154,10 @@ function indented(rows: readonly (readonly string[])[]): string[] {
   return columns(rows, new Set()).map((line) => `  ${line}`);
 }
 
-function shortName(sysctl: string): string {
-  return sysctl.slice(sysctl.lastIndexOf('.') + 1);
-}
-
-/** What could not be put back, and what was. */
-export function restoredWords(written: number, dropped: boolean): string {
+/** What was put back, and what was not; empty where there is only what was refused. */
+export function restoredWords({ written, kept, refused, dropped }: Recovered): string {
   if (dropped) return 'what was on record is of another boot or namespace: it is forgotten, and nothing was written';
-  return written === 0 ? 'there was nothing to put back' : `put back ${counted(written, 'setting')}`;
+  if (written.length + kept.length + refused.length === 0) return 'there was nothing to put back';
+  const done = written.length === 0 ? [] : [`put back ${counted(written.length, 'setting')}`];
+  return [...done, ...kept.map(keptWords)].join('\n');
 }

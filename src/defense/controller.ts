@@ -3,16 +3,16 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { type IpvsError, refusalBy } from '../errors.ts';
 import type { Logger } from '../ipvs/ipvs.ts';
 import { VolatileFiles } from '../plan/files.ts';
-import { modeOf } from '../sysctl/kind.ts';
 import type { Sysctls } from '../sysctl/sysctls.ts';
 import { actions, DROP_RATE, sysctlOf } from './action.ts';
 import { DrySysctls } from './dry-run.ts';
-import { Originals } from './originals.ts';
+import { type HeldRecord, Originals } from './originals.ts';
 import type { DefensePolicy } from './policy.ts';
-import { type PutBack, putBack, putBackRecorded, readSettings } from './put-back.ts';
+import { type Kept, keptWords, type PutBack, putBack, putBackRecorded, readSettings } from './put-back.ts';
 import type { Sampler } from './sampler.ts';
 import { isReading, type Readings, signalNames } from './signal.ts';
 import { type DefenseState, type Reason, type StepKind, step, WATCHING, type Write, withoutHeld } from './step.ts';
+import { shortName, valueWords } from './words.ts';
 
 export interface DefenseParts {
   readonly policy: DefensePolicy;
@@ -89,8 +89,10 @@ export class Controller {
   readonly #now: () => number;
   #policy: DefensePolicy;
   #state = WATCHING;
-  /** What is on record. */
-  #recorded = recordOf(WATCHING);
+  /** What was written of settings that are held. */
+  #written: HeldRecord['written'] = {};
+  /** What is on record, but for the time. */
+  #recorded: string | undefined = '';
   /** The last step, in words: what is written follows from it. */
   #why: readonly string[] = [];
   /** What was told, and is still so. */
@@ -126,7 +128,7 @@ export class Controller {
 
   /** Puts back what a crash left. Throws STORE_DAMAGED, FILE_UNREADABLE. */
   begin(): void {
-    const { written, refused, dropped } = putBackRecorded(this.#originals, this.#sysctls);
+    const { written, refused, kept, dropped } = putBackRecorded(this.#originals, this.#sysctls);
     if (dropped)
       this.#log(
         'info',
@@ -135,13 +137,17 @@ export class Controller {
       );
     this.#why = ['a controller that died left it'];
     for (const write of written) this.#audit(write);
+    for (const each of kept) this.#kept(each);
     // What is refused is tried again every second.
     const originals = Object.fromEntries(refused.map(({ sysctl, to }) => [sysctl, to]));
     this.#state = { ...WATCHING, originals };
-    this.#recorded = recordOf(this.#state);
+    this.#written = this.#originals.read()?.written ?? {};
     for (const { sysctl, to, error } of refused) this.#refused(sysctl, to, error);
     const { policy } = this;
-    this.#log('info', { event: 'defense.started', policy }, `the defense watches, with ${nameOf(policy)}`);
+    const applied = this.#followed ? ', which was applied' : '';
+    const idle = this.#followed ? 'no policy was applied, so nothing is defended until one is' : 'nothing is defended';
+    const words = `the defense watches, with ${nameOf(policy)}${policy.levels.length > 0 ? applied : `: ${idle}`}`;
+    this.#log('info', { event: 'defense.started', policy }, words);
   }
 
   /** Never throws: whatever goes wrong, the level stays. */
@@ -170,13 +176,14 @@ export class Controller {
   /** Puts everything back, whatever the signals say. */
   end(): PutBack {
     const { originals, level } = this.#state;
-    const result = putBack(originals, this.#sysctls);
+    const result = putBack({ originals, written: this.#written }, this.#sysctls);
     this.#why = ['the defense ends'];
     for (const write of result.written) this.#audit(write);
+    for (const each of result.kept) this.#kept(each);
     const left = Object.fromEntries(result.refused.map(({ sysctl, to }) => [sysctl, to]));
     for (const { sysctl, to, error } of result.refused) this.#refused(sysctl, to, error);
     this.#state = { ...WATCHING, originals: left };
-    this.#record(this.#state);
+    this.#record(result.refused.length === 0 ? undefined : this.#state);
     this.#log('info', { event: 'defense.ended', atLevel: level }, 'the defense has ended');
     return result;
   }
@@ -189,9 +196,9 @@ export class Controller {
     const before = this.#state;
     const { state, writes, reasons } = step(before, { atMs, readings, settings }, this.#policy);
     this.#tellReasons(reasons);
-    // Without a record of what it was, nothing is changed.
-    const recorded = this.#record(state);
-    if (!recorded && Object.keys(state.originals).some((name) => !(name in before.originals))) return;
+    // Without a record of what it was, and will be, nothing is changed.
+    const isOnRecord = ([name, to]: [string, string]) => this.#written[name]?.includes(to) === true;
+    if (!this.#record(state) && !Object.entries(state.held).every(isOnRecord)) return;
     this.#state = state;
     if (state.level !== before.level) this.#tellStep(before.level, state.level, reasons, readings);
     for (const write of writes) this.#carryOut(write, readings);
@@ -267,13 +274,22 @@ export class Controller {
     this.#tell('error', `defense.refused ${sysctl}`, `${to} ${error.message}`, details, words);
   }
 
-  /** Whether the record is up to date. */
-  #record({ originals, level }: DefenseState): boolean {
-    const wanted = recordOf({ originals, level });
+  #kept(kept: Kept): void {
+    this.#log('warn', { event: 'defense.kept', ...kept }, keptWords(kept));
+  }
+
+  /** Whether the record is up to date; without a state there is none. */
+  #record(state: DefenseState | undefined): boolean {
+    const written = state ? writtenWith(this.#written, state) : {};
+    const record = state && { originals: state.originals, written, level: state.level, policy: this.#policy };
+    const wanted = JSON.stringify(record);
     if (wanted === this.#recorded) return true;
-    const { preset } = this.#policy;
-    const error = refusalBy(() => this.#originals.write({ originals, level, preset, at: new Date().toISOString() }));
+    const error = refusalBy(() => {
+      if (record) this.#originals.write({ ...record, at: new Date().toISOString() });
+      else this.#originals.remove();
+    });
     if (error === undefined) {
+      this.#written = written;
       this.#recorded = wanted;
       this.#clear('defense.unrecorded');
       return true;
@@ -311,16 +327,12 @@ function isStep(kind: Reason['kind']): boolean {
   return stepKinds.has(kind);
 }
 
-function recordOf({ originals, level }: Pick<DefenseState, 'originals' | 'level'>): string {
-  return JSON.stringify({ originals, level });
-}
-
-function shortName(sysctl: string): string {
-  return sysctl.slice(sysctl.lastIndexOf('.') + 1);
-}
-
-function valueWords(sysctl: string, value: string): string {
-  return sysctl === DROP_RATE ? value : (modeOf(value) ?? value);
+/** With what is about to be written: a crash may come before the write, or after it. */
+function writtenWith(before: HeldRecord['written'], { originals, held }: DefenseState): HeldRecord['written'] {
+  const of = (name: string) => [
+    ...new Set([...(before[name] ?? []), ...(held[name] === undefined ? [] : [held[name]])]),
+  ];
+  return Object.fromEntries(Object.keys(originals).map((name) => [name, of(name)]));
 }
 
 function nameOf({ preset, levels }: DefensePolicy): string {

@@ -1,4 +1,4 @@
-/** What signals say of a level: whether it is to be entered, or could be left. Pure. */
+/** What signals say of a level: whether it is to be entered, or could be left; and how near that is. Pure. */
 import type { DefenseLevel, DefensePolicy } from './policy.ts';
 import {
   comparisonWords,
@@ -7,6 +7,8 @@ import {
   type Readings,
   type SignalName,
   signals as specs,
+  type ThresholdName,
+  type Thresholds,
   thresholds,
   thresholdsIn,
 } from './signal.ts';
@@ -53,4 +55,45 @@ export function judge(
   }
   const calm = blind.size === 0 && kept.length === 0 && left.length > 0;
   return { entered, calm, left, kept, blind };
+}
+
+/** A signal that is known, and a threshold on it. */
+export interface Approach {
+  readonly threshold: ThresholdName;
+  readonly limit: number;
+  readonly value: number;
+  readonly crossed: boolean;
+}
+
+export interface Approaches {
+  /** Over which the next level is entered: also those of the levels above it. */
+  readonly enter: readonly Approach[];
+  /** Over which this one is left, when none of them is crossed any more. */
+  readonly leave: readonly Approach[];
+}
+
+/** The thresholds that are next, those that are crossed or will be soonest first. */
+export function approaches(
+  { levels, leastEntries }: Pick<DefensePolicy, 'levels' | 'leastEntries'>,
+  level: number,
+  readings: Readings,
+): Approaches {
+  const nearestFirst = (all: readonly Thresholds[]): Approach[] => {
+    const found = all.flatMap(thresholdsIn).flatMap(([threshold, limit]) => {
+      const { signal, side } = thresholds[threshold];
+      const reading = readings[signal];
+      if (!isReading(reading) || (signal === 'halfOpen' && (reading.of ?? 0) < leastEntries)) return [];
+      const { value } = reading;
+      const [part, whole] = side === 'above' ? [value, limit] : [limit, value];
+      const crossed = isBeyond(threshold, value, limit);
+      return [{ threshold, limit, value, crossed, share: part / Math.max(whole, Number.EPSILON) }];
+    });
+    const sorted = found.sort((a, b) => b.share - a.share).map(({ share, ...approach }) => approach);
+    // Of several levels on one signal, the first that is reached.
+    return sorted.filter(({ threshold }, i) => sorted.findIndex((other) => other.threshold === threshold) === i);
+  };
+  return {
+    enter: nearestFirst(levels.slice(level).map(({ enter }) => enter)),
+    leave: nearestFirst(levels.slice(level - 1, level).map(({ leave }) => leave)),
+  };
 }

@@ -1,7 +1,8 @@
-/** What settings were before the defense changed them: on disk before the first change, until all is put back. */
+/** What a controller does, and what settings were before it changed them: on disk before the first change, until all is put back. */
 import { IpvsError } from '../errors.ts';
 import type { Files } from '../plan/files.ts';
 import { actions, DROP_RATE, sysctlOf } from './action.ts';
+import { type DefensePolicy, normalizePolicy } from './policy.ts';
 import type { Settings } from './step.ts';
 
 export interface HeldRecord {
@@ -9,10 +10,12 @@ export interface HeldRecord {
   /** Which table: another boot, or another namespace of the same name, has another. */
   readonly table: string;
   readonly originals: Settings;
+  /** What the controller wrote of these, or was about to: what else is found there is somebody else's. */
+  readonly written: Readonly<Record<string, readonly string[]>>;
   /** For whoever looks. */
   readonly level: number;
-  /** The preset that the policy began with; null without one. */
-  readonly preset: string | null;
+  /** For whoever looks; null where it is of another release. */
+  readonly policy: DefensePolicy | null;
   /** Since when: ISO 8601. */
   readonly at: string;
 }
@@ -39,7 +42,7 @@ export class Originals {
     if (bytes === undefined) return undefined;
     try {
       const record = JSON.parse(bytes.toString('utf8')) as HeldRecord;
-      if (fits(record)) return record;
+      if (fits(record)) return { ...record, policy: policyOf(record.policy) };
     } catch (error) {
       if (!(error instanceof SyntaxError)) throw error;
     }
@@ -50,13 +53,13 @@ export class Originals {
     });
   }
 
-  /** Nothing to put back is no record. Throws FILE_UNWRITABLE. */
+  /** Throws FILE_UNWRITABLE. */
   write(record: Omit<HeldRecord, 'version' | 'table'>): void {
     const { table } = this;
-    if (Object.keys(record.originals).length === 0) this.#files.remove(FILE);
-    else this.#files.write(FILE, `${JSON.stringify({ ...record, version: 1, table }, null, 1)}\n`);
+    this.#files.write(FILE, `${JSON.stringify({ ...record, version: 1, table }, null, 1)}\n`);
   }
 
+  /** Nothing is to be put back, and nobody defends. Throws FILE_UNWRITABLE. */
   remove(): void {
     this.#files.remove(FILE);
   }
@@ -64,8 +67,20 @@ export class Originals {
 
 function fits(record: Partial<HeldRecord> | null): boolean {
   if (typeof record !== 'object' || record === null) return false;
-  const { version, table, originals, level, at } = record;
+  const { version, table, originals, written, level, at } = record;
   if (version !== 1 || typeof table !== 'string' || typeof at !== 'string' || !Number.isInteger(level)) return false;
-  if (typeof originals !== 'object' || originals === null) return false;
-  return Object.entries(originals).every(([name, value]) => isSetting.get(name)?.test(value) === true);
+  if (![originals, written].every((each) => typeof each === 'object' && each !== null)) return false;
+  return Object.entries(originals as Settings).every(
+    ([name, value]) => isSetting.get(name)?.test(value) === true && Array.isArray(written?.[name]),
+  );
+}
+
+/** Nothing that is put back depends on it. */
+function policyOf(policy: DefensePolicy | null): DefensePolicy | null {
+  try {
+    return policy && normalizePolicy(policy);
+  } catch (error) {
+    if (error instanceof IpvsError) return null;
+    throw error;
+  }
 }

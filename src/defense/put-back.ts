@@ -2,12 +2,22 @@
 import { IpvsError, refusalBy } from '../errors.ts';
 import type { Sysctls } from '../sysctl/sysctls.ts';
 import type { HeldRecord, Originals } from './originals.ts';
-import { letGo, type Settings, WATCHING, type Write } from './step.ts';
+import { letGo, type Settings, sameSetting, WATCHING, type Write } from './step.ts';
+import { shortName, valueWords } from './words.ts';
 
 export interface PutBack {
   readonly written: readonly Write[];
   /** What of it is still not as it was, and why. */
   readonly refused: readonly Refusal[];
+  /** What somebody else set meanwhile, which stays. */
+  readonly kept: readonly Kept[];
+}
+
+export interface Kept {
+  readonly sysctl: string;
+  readonly value: string;
+  /** What it was before the defense. */
+  readonly original: string;
 }
 
 export interface Refusal {
@@ -18,8 +28,19 @@ export interface Refusal {
 }
 
 /** Nothing that fails keeps the rest from being put back. */
-export function putBack(originals: Settings, sysctls: Sysctls): PutBack {
+export function putBack(
+  { originals: all, written: ours }: Pick<HeldRecord, 'originals' | 'written'>,
+  sysctls: Sysctls,
+): PutBack {
   const refused = new Map<string, IpvsError>();
+  const found = readSettings(Object.keys(all), sysctls);
+  const kept = Object.entries(all).flatMap(([sysctl, original]): Kept[] => {
+    const value = found[sysctl];
+    const isOurs = (known: string) => value === undefined || sameSetting(sysctl, known, value);
+    return [original, ...(ours[sysctl] ?? [])].some(isOurs) ? [] : [{ sysctl, value: value as string, original }];
+  });
+  const others = new Set(kept.map(({ sysctl }) => sysctl));
+  const originals = Object.fromEntries(Object.entries(all).filter(([sysctl]) => !others.has(sysctl)));
   const read = () => readSettings(Object.keys(originals), sysctls, refused);
   const { writes } = letGo({ ...WATCHING, originals }, read());
   const written = writes.filter(({ sysctl, to }) => {
@@ -35,7 +56,14 @@ export function putBack(originals: Settings, sysctls: Sysctls): PutBack {
   return {
     written,
     refused: [...refused].map(([sysctl, error]) => ({ sysctl, to: originals[sysctl] as string, error })),
+    kept,
   };
+}
+
+/** "drop_entry is automatic: somebody else set it meanwhile, so it stays (before the defense: off)" */
+export function keptWords({ sysctl, value, original }: Kept): string {
+  const before = valueWords(sysctl, original);
+  return `${shortName(sysctl)} is ${valueWords(sysctl, value)}: somebody else set it meanwhile, so it stays (before the defense: ${before})`;
 }
 
 export interface Recovered extends PutBack {
@@ -46,14 +74,16 @@ export interface Recovered extends PutBack {
 /** Deals with what is on record; what is refused stays there. Throws STORE_DAMAGED, FILE_UNREADABLE, FILE_UNWRITABLE. */
 export function putBackRecorded(originals: Originals, sysctls: Sysctls): Recovered {
   const record = originals.read();
-  if (record === undefined) return { written: [], refused: [] };
+  const nothing = { written: [], refused: [], kept: [] };
+  if (record === undefined) return nothing;
   if (record.table !== originals.table) {
     originals.remove();
-    return { written: [], refused: [], dropped: record };
+    return { ...nothing, dropped: record };
   }
-  const result = putBack(record.originals, sysctls);
+  const result = putBack(record, sysctls);
   const left = Object.fromEntries(result.refused.map(({ sysctl, to }) => [sysctl, to]));
-  originals.write({ ...record, originals: left, level: 0 });
+  if (result.refused.length === 0) originals.remove();
+  else originals.write({ ...record, originals: left, level: 0 });
   return result;
 }
 

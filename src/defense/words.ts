@@ -1,4 +1,6 @@
-/** Numbers as people read them. */
+/** Numbers and settings as people read them. */
+import { modeOf } from '../sysctl/kind.ts';
+import { DROP_RATE } from './action.ts';
 
 /** "12,345" */
 export function grouped(value: number): string {
@@ -13,4 +15,14 @@ export function percent(share: number): string {
 /** "1 in 10" */
 export function oneIn(rate: number): string {
   return `1 in ${rate}`;
+}
+
+/** "drop_entry" */
+export function shortName(sysctl: string): string {
+  return sysctl.slice(sysctl.lastIndexOf('.') + 1);
+}
+
+/** "always"; of the rate the number. */
+export function valueWords(sysctl: string, value: string): string {
+  return sysctl === DROP_RATE ? value : (modeOf(value) ?? value);
 }

@@ -35,17 +35,20 @@ export const defenseResource: Resource<
     }),
 };
 
+const OFF = normalizePolicy('off');
+
 function diffPolicy(
   { defense }: DesiredState,
   { applied }: Known<DesiredState>,
-  current: DefensePolicy,
+  current: DefensePolicy = OFF,
 ): Diff<PolicyOperation> {
   const nothing = { conflicts: [], strays: [] };
-  if (defense === undefined) return { ...nothing, changes: [], unchanged: 0 };
-  if (samePolicy(defense, current)) return { ...nothing, changes: [], unchanged: 1 };
-  const cause = applied?.defense && samePolicy(applied.defense, defense) ? 'drift' : 'file';
-  const detail = `${policyName(current)} → ${policyName(defense)}`;
-  return { ...nothing, changes: [change(defense, cause, detail)], unchanged: 0 };
+  // A policy is only ever what a file said: it goes when it leaves the file.
+  const wanted = defense ?? OFF;
+  if (samePolicy(wanted, current)) return { ...nothing, changes: [], unchanged: defense ? 1 : 0 };
+  const cause = applied?.defense && samePolicy(applied.defense, wanted) ? 'drift' : 'file';
+  const detail = `${policyName(current)} → ${policyName(wanted)}`;
+  return { ...nothing, changes: [change(wanted, cause, detail)], unchanged: 0 };
 }
 
 function change(policy: DefensePolicy, cause: Change['cause'], detail: string): Change<PolicyOperation> {

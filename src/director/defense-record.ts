@@ -2,6 +2,7 @@
 import { join } from 'node:path';
 import { Originals } from '../defense/originals.ts';
 import { PolicyFile } from '../defense/policy-file.ts';
+import { IpvsError } from '../errors.ts';
 import { native } from '../native.ts';
 import { isLocked } from '../plan/lock.ts';
 import type { Store } from '../plan/store.ts';
@@ -20,4 +21,19 @@ export function defenseRecord(store: Pick<Store, 'files' | 'place'>, table: stri
 /** Beside the record: who keeps two records of one namespace can run two controllers in it, which is one too many. */
 export function defenseLockPath({ place }: Pick<Store, 'place'>): string {
   return join(place, 'defense-lock');
+}
+
+/**
+ * What settings were that a controller holds now, by name; none where they are of another boot or namespace, or cannot be
+ * read: `ipvs defense` tells of that.
+ */
+export function heldOriginals({ originals, isRunning }: DefenseRecord): Readonly<Record<string, string>> {
+  try {
+    const held = originals.read();
+    // What one left that died is drift, until it is put back.
+    return held?.table === originals.table && isRunning() ? held.originals : {};
+  } catch (error) {
+    if (error instanceof IpvsError) return {};
+    throw error;
+  }
 }

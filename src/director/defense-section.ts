@@ -62,7 +62,10 @@ const policy = z.strictObject({
 });
 
 export const defenseSection: Section = {
-  schema: z.union([preset, policy]).nullish().meta({ description: 'How the kernel is defended against floods' }),
+  schema: z
+    .union([preset, policy], { error: `one of ${presetNames.join(', ')}, or a map with "levels"` })
+    .nullish()
+    .meta({ description: 'How the kernel is defended against floods' }),
 };
 
 type Said = z.infer<typeof preset> | z.infer<typeof policy>;

@@ -2,11 +2,12 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Action, actions, DROP_RATE, sysctlOf, THRESHOLD } from '../defense/action.ts';
 import { type RunningDefense, startController } from '../defense/controller.ts';
+import { type Approaches, approaches } from '../defense/judge.ts';
 import { type KernelInputs, type KernelStep, kernelStep } from '../defense/kernel-step.ts';
 import { type HeldRecord, Originals } from '../defense/originals.ts';
-import { normalizePolicy, type PolicyInput, type SampleSettings } from '../defense/policy.ts';
+import { type DefensePolicy, normalizePolicy, type PolicyInput, type SampleSettings } from '../defense/policy.ts';
 import { PolicyFile } from '../defense/policy-file.ts';
-import { type PutBack, putBackRecorded, type Recovered } from '../defense/put-back.ts';
+import { keptWords, type PutBack, putBackRecorded, type Recovered } from '../defense/put-back.ts';
 import { Sampler } from '../defense/sampler.ts';
 import { isReading, type Readings } from '../defense/signal.ts';
 import { IpvsError } from '../errors.ts';
@@ -29,6 +30,10 @@ export interface DefenseStatus {
   readonly atMs: number;
   /** Undefined where that cannot be looked at, for want of root. */
   readonly controller?: { readonly running: boolean; readonly holder?: Holder };
+  /** Of the controller that runs, as far as it is on record; else what was applied, which one would go by. */
+  readonly policy: DefensePolicy;
+  /** Where a controller runs: its level, and what is next. */
+  readonly course?: Approaches & { readonly level: number };
   /** What a controller has changed, or one that died. */
   readonly held?: HeldRecord;
 }
@@ -102,22 +107,30 @@ export class Defense implements AsyncDisposable {
     });
   }
 
-  /** The first time it takes a second, to count new connections. Loads nothing, changes nothing. */
-  async status(settings: SampleSettings = normalizePolicy('off')): Promise<DefenseStatus> {
+  /**
+   * The first time it takes a second, to count new connections. Loads nothing, changes nothing. Default: signals as the
+   * policy counts them.
+   */
+  async status(settings?: SampleSettings): Promise<DefenseStatus> {
+    const lock = isLocked(this.#lockPath, native());
+    const read = this.#originals.read();
+    const record = read?.table === this.#originals.table ? read : undefined;
+    const running = lock?.locked ? record?.policy : undefined;
+    const policy = running ?? this.#policy.read();
     const kernel = this.#kernel();
-    let readings = await this.#sampler.sample(settings);
+    let readings = await this.#sampler.sample(settings ?? policy);
     if (kernel && !isReading(readings.newConnections)) {
       await sleep(1000);
-      readings = await this.#sampler.sample(settings);
+      readings = await this.#sampler.sample(settings ?? policy);
     }
-    const lock = isLocked(this.#lockPath, native());
-    const held = this.#originals.read();
     return {
       ...(kernel && { kernel }),
       readings,
       atMs: performance.now(),
       ...(lock && { controller: { running: lock.locked, ...(lock.holder && { holder: lock.holder }) } }),
-      ...(held?.table === this.#originals.table && { held }),
+      policy,
+      ...(running && record && { course: { level: record.level, ...approaches(running, record.level, readings) } }),
+      ...(record && Object.keys(record.originals).length > 0 && { held: record }),
     };
   }
 
@@ -163,6 +176,7 @@ export class Defense implements AsyncDisposable {
           { event: 'defense.write', ...write, reasons: ['a controller that died left it'] },
           'put back',
         );
+      for (const kept of recovered.kept) this.#logger.warn({ event: 'defense.kept', ...kept }, keptWords(kept));
       return recovered;
     } finally {
       held.release();

@@ -38,7 +38,7 @@ import {
 import { SysctlTable } from '../sysctl/sysctl-table.ts';
 import { KernelSysctls, type SysctlHost } from '../sysctl/sysctls.ts';
 import type { Context } from './context.ts';
-import { defenseRecord, idleDefense } from './defense-record.ts';
+import { defenseRecord, heldOriginals, idleDefense } from './defense-record.ts';
 import { destinationOf } from './destination-of.ts';
 import { withDrainEffects } from './drain-effects.ts';
 import { DrainKeeper, type DrainOptions } from './drain-keeper.ts';
@@ -57,7 +57,7 @@ import { resources } from './resources.ts';
 import { type Settled, settle } from './settled.ts';
 import { type DesiredState, NOTHING_DESIRED } from './state.ts';
 import { SysctlLoans } from './sysctl-loans.ts';
-import { heldOriginals } from './sysctls.ts';
+import { withHeldEffects } from './sysctls.ts';
 import { addressesOf, targetedState } from './targets.ts';
 import { verb } from './verb.ts';
 
@@ -195,7 +195,7 @@ export class Director implements AsyncDisposable {
 
   /** Settings that a controller of the defense, or a drain, has changed for now, as they were. */
   heldForNow(): Readonly<Record<string, string | number>> {
-    return { ...this.#store.ledger()?.changedSysctls, ...heldOriginals(this.#engine.context) };
+    return { ...this.#store.ledger()?.changedSysctls, ...heldOriginals(this.#engine.context.defense) };
   }
 
   /** What would be done now. Changes nothing. */
@@ -424,11 +424,12 @@ export class Director implements AsyncDisposable {
     const { targets, adopt = false, prune = false } = options;
     const meant = targets && addressesOf(targets, intent.desired, known.applied);
     const desired = meant ? targetedState(intent.desired, known.applied, meant) : intent.desired;
-    const plan = await withDrainEffects(
+    const withDrains = await withDrainEffects(
       planOf(resources, desired, known, current, { adopt, prune, ...(meant && { targets: meant }) }),
       desired,
       () => this.#runner.stranded(),
     );
+    const plan = withHeldEffects(withDrains, () => heldOriginals(this.#engine.context.defense));
     const excess = excesses(plan, servicesIn(current), limitOf(options, intent.desired, known.applied));
     const { table } = this.#engine;
     const replaces = replacedBy(plan, intent, ledger);

@@ -1,14 +1,20 @@
 /** Settings of the kernel, as a resource: those that are described. Others, and those that are not any more, stay. */
 import { IpvsError, refusalBy } from '../errors.ts';
-import type { Change, ChangeResult, Diff, Known, Resource } from '../plan/resource.ts';
+import type { Plan } from '../plan/plan.ts';
+import type { Change, ChangeResult, Diff, Known, Phase, Resource } from '../plan/resource.ts';
 import { UNDONE } from '../plan/resource.ts';
 import { sysctlSpec } from '../sysctl/catalogue.ts';
 import { shownSysctlValue } from '../sysctl/kind.ts';
+import { schedulerOf } from '../sysctl/name.ts';
 import { isOfModule, isSame, orderOf, type SysctlOperation } from '../sysctl/sysctl-table.ts';
 import type { Context } from './context.ts';
+import { heldOriginals } from './defense-record.ts';
 import { sysctlKey } from './keys.ts';
 import { reasonOf } from './masquerade-section.ts';
 import type { DesiredState } from './state.ts';
+
+/** For settings that come with a scheduler, and that with the first service that uses it. */
+const AFTER_SERVICES: Phase = 'publish';
 
 /** By name, those that somebody describes; null where there are no settings: in memory. */
 export type SysctlValues = Readonly<Record<string, string>> | null;
@@ -39,11 +45,13 @@ export const sysctlsResource: Resource<
   },
   async check(context, changes) {
     const { sysctls } = context;
-    const held = heldOriginals(context);
+    const held = heldOriginals(context.defense);
     return changes.flatMap((change): ChangeResult[] => {
       const { name } = change.operation;
       if (Object.hasOwn(held, name)) return [{ change, error: new IpvsError('SYSCTL_HELD', { subject: name }) }];
       if (sysctls === undefined || sysctls.find(name) !== undefined) return [];
+      // It comes with a service of the plan.
+      if (change.phase === AFTER_SERVICES) return [];
       // It may come with the module, which the next steps have loaded.
       if (isOfModule(name) && sysctls.loadModule() && sysctls.find(name) !== undefined) return [];
       return [{ change, error: failure(change, () => sysctls.get(name)) ?? notFound(change) }];
@@ -62,7 +70,7 @@ async function read(context: Context, about?: readonly DesiredState[]): Promise<
   if (sysctls === undefined) return null;
   const names = about?.flatMap((state) => Object.keys(state.sysctls ?? {})) ?? sysctls.list().map(({ name }) => name);
   // Most tables describe none.
-  const held = names.length > 0 ? heldOriginals(context) : {};
+  const held = names.length > 0 ? heldOriginals(context.defense) : {};
   const values = [...new Set(names)].map((name) => [name, held[name] ?? sysctls.find(name)] as const);
   return Object.fromEntries(values.filter((entry): entry is readonly [string, string] => entry[1] !== undefined));
 }
@@ -72,22 +80,8 @@ function sysctlsIn(keys: ReadonlySet<string>): [name: string, value: string][] {
   return [...keys].flatMap((key) => (key.startsWith(prefix) ? [[key.slice(prefix.length), '']] : []));
 }
 
-/** By name; none where they are of another boot or namespace, or cannot be read: `ipvs defense` tells of that. */
-export function heldOriginals({
-  defense: { originals, isRunning },
-}: Pick<Context, 'defense'>): Readonly<Record<string, string>> {
-  try {
-    const held = originals.read();
-    // What one left that died is drift, until it is put back.
-    return held?.table === originals.table && isRunning() ? held.originals : {};
-  } catch (error) {
-    if (error instanceof IpvsError) return {};
-    throw error;
-  }
-}
-
 function diffSysctls(
-  { sysctls = {}, masquerade }: DesiredState,
+  { services, sysctls = {}, masquerade }: DesiredState,
   { applied }: Known<DesiredState>,
   current: SysctlValues,
 ): Diff<SysctlOperation> {
@@ -99,7 +93,13 @@ function diffSysctls(
     else {
       const cause = applied?.sysctls?.[name] === wanted ? 'drift' : 'file';
       const made = change(name, value, wanted, cause);
-      changes.push({ ...made, effects: [...reasonOf(name, wanted, masquerade), ...made.effects] });
+      const scheduler = schedulerOf(name);
+      const isLate = scheduler !== undefined && services.some(({ service }) => service.scheduler === scheduler);
+      changes.push({
+        ...made,
+        ...(isLate && { phase: AFTER_SERVICES }),
+        effects: [...reasonOf(name, wanted, masquerade), ...made.effects],
+      });
     }
   }
   changes.sort((a, b) => orderOf(a.operation.name) - orderOf(b.operation.name));
@@ -134,19 +134,40 @@ function shownChange(name: string, from: string | undefined, to: string): string
   return [...(from === undefined ? [] : [from]), to].map((value) => shownSysctlValue(kind, value)).join(' → ');
 }
 
+/** Settings of interfaces are not in the plan: the kernel changes them. */
+const NOT_UNDONE = 'an undo does not bring back what single ones had';
+
 /** What it costs beside what it is for. */
 function effectsOf(name: string): readonly string[] {
   const spec = sysctlSpec(name);
   return [
     ...(spec?.scope === 'host' ? ['holds for all network namespaces of the host'] : []),
     ...(name === 'net.ipv4.ip_forward'
-      ? ['sets some settings of all interfaces to those of a router, or of a host']
+      ? [`sets some settings of all interfaces to those of a router, or of a host; ${NOT_UNDONE}`]
       : []),
     ...(name === 'net.ipv6.conf.all.forwarding'
-      ? ['router advertisements are not taken any more, but where accept_ra is 2']
+      ? [
+          'router advertisements are not taken any more, but where accept_ra is 2',
+          `sets forwarding of all interfaces; ${NOT_UNDONE}`,
+        ]
       : []),
     ...(name === 'net.ipv4.vs.run_estimation' ? ['counters stand still while it is 0'] : []),
   ];
+}
+
+/** Says of settings that a controller holds now that this is so. `held`: asked only if there are changes of settings. */
+export function withHeldEffects(plan: Plan, held: () => Readonly<Record<string, string>>): Plan {
+  const isSetting = ({ resource }: Change) => resource === 'sysctls';
+  if (!plan.changes.some(isSetting)) return plan;
+  const names = held();
+  return {
+    ...plan,
+    changes: plan.changes.map((change) =>
+      isSetting(change) && Object.hasOwn(names, change.subject)
+        ? { ...change, effects: [...change.effects, 'held by the defense: an apply is refused until that is over'] }
+        : change,
+    ),
+  };
 }
 
 function failure({ verb, subject }: Change, action: () => unknown): IpvsError | undefined {

@@ -44,16 +44,24 @@ export const syncSection: Section = {
     .nullish()
     .meta({ description: 'The daemons that synchronise connections, one master and one backup at most; [] is none' }),
 };
+const sysctlValue = z.union([z.string(), z.number(), z.boolean()], {
+  error: 'a value is a word or a number; two numbers are written "3 50"',
+});
+
 export const sysctlsSection: Section = {
-  schema: z
-    .record(z.string(), z.union([z.string(), z.number(), z.boolean()]))
-    .nullish()
-    .meta({
-      description:
-        'Settings of the kernel, by name; those of IPVS by their last part too. What is not said stays as it is',
-    }),
+  schema: z.preprocess(withoutPrototype, z.record(z.string(), sysctlValue).nullish()).meta({
+    description:
+      'Settings of the kernel, by name; those of IPVS by their last part too. What is not said stays as it is',
+  }),
 };
 export const limitsSection: Section = { schema: limits };
+
+/** A key that the library would leave out, and say nothing. */
+function withoutPrototype(settings: unknown, context: z.RefinementCtx): unknown {
+  if (typeof settings === 'object' && settings !== null && Object.hasOwn(settings, '__proto__'))
+    context.addIssue({ code: 'custom', path: ['__proto__'], message: 'there is no such setting' });
+  return settings;
+}
 
 const timeoutOf = { tcp: 'tcpSeconds', tcpFin: 'tcpFinSeconds', udp: 'udpSeconds' } as const;
 

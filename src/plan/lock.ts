@@ -37,7 +37,7 @@ export async function lock(path: string, options: LockOptions): Promise<Lock> {
     const fd = native.lockFile(path);
     if (fd >= 0) {
       const release = () => native.close(fd);
-      attempt(path, () => sign(fd, purpose), release);
+      sign(fd, purpose);
       return { release };
     }
     if (fd !== -errno.EAGAIN) throw recordError('FILE_UNWRITABLE', path, { errno: fd });
@@ -48,16 +48,20 @@ export async function lock(path: string, options: LockOptions): Promise<Lock> {
   }
 }
 
+/** For whoever waits: on a full disk the lock holds all the same. */
 function sign(fd: number, purpose: string): void {
-  ftruncateSync(fd);
-  writeSync(fd, `${JSON.stringify({ pid: process.pid, purpose, since: new Date().toISOString() })}\n`);
+  try {
+    ftruncateSync(fd);
+    writeSync(fd, `${JSON.stringify({ pid: process.pid, purpose, since: new Date().toISOString() })}\n`);
+  } catch {
+    // Then nothing is said.
+  }
 }
 
-function attempt(path: string, work: () => void, onFailure: () => void = () => undefined): void {
+function attempt(path: string, work: () => void): void {
   try {
     work();
   } catch (error) {
-    onFailure();
     throw recordError('FILE_UNWRITABLE', path, error);
   }
 }

@@ -23,6 +23,11 @@ export function sysctlPath(name: string): string {
   return partsOf(name).slice(1).join('/');
 }
 
+/** The scheduler that brings a setting (ip_vs_lblc.c, ip_vs_lblcr.c): "lblc" for net.ipv4.vs.lblc_expiration. */
+export function schedulerOf(name: string): string | undefined {
+  return /^net\.ipv4\.vs\.(lblcr?)_expiration$/.exec(name)?.[1];
+}
+
 function partsOf(name: string): string[] {
   const [first] = /[./]/.exec(name) ?? [];
   if (first === '/') return name.split('/');

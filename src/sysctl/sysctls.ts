@@ -4,7 +4,7 @@ import { errno, errnoOf, IpvsError } from '../errors.ts';
 import { loadModule } from '../ipvs/load-module.ts';
 import type { Native } from '../native.ts';
 import { interfaceNames } from '../proc/interfaces.ts';
-import { sysctlPath } from './name.ts';
+import { schedulerOf, sysctlPath } from './name.ts';
 
 /** By canonical names such as `net.ipv4.vs.expire_nodest_conn`. */
 export interface Sysctls {
@@ -81,6 +81,9 @@ function failed(operation: string, subject: string, number: number | undefined, 
 
 /** Whole families of settings come with a module. */
 function absenceHint(name: string): string {
+  const scheduler = schedulerOf(name);
+  if (scheduler !== undefined)
+    return `it comes with the scheduler ${scheduler}: describe a service that uses it, or add one first`;
   if (name.startsWith('net.ipv4.vs.'))
     return `ip_vs is not loaded, or this kernel does not have it: "ipvs sysctl explain ${name}" says which has`;
   if (name.startsWith('net.netfilter.')) return 'nf_conntrack is not loaded (ip_vs loads it), or this kernel lacks it';

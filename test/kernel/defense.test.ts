@@ -13,6 +13,7 @@ import { kernelStep } from '../../src/defense/kernel-step.ts';
 import { normalizePolicy, type PolicySettings } from '../../src/defense/policy.ts';
 import { isReading } from '../../src/defense/signal.ts';
 import { type Defense, openDefense } from '../../src/director/defense.ts';
+import { openDirector } from '../../src/director/director.ts';
 import { native } from '../../src/native.ts';
 import { pageBytes, readMemory } from '../../src/proc/memory.ts';
 import { KernelSysctls } from '../../src/sysctl/sysctls.ts';
@@ -259,6 +260,8 @@ describe('the controller', () => {
       expect(status).toMatchObject({
         kernel: { modes: { 'drop-entry': 'always', 'secure-tcp': 'always' }, step: { dropRate: 2 } },
         controller: { running: true, holder: { pid: process.pid, purpose: 'ipvs defense run' } },
+        policy: normalizePolicy(ESCALATION),
+        course: { level: 3, enter: [], leave: [{ threshold: 'memoryAvailableBelow', limit: 1, crossed: true }] },
         held: { level: 3, originals: { [DROP_ENTRY]: '1', [DROP_PACKET]: '0', [SECURE_TCP]: '0', [DROP_RATE]: '10' } },
       });
       // Somebody else, who thinks that it is over.
@@ -350,7 +353,7 @@ describe('the controller', () => {
       await expect(defense.restore()).rejects.toMatchObject({ code: 'LOCKED' });
       stop.abort();
       await first.ended;
-      expect(await defense.restore()).toEqual({ written: [], refused: [] });
+      expect(await defense.restore()).toEqual({ written: [], refused: [], kept: [] });
     });
   });
 
@@ -369,6 +372,69 @@ describe('the controller', () => {
       stop.abort();
       await run.ended;
       expect(lines.map(eventOf)).toEqual(['defense.started', 'defense.unrecorded', 'defense.ended']);
+    });
+  });
+
+  it('goes by the policy that is applied, and watches when it leaves the file', async () => {
+    const dir = stateDir();
+    await using director = await openDirector({ netns: table.namespace.name, stateDir: dir });
+    await withDefense(dir, async (defense, lines) => {
+      const stop = new AbortController();
+      const run = await defense.start({ signal: stop.signal });
+      const { services } = await table.ipvs.snapshot();
+      const desired = {
+        services: services.map(({ destinations, ...service }) => ({ service, destinations })),
+        defense: normalizePolicy(ESCALATION),
+      };
+      await director.apply({ desired }, { adopt: true });
+      await vi.waitFor(() => expect(settings()).toMatchObject(HIGHEST), { timeout: 60_000, interval: 200 });
+      expect((await defense.status()).policy).toEqual(desired.defense);
+      await director.apply({ desired: { services: desired.services } });
+      await vi.waitFor(() => expect(settings()).toEqual(defaults), { timeout: 60_000, interval: 200 });
+      await vi.waitFor(async () => expect((await defense.status()).course?.level).toBe(0), 10_000);
+      stop.abort();
+      await run.ended;
+      expect(lines.filter((line) => eventOf(line) === 'defense.policy')).toHaveLength(2);
+    });
+  });
+
+  it('keeps its settings from others, who are told of it before', async () => {
+    const dir = stateDir();
+    await using director = await openDirector({ netns: table.namespace.name, stateDir: dir });
+    await withDefense(dir, async (defense) => {
+      const stop = new AbortController();
+      const run = await defense.start({ policy: ESCALATION, signal: stop.signal });
+      await vi.waitFor(() => expect(settings()).toMatchObject(HIGHEST), { timeout: 60_000, interval: 200 });
+      const sysctl = (...words: readonly string[]) => inside(['--state-dir', dir, 'sysctl', ...words]);
+      expect(await sysctl('set', 'conntrack=1', 'drop_entry=off')).toEqual({
+        status: 1,
+        stdout: '',
+        stderr: expect.stringMatching(/^ipvs: set sysctl net\.ipv4\.vs\.drop_entry: the defense has changed[^\n]+\n$/),
+      });
+      expect([read('net.ipv4.vs.conntrack'), read(DROP_ENTRY)]).toEqual(['0', '3']);
+      expect((await sysctl('get', 'drop_entry', 'conntrack')).stdout).toBe(
+        'net.ipv4.vs.drop_entry = always (held by the defense, which puts back off)\nnet.ipv4.vs.conntrack = 0\n',
+      );
+      expect(JSON.parse((await sysctl('list', '--json')).stdout)).toContainEqual({
+        name: DROP_RATE,
+        value: '2',
+        default: '10',
+        heldBy: 'defense',
+        original: '10',
+        changed: true,
+      });
+      const intent = { desired: { services: [], sysctls: { [DROP_ENTRY]: '1' } } };
+      const { changes } = await director.plan(intent);
+      expect(changes.find(({ subject }) => subject === DROP_ENTRY)).toMatchObject({
+        detail: 'off → automatic',
+        effects: ['held by the defense: an apply is refused until that is over'],
+      });
+      const { outcome, failed } = await director.apply(intent, { force: true });
+      expect([outcome, failed.map(({ error }) => error.code)]).toEqual(['undone', ['SYSCTL_HELD']]);
+      stop.abort();
+      await run.ended;
+      expect((await director.apply(intent, { force: true })).outcome).toBe('applied');
+      expect(read(DROP_ENTRY)).toBe('1');
     });
   });
 });
@@ -497,12 +563,14 @@ describe('ipvs defense', () => {
       stderr: expect.stringMatching(/^ipvs: defense restore: .*process \d+.*\n$/),
     });
     await running.end('SIGKILL');
+    // Somebody could not wait.
+    write(SECURE_TCP, 1);
     expect(await inside(['--state-dir', dir, 'defense', 'restore'])).toEqual({
       status: 0,
-      stdout: 'put back 4 settings\n',
+      stdout: `put back 3 settings\nsecure_tcp is automatic: somebody else set it meanwhile, so it stays (before the defense: off)\n`,
       stderr: '',
     });
-    expect(settings()).toEqual(defaults);
+    expect(settings()).toEqual({ ...defaults, [SECURE_TCP]: '1' });
     expect(await inside(['--state-dir', dir, 'defense', 'restore'])).toMatchObject({
       stdout: 'there was nothing to put back\n',
     });

@@ -146,10 +146,11 @@ describe('rules', () => {
       stdout: [
         '~ sysctl net.ipv4.ip_forward  0 → 1',
         '      masquerade needs it: inner hosts are forwarded',
-        '      sets some settings of all interfaces to those of a router, or of a host',
+        '      sets some settings of all interfaces to those of a router, or of a host; an undo does not bring back what single ones had',
         '~ sysctl net.ipv6.conf.all.forwarding  0 → 1',
         '      masquerade needs it: inner hosts are forwarded',
         '      router advertisements are not taken any more, but where accept_ra is 2',
+        '      sets forwarding of all interfaces; an undo does not bring back what single ones had',
         '+ masquerade 10.0.0.0/24 out lo  ports 61000-65095',
         '+ masquerade fd00::/64  any port',
         '2 to add, 2 to change; 0 unchanged\n',

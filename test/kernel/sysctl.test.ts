@@ -1,10 +1,11 @@
-import { spawn } from 'node:child_process';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { spawn, spawnSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { release, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { openDirector } from '../../src/director/director.ts';
+import { parseState } from '../../src/director/document.ts';
 import { isOlder } from '../../src/ipvs/features.ts';
 import { catalogue, sysctlFeature, sysctlSpec } from '../../src/sysctl/catalogue.ts';
 import { normalizeSysctlValue, sameSysctlValue } from '../../src/sysctl/kind.ts';
@@ -120,6 +121,35 @@ describe('setting', () => {
     expect(readFileSync('/proc/sys/net/ipv4/vs/conntrack', 'utf8').trim()).toBe(here);
   });
 
+  test('needs no room for the record: on a full disk it is done all the same', async () => {
+    const full = join(folder, 'full');
+    mkdirSync(full);
+    expect(spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=64k', 'full', full]).status).toBe(0);
+    try {
+      expect(() => writeFileSync(join(full, 'log'), Buffer.alloc(1 << 20))).toThrow('ENOSPC');
+      expect(await cli(['--netns', namespace.name, '--state-dir', full, 'sysctl', 'set', 'conntrack=1'])).toEqual({
+        status: 0,
+        stdout: 'net.ipv4.vs.conntrack  0 → 1\n',
+        stderr: '',
+      });
+    } finally {
+      spawnSync('umount', [full]);
+    }
+  });
+
+  test('says which folder it needs where nothing can be written at all', async () => {
+    expect(await cli(['--netns', namespace.name, '--state-dir', '/proc/none', 'sysctl', 'set', 'conntrack=1'])).toEqual(
+      {
+        status: 1,
+        stdout: '',
+        stderr: expect.stringMatching(
+          /^ipvs: \/proc\/none\/\S+\/lock: cannot write the file \(\w+\); .*--state-dir names another place\n$/,
+        ),
+      },
+    );
+    expect(table.get('conntrack').value).toBe('0');
+  });
+
   test('sets all or nothing', () => {
     const absent = { code: 'SYSCTL_NOT_FOUND', subject: 'net.ipv4.conf.none.rp_filter' };
     expect(() => table.set({ conntrack: 1, 'net.ipv4.conf.none.rp_filter': 1 })).toThrow(
@@ -177,6 +207,11 @@ describe('on the command line', () => {
       1,
       'ipvs: read net.ipv4.conf.none.rp_filter: this kernel has no such setting; there is no such interface, or this kernel lacks it\n',
     ],
+    [
+      ['set', '__proto__=1'],
+      64,
+      'ipvs: "__proto__": invalid setting of the kernel: balancing does not depend on it; "ipvs sysctl list --all" shows what it depends on; all others are for sysctl(8)\n',
+    ],
     [['guard', '--interval', '0'], 64, 'ipvs: --interval takes 1s to 1d; see "ipvs sysctl --help"\n'],
     [
       ['list', '--transport', 'memory'],
@@ -197,7 +232,7 @@ describe('in a file', () => {
       status: 2,
       stdout: [
         '~ sysctl net.ipv4.ip_forward  0 → 1',
-        '      sets some settings of all interfaces to those of a router, or of a host',
+        '      sets some settings of all interfaces to those of a router, or of a host; an undo does not bring back what single ones had',
         '~ sysctl net.ipv4.vs.conntrack  0 → 1',
         '~ sysctl net.ipv4.vs.secure_tcp  off → automatic',
         '3 to change; 0 unchanged\n',
@@ -238,6 +273,33 @@ describe('in a file', () => {
       stderr: expect.stringContaining('net.ipv4.conf.none.rp_filter: this kernel has no such setting'),
     });
     expect(table.get('conntrack').value).toBe('0');
+  });
+
+  test('a setting that comes with a scheduler is applied with the service that brings it', async () => {
+    const LBLC = 'net.ipv4.vs.lblc_expiration';
+    await using director = await openDirector({ netns: namespace.name, stateDir: folder });
+    const { outcome, done, failed } = await director.apply({
+      desired: parseState(
+        'services: [{ address: tcp://192.0.2.1:80, scheduler: lblc, destinations: [] }]\nsysctls: { lblc_expiration: 60, conntrack: 1 }',
+      ),
+    });
+    expect(failed.map(({ error }) => error.message)).toEqual([]);
+    expect([outcome, done.at(-1)?.subject, table.get(LBLC).value]).toEqual(['applied', LBLC, '60']);
+    const { intent } = await director.undoIntent();
+    expect((await director.apply(intent)).outcome).toBe('applied');
+    expect(table.get(LBLC).value).toBe('86400');
+  });
+
+  test('without such a service the error says what brings it, before anything is done', async (context) => {
+    context.skip(table.find('net.ipv4.vs.lblcr_expiration') !== undefined, 'this kernel has lblcr already');
+    await using director = await openDirector({ netns: namespace.name, stateDir: folder });
+    const { failed } = await director.apply({
+      desired: parseState('services: []\nsysctls: { lblcr_expiration: 60, conntrack: 1 }'),
+    });
+    expect(failed.map(({ error: { code, hint } }) => [code, hint])).toEqual([
+      ['SYSCTL_NOT_FOUND', 'it comes with the scheduler lblcr: describe a service that uses it, or add one first'],
+    ]);
+    expect(table.get(CONNTRACK).value).toBe('0');
   });
 
   test('a director of another namespace reaches its settings', async () => {

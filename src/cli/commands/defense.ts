@@ -26,9 +26,9 @@ export const command: Group = {
   actions: [
     action<GlobalOptions & { readonly watch?: string }>({
       usage: 'status',
-      summary: "Show the kernel's defense, what it does next and why, the signals, and whether a controller runs",
+      summary: "Show the kernel's defense, what it does next and why, the signals, and what a controller does",
       description:
-        "Shows the modes of the kernel's defense, repeats its computation with the numbers of this moment, and shows the signals that a controller goes by. It takes a second, to count new connections. Loads nothing and changes nothing.",
+        "Shows the modes of the kernel's defense, repeats its computation with the numbers of this moment, and shows the signals that a controller goes by. Where one runs: its policy, its level, and the thresholds that are next. It takes a second, to count new connections. Loads nothing and changes nothing.",
       options: { watch: watchOption },
       examples: [
         { line: 'ipvs defense' },
@@ -41,12 +41,12 @@ export const command: Group = {
       usage: 'run',
       summary: 'Watch, and defend while it is needed, until interrupted',
       description:
-        'Looks at the signals every second and goes up and down the levels of a policy. What it changes is recorded before, and put back when it ends, at its next start after a crash, or by "ipvs defense restore". One controller runs in a network namespace. Each step and each write is a line of JSON on stderr.',
+        'Looks at the signals every second and goes up and down the levels of a policy: of the one that was applied, as it changes, unless it is told another. Where none was applied it watches and defends nothing until one is, and its first line says so. What it changes is recorded before, and put back when it ends, at its next start after a crash, or by "ipvs defense restore"; what somebody else set meanwhile stays. One controller runs in a network namespace. Each step and each write is a line of JSON on stderr.',
       options: {
         policy: {
           value: 'PRESET',
           choices: presetNames,
-          describe: 'By this preset. Default: by what was applied, as it changes',
+          describe: 'By this preset. Default: by the policy that was applied, as it changes',
         },
         file: { value: 'FILE', describe: 'By what the section "defense" of this file says' },
         'dry-run': { describe: 'Only say what would be written' },
@@ -63,14 +63,17 @@ export const command: Group = {
     action<GlobalOptions>({
       usage: 'restore',
       summary: 'Put back what a controller that died has changed',
+      description: 'What somebody else set since stays, and is told.',
       examples: [{ line: 'ipvs defense restore' }],
       run: (options) =>
         withDefense(options, 'off', async (defense) => {
-          const { written, refused, dropped } = await defense.restore();
-          if (options.json) printJson({ written, refused: plainRefusals({ refused }), dropped: dropped?.originals });
-          else if (refused.length === 0 || written.length > 0)
-            print(restoredWords(written.length, dropped !== undefined));
-          return told({ refused }, options);
+          const recovered = await defense.restore();
+          const { written, kept, dropped } = recovered;
+          const words = restoredWords(recovered);
+          const refused = plainRefusals(recovered);
+          if (options.json) printJson({ written, kept, refused, dropped: dropped?.originals });
+          else if (words !== '') print(words);
+          return told(recovered, options);
         }),
     }),
     action<GlobalOptions & { readonly preset?: string }>({

@@ -1,4 +1,5 @@
 /** `ipvs sysctl list|get|set|explain|guard`: settings of the kernel that balancing depends on. */
+import { IpvsError } from '../../errors.ts';
 import { type SysctlSpec, sysctlFeature } from '../../sysctl/catalogue.ts';
 import type { GuardEvent } from '../../sysctl/guard.ts';
 import { describeKind, shownSysctlValue } from '../../sysctl/kind.ts';
@@ -6,7 +7,7 @@ import { findSysctl } from '../../sysctl/settings.ts';
 import { isSame, type SysctlChange, type SysctlState, type SysctlTable } from '../../sysctl/sysctl-table.ts';
 import { action, type Group } from '../command.ts';
 import { EXIT, UsageError } from '../exit.ts';
-import { type GlobalOptions, withDirector, withVerb } from '../globals.ts';
+import { type GlobalOptions, recordOptions, withDirector, withVerb } from '../globals.ts';
 import { seconds } from '../options.ts';
 import { columns, jsonLine, painter, printJson, time } from '../output.ts';
 import { print } from '../stdout.ts';
@@ -23,14 +24,15 @@ export const command: Group = {
       usage: 'list',
       summary: 'Show settings with their values',
       description:
-        'Shows those of IPVS, and of the others what is not as a network namespace begins. A * marks what is not as it begins.',
+        'Shows those of IPVS, and of the others what is not as a network namespace begins. A * marks what is not as it begins, and what the defense holds for now is said, with what it will put back.',
       options: { all: { describe: 'Show all of them' } },
       examples: [{ line: 'ipvs sysctl' }, { line: 'ipvs sysctl list --all --json' }],
       async run(options) {
         const states = await withSysctls(options, (table) => table.list());
         const shown = options.all ? states : states.filter((state) => isOfIpvs(state.name) || isSet(state));
-        if (options.json) printJson(shown.map((state) => ({ ...state, changed: isSet(state) })));
-        else print(listed(shown, options));
+        const held = await heldNow(options);
+        if (options.json) printJson(shown.map((state) => ({ ...withHeld(state, held), changed: isSet(state) })));
+        else print(listed(shown, held, options));
         return EXIT.done;
       },
     }),
@@ -41,8 +43,10 @@ export const command: Group = {
       examples: [{ line: 'ipvs sysctl get conntrack net.ipv4.ip_forward' }],
       async run(options) {
         const states = await withSysctls(options, (table) => options.names.map((name) => table.get(name)));
-        if (options.json) printJson(states);
-        else print(states.map(({ name, value }) => `${name} = ${shownSysctlValue(kindOf(name), value)}`).join('\n'));
+        const held = await heldNow(options);
+        const line = ({ name, value }: SysctlState) => `${name} = ${shownSysctlValue(kindOf(name), value)}`;
+        if (options.json) printJson(states.map((state) => withHeld(state, held)));
+        else print(states.map((state) => `${line(state)}${heldWords(state.name, held)}`).join('\n'));
         return EXIT.done;
       },
     }),
@@ -50,7 +54,7 @@ export const command: Group = {
       usage: 'set <settings..>',
       summary: 'Set settings, all of them or none',
       description:
-        'Sets settings, all of them or, when one is refused, none. They hold until the next boot; what is to last belongs into the file that "ipvs apply" reads.',
+        'Sets settings, all of them or, when one is refused, none. They hold until the next boot; what is to last belongs into the file that "ipvs apply" reads. What the defense holds for now is refused: the controller would put it right.',
       arguments: { settings: SETTING },
       examples: [
         { line: 'ipvs sysctl set conntrack=1 net.ipv4.ip_forward=1' },
@@ -60,11 +64,14 @@ export const command: Group = {
         const wanted = settingsOf(options.settings);
         // Checked before anything is opened or locked.
         const { normalizeSysctls } = await import('../../sysctl/settings.ts');
-        normalizeSysctls(wanted);
+        const names = Object.keys(normalizeSysctls(wanted));
         kernelOnly(options);
-        const changes = await withVerb(options, 'sysctl set', {}, () =>
-          withSysctls(options, (table) => table.set(wanted)),
-        );
+        const changes = await withVerb(options, 'sysctl set', {}, async () => {
+          const held = await heldNow(options);
+          const subject = names.find((name) => Object.hasOwn(held, name));
+          if (subject !== undefined) throw new IpvsError('SYSCTL_HELD', { operation: 'set sysctl', subject });
+          return withSysctls(options, (table) => table.set(wanted));
+        });
         if (options.json) printJson({ done: 'set', changes });
         else print(changes.length === 0 ? 'nothing to change' : changes.map(changeWords).join('\n'));
         return EXIT.done;
@@ -77,10 +84,11 @@ export const command: Group = {
       examples: [{ line: 'ipvs sysctl explain expire_nodest_conn' }],
       async run(options) {
         const { name, spec } = findSysctl(options.name);
-        const value =
-          options.transport === 'memory' ? undefined : await withSysctls(options, (table) => currentValue(table, name));
-        if (options.json) printJson(explained(name, spec, value));
-        else print(explanation(name, spec, value, options));
+        const inMemory = options.transport === 'memory';
+        const value = inMemory ? undefined : await withSysctls(options, (table) => currentValue(table, name));
+        const held = inMemory ? {} : await heldNow(options);
+        if (options.json) printJson(withHeld(explained(name, spec, value), held));
+        else print(explanation(name, spec, value, held, options));
         return EXIT.done;
       },
     }),
@@ -150,20 +158,45 @@ async function withSysctls<T>(options: GlobalOptions, work: (table: SysctlTable)
   }
 }
 
+/** What settings were that a controller of the defense holds now. */
+type Held = Readonly<Record<string, string>>;
+
+async function heldNow(options: GlobalOptions): Promise<Held> {
+  const [{ openRecord }, { defenseRecord, heldOriginals }] = await Promise.all([
+    import('../../director/record.ts'),
+    import('../../director/defense-record.ts'),
+  ]);
+  const { store, table } = openRecord('', recordOptions(options));
+  return heldOriginals(defenseRecord(store, table));
+}
+
+function withHeld<State extends { readonly name: string }>(state: State, held: Held): State {
+  const original = held[state.name];
+  return original === undefined ? state : { ...state, heldBy: 'defense', original };
+}
+
+/** " (held by the defense, which puts back off)" */
+function heldWords(name: string, held: Held): string {
+  const original = held[name];
+  return original === undefined
+    ? ''
+    : ` (held by the defense, which puts back ${shownSysctlValue(kindOf(name), original)})`;
+}
+
 function kernelOnly({ transport }: GlobalOptions): void {
   if (transport === 'memory') throw new UsageError('a table in memory has no settings of a kernel');
 }
 
 function settingsOf(texts: readonly string[]): Record<string, string> {
-  const settings: Record<string, string> = {};
+  const settings = new Map<string, string>();
   for (const text of texts) {
     const [, name, value] = /^([^=]+)=(.+)$/s.exec(text) ?? [];
     if (name === undefined || value === undefined)
       throw new UsageError(`a setting is written NAME=VALUE, not "${text}"`);
-    if (Object.hasOwn(settings, name)) throw new UsageError(`${name} is given twice`);
-    settings[name] = value;
+    if (settings.has(name)) throw new UsageError(`${name} is given twice`);
+    settings.set(name, value);
   }
-  return settings;
+  return Object.fromEntries(settings);
 }
 
 function isOfIpvs(name: string): boolean {
@@ -178,13 +211,13 @@ function kindOf(name: string) {
   return findSysctl(name).spec.kind;
 }
 
-function listed(states: readonly SysctlState[], options: GlobalOptions): string {
+function listed(states: readonly SysctlState[], held: Held, options: GlobalOptions): string {
   const paint = painter(options);
   const rows = states.map((state) => {
     const { name, value, default: fallback } = state;
     const { spec } = findSysctl(name);
     const shown = (text: string | null) => (text === null ? 'depends' : shownSysctlValue(spec.kind, text));
-    return [name, `${shown(value)}${isSet(state) ? ' *' : ''}`, shown(fallback), spec.about];
+    return [name, `${shown(value)}${isSet(state) ? ' *' : ''}${heldWords(name, held)}`, shown(fallback), spec.about];
   });
   const missing = states.some(({ name }) => isOfIpvs(name))
     ? []
@@ -207,9 +240,9 @@ function currentValue(table: SysctlTable, name: string): string | undefined {
   }
 }
 
-function explained(name: string, spec: SysctlSpec, value: string | undefined): object {
+function explained(name: string, spec: SysctlSpec, value: string | undefined): { readonly name: string } {
   const { default: fallback, about, who, scope, dependsOn, readOnly = false, rootOfHostOnly = false } = spec;
-  return {
+  const explained = {
     name,
     value: value ?? null,
     default: fallback,
@@ -222,16 +255,23 @@ function explained(name: string, spec: SysctlSpec, value: string | undefined): o
     about,
     who,
   };
+  return explained;
 }
 
-function explanation(name: string, spec: SysctlSpec, value: string | undefined, options: GlobalOptions): string {
+function explanation(
+  name: string,
+  spec: SysctlSpec,
+  value: string | undefined,
+  held: Held,
+  options: GlobalOptions,
+): string {
   const feature = sysctlFeature({ name });
   const shown = (text: string) => shownSysctlValue(spec.kind, text);
   const begins = spec.default === null ? `depends on ${spec.dependsOn ?? 'the host'}` : shown(spec.default);
   const scope = spec.scope === 'host' ? 'the host: one for all network namespaces' : 'the network namespace';
   const missing = 'not there: the module is not loaded, or the kernel lacks it';
   const rows = [
-    ['now', value === undefined ? missing : shown(value)],
+    ['now', value === undefined ? missing : `${shown(value)}${heldWords(name, held)}`],
     ['begins as', begins],
     ['takes', spec.readOnly ? 'nothing: it only shows' : describeKind(spec.kind)],
     ['of', scope],

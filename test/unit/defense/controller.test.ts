@@ -1,9 +1,9 @@
 /** The timer's looks, the record and the audit lines, over settings in memory. */
 import { describe, expect, test } from 'vitest';
 import { Controller, type DefenseParts, startController } from '../../../src/defense/controller.ts';
-import { Originals } from '../../../src/defense/originals.ts';
+import { type HeldRecord, Originals } from '../../../src/defense/originals.ts';
 import { normalizePolicy } from '../../../src/defense/policy.ts';
-import { putBackRecorded } from '../../../src/defense/put-back.ts';
+import { keptWords, putBackRecorded } from '../../../src/defense/put-back.ts';
 import type { Readings } from '../../../src/defense/signal.ts';
 import { IpvsError } from '../../../src/errors.ts';
 import { type Files, VolatileFiles } from '../../../src/plan/files.ts';
@@ -112,7 +112,7 @@ class Fixture {
     return this.sysctls.values[VS + name];
   }
 
-  record(): { originals: Record<string, string>; level: number } | undefined {
+  record(): HeldRecord | undefined {
     const bytes = this.files.read('defense.json');
     return bytes && JSON.parse(bytes.toString());
   }
@@ -159,7 +159,9 @@ describe('a write', () => {
     await f.run(2, 1);
     expect(f.record()).toMatchObject({
       level: 2,
+      policy,
       originals: { [`${VS}drop_entry`]: '1', [`${VS}am_droprate`]: '10', [`${VS}drop_packet`]: '0' },
+      written: { [`${VS}drop_entry`]: ['3'], [`${VS}am_droprate`]: ['4'], [`${VS}drop_packet`]: ['3'] },
     });
     expect(f.short('drop_packet')).toBe('3');
     f.controller.end();
@@ -322,6 +324,51 @@ describe('after a crash', () => {
     expect(f.record()).toBeUndefined();
   });
 
+  test('what somebody else set meanwhile stays and is told, and the rest is put back', async () => {
+    const f = await died();
+    f.sysctls.values[`${VS}drop_packet`] = '2';
+    const { kept, written, refused } = putBackRecorded(new Originals(f.files, 'boot/1'), f.sysctls);
+    expect(kept).toEqual([{ sysctl: `${VS}drop_packet`, value: '2', original: '0' }]);
+    expect(kept.map(keptWords)).toEqual([
+      'drop_packet is engaged: somebody else set it meanwhile, so it stays (before the defense: off)',
+    ]);
+    expect([written.length, refused]).toEqual([2, []]);
+    expect(f.sysctls.values).toEqual({ ...new FakeSysctls().values, [`${VS}drop_packet`]: '2' });
+    expect(f.record()).toBeUndefined();
+  });
+
+  test('the next one leaves and tells it too', async () => {
+    const f = await died();
+    f.sysctls.values[`${VS}am_droprate`] = '7';
+    f.controller = f.made();
+    f.controller.begin();
+    expect(f.short('am_droprate')).toBe('7');
+    expect(f.lines.find(({ event }) => event === 'defense.kept')).toMatchObject({
+      logLevel: 'warn',
+      sysctl: `${VS}am_droprate`,
+      value: '7',
+      original: '10',
+    });
+    expect(f.controller.end()).toEqual({ written: [], refused: [], kept: [] });
+    expect(f.short('am_droprate')).toBe('7');
+  });
+
+  test.each(['before', 'after'])('%s a write that was on record, what is found is ours', async (when) => {
+    const f = new Fixture({ policy: twoRates });
+    f.controller.begin();
+    await f.run(1, 0.6);
+    const write = f.sysctls.write.bind(f.sysctls);
+    f.sysctls.write = (name, value) => {
+      if (when === 'after') write(name, value);
+      throw new Error('killed');
+    };
+    await f.run(1, 1);
+    f.sysctls.write = write;
+    expect(f.short('am_droprate')).toBe(when === 'after' ? '2' : '4');
+    expect(putBackRecorded(new Originals(f.files, 'boot/1'), f.sysctls).kept).toEqual([]);
+    expect(f.sysctls.values).toEqual(new FakeSysctls().values);
+  });
+
   test('of another boot or namespace nothing is written, and it is forgotten', async () => {
     const f = await died();
     f.controller = f.made({ originals: new Originals(f.files, 'boot/2') });
@@ -335,6 +382,8 @@ describe('after a crash', () => {
     ['no JSON', '{'],
     ['nothing', 'null'],
     ['of another release', '{"version":2,"table":"boot/1","level":1,"at":"x","originals":{}}'],
+    ['without what was written', '{"version":1,"table":"boot/1","level":1,"at":"x","originals":{}}'],
+    ['of a setting of which nothing is said to be written', record({ 'net.ipv4.vs.drop_entry': '1' }, {})],
     ['of a setting that is none of ours', record({ 'net.ipv4.ip_forward': '1' })],
     ['of a mode that there is not', record({ 'net.ipv4.vs.drop_entry': '7' })],
     ['of a rate that is none', record({ 'net.ipv4.vs.am_droprate': '10; reboot' })],
@@ -349,11 +398,64 @@ describe('after a crash', () => {
   });
 });
 
-function record(originals: object): string {
-  return JSON.stringify({ version: 1, table: 'boot/1', level: 1, preset: null, at: 'x', originals });
+function record(
+  originals: object,
+  written: object = Object.fromEntries(Object.keys(originals).map((name) => [name, []])),
+): string {
+  return JSON.stringify({ version: 1, table: 'boot/1', level: 1, policy: null, at: 'x', originals, written });
 }
 
+const twoRates = normalizePolicy({
+  levels: [4, 2].map((dropRate, i) => ({
+    actions: ['drop-packet'],
+    dropRate,
+    enter: { tableAbove: i === 0 ? 0.5 : 0.8 },
+    leave: { tableAbove: i === 0 ? 0.4 : 0.7 },
+    minHoldSeconds: 1,
+  })),
+});
+
 describe('a policy', () => {
+  test.each([
+    ['balanced', undefined, 'the defense watches, with the policy balanced (2 levels)'],
+    ['balanced', 'balanced', 'the defense watches, with the policy balanced (2 levels), which was applied'],
+    ['off', undefined, 'the defense watches, with the policy off (0 levels): nothing is defended'],
+    [
+      'off',
+      'off',
+      'the defense watches, with the policy off (0 levels): no policy was applied, so nothing is defended until one is',
+    ],
+  ] as const)('%s (applied: %s) is told in the first line', (name, applied, words) => {
+    const f = new Fixture({
+      policy: normalizePolicy(name),
+      ...(applied && { followed: () => normalizePolicy(applied) }),
+    });
+    f.controller.begin();
+    expect(f.lines.map(({ msg }) => msg)).toEqual([words]);
+  });
+
+  test('is on record with its level while it runs, also where nothing is held', async () => {
+    const f = new Fixture();
+    f.controller.begin();
+    await f.run(1, 0);
+    expect(f.record()).toMatchObject({ level: 0, policy, originals: {}, written: {} });
+    f.controller.setPolicy(normalizePolicy('strict'));
+    await f.run(1, 0);
+    expect(f.record()?.policy).toEqual(normalizePolicy('strict'));
+    f.controller.end();
+    expect(f.record()).toBeUndefined();
+  });
+
+  test('of another release on record keeps nothing from being put back', async () => {
+    const f = new Fixture();
+    f.controller.begin();
+    await f.run(1, 0.6);
+    f.files.write('defense.json', JSON.stringify({ ...f.record(), policy: { levels: 'many' } }));
+    const originals = new Originals(f.files, 'boot/1');
+    expect(originals.read()?.policy).toBeNull();
+    expect(putBackRecorded(originals, f.sysctls).written).toHaveLength(1);
+  });
+
   test('is replaced while it runs', async () => {
     const f = new Fixture();
     f.controller.begin();

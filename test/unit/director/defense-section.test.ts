@@ -56,7 +56,8 @@ const own = (level: string) => `defense:\n  levels:\n    - { ${level} }`;
 
 describe('what is wrong is told where it stands', () => {
   test.each([
-    ['defense: gentle', '1.yaml:1:10: defense: '],
+    ['defense: gentle', '1.yaml:1:10: defense: one of off, memory, balanced, strict, or a map with "levels"'],
+    ['defense: []', '1.yaml:1:10: defense: one of off, memory, balanced, strict, or a map with "levels"'],
     ['defense: { preset: gentle }', '1.yaml:1:20: defense.preset: one of off, memory, balanced, strict'],
     [
       'defense: { presett: off, preset: off }',

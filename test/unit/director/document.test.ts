@@ -365,6 +365,7 @@ describe('JSON', () => {
     );
     expectProblem('{"timeouts": {"tcp": 1, §"tcp": 2}}', 'the key is given twice');
     expectProblem('{"services": [], §"__proto__": {}}', '__proto__: there is no such key');
+    expectProblem('{"services": [], "sysctls": {"__proto__": §1}}', 'sysctls.__proto__: there is no such setting');
   });
 
   test('whatever it holds, it is taken or refused as YAML is', () => {
