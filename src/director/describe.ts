@@ -76,8 +76,9 @@ function describeGroup(of: string, changes: readonly PastChange[], paint: Paint)
 }
 
 /** Without what it belongs to, where its name begins with that. */
-function nameIn(of: string, { key, subject }: PastChange): string {
-  return key.startsWith(`${of} `) ? key.slice(of.length + 1) : subject;
+function nameIn(of: string, { resource, key, subject }: PastChange): string {
+  if (key.startsWith(`${of} `)) return key.slice(of.length + 1);
+  return resource === 'rules' ? key : subject;
 }
 
 function describeChange(change: PastChange, name: string, indent: string, paint: Paint): string[] {

@@ -7,7 +7,7 @@ import { shownSysctlValue } from '../sysctl/kind.ts';
 import { isOfModule, isSame, orderOf, type SysctlOperation } from '../sysctl/sysctl-table.ts';
 import type { Context } from './context.ts';
 import { sysctlKey } from './keys.ts';
-import { reasonOf } from './masquerade-section.ts';
+import { reasonsOf } from './needed-settings.ts';
 import type { DesiredState } from './state.ts';
 
 /** By name, those that somebody describes; null where there are no settings: in memory. */
@@ -87,7 +87,7 @@ export function heldOriginals({
 }
 
 function diffSysctls(
-  { sysctls = {}, masquerade }: DesiredState,
+  { sysctls = {}, ...needing }: DesiredState,
   { applied }: Known<DesiredState>,
   current: SysctlValues,
 ): Diff<SysctlOperation> {
@@ -99,7 +99,7 @@ function diffSysctls(
     else {
       const cause = applied?.sysctls?.[name] === wanted ? 'drift' : 'file';
       const made = change(name, value, wanted, cause);
-      changes.push({ ...made, effects: [...reasonOf(name, wanted, masquerade), ...made.effects] });
+      changes.push({ ...made, effects: [...reasonsOf(name, wanted, needing), ...made.effects] });
     }
   }
   changes.sort((a, b) => orderOf(a.operation.name) - orderOf(b.operation.name));

@@ -42,7 +42,7 @@ export class Iptables {
     return this.#run([programName(program, family, 'save'), '-c', '-t', table]);
   }
 
-  /** All of it in one commit, or nothing. Throws also IPTABLES_TOO_OLD, NAT_UNAVAILABLE. */
+  /** All of it in one commit, or nothing. Throws also IPTABLES_TOO_OLD, NAT_UNAVAILABLE, EXTENSION_UNAVAILABLE. */
   async restore(program: Program, family: Family, text: string): Promise<void> {
     const words = ['--noflush', '--counters', '--wait', String(WAIT_SECONDS)];
     await this.#run([programName(program, family, 'restore'), ...words], text);
@@ -91,6 +91,11 @@ function refusal(name: string, file: string, failure: Failure, stderr: string): 
   }
   if (/unrecognized option|unknown option|invalid option/.test(stderr))
     return new IpvsError('IPTABLES_TOO_OLD', { detail });
+  const extension = /Extension (\S+) revision \d+ not supported/.exec(stderr)?.[1];
+  if (extension !== undefined && !['MASQUERADE', 'SNAT'].includes(extension)) {
+    const hint = `it needs the module xt_${extension} of the running kernel`;
+    return new IpvsError('EXTENSION_UNAVAILABLE', { detail, hint });
+  }
   if (lacking.test(stderr)) return new IpvsError('NAT_UNAVAILABLE', { detail });
   return new IpvsError('IPTABLES_REFUSED', { detail });
 }

@@ -3,8 +3,9 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { type Chain, NO_CHAIN, readChain, restoreText, SOURCE_CHAIN } from '../../src/masquerade/chain.ts';
 import { changedChain } from '../../src/masquerade/operation.ts';
+import { linesOfRule, masquerade, nameOf, rulesIn } from '../../src/masquerade/own-rule.ts';
 import { formatMatch, type MasqueradeInput, normalizeMasquerade, parseMatch } from '../../src/masquerade/rule.ts';
-import { linesOf, ruleOf, rulesIn } from '../../src/masquerade/rule-lines.ts';
+import { linesOf, ruleOf } from '../../src/masquerade/rule-lines.ts';
 import { lawful } from './laws.ts';
 import { mutatedLines, mutatedText } from './mutation.ts';
 import { fuzz } from './runs.ts';
@@ -80,10 +81,10 @@ test('a chain is read whatever stands there, and what is written of it is one co
     1500,
     fc.property(mutatedLines(lines, words), (saved) => {
       const chain: Chain = readChain(saved.join('\n'), SOURCE_CHAIN);
-      for (const { rule, key, lines: own } of rulesIn(chain.lines).values())
-        if (rule) expect([formatMatch(rule), linesOf(rule)]).toEqual([key, own]);
+      for (const { rule, name, lines: own } of rulesIn(chain.lines).values())
+        if (rule) expect([nameOf(rule), linesOfRule(rule)]).toEqual([name, own]);
       const wanted = changedChain(chain, [
-        { type: 'masquerade.add', rule: normalizeMasquerade({ source: '10.7.0.0/24' }) },
+        { type: 'rule.add', rule: masquerade(normalizeMasquerade({ source: '10.7.0.0/24' })) },
       ]);
       const text = restoreText(SOURCE_CHAIN, chain, wanted);
       expect(text.match(/^\*/gm)).toHaveLength(1);
