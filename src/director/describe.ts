@@ -66,8 +66,10 @@ function groupsOf(changes: readonly PastChange[], strays: readonly Stray[], pain
 
 function describeGroup(of: string, changes: readonly PastChange[], paint: Paint): string[] {
   const own = changes.filter(({ key }) => key === of);
+  const all = changes.filter((change) => change.key !== of && kindOf(change) === 'add');
   // The first of the file is added last, so that it stands first.
-  const added = changes.filter((change) => change.key !== of && kindOf(change) === 'add').reverse();
+  const destinations = all.filter(({ resource }) => resource === 'services').reverse();
+  const added = [...all.filter(({ resource }) => resource !== 'services'), ...destinations];
   const others = changes.filter((change) => change.key !== of && kindOf(change) !== 'add');
   return [
     ...(own.length === 0 ? [`  ${of}`] : own.flatMap((change) => describeChange(change, of, '', paint))),

@@ -71,18 +71,22 @@ export class ServiceRuleChecks {
       );
       return undefined;
     }
-    const matches: MarkMatch[] = [];
-    for (const [i, entry] of entries.entries()) {
-      const at = within(place, i);
-      for (const input of combinations(entry)) {
-        const match = attempt(this.#findings, at, within(at, 'address'), () => normalizeMarkMatch(input));
-        if (match === undefined || !this.#note(match, targets, at)) return undefined;
-        if (matches.push(match) <= MOST_OF_ONE) continue;
-        this.#findings.report(at, `these are more than ${MOST_OF_ONE} rules of iptables`);
-        return undefined;
-      }
-    }
+    const made = entries.map((entry, i) => this.#matchesIn(entry, targets, within(place, i)));
+    if (made.includes(undefined)) return undefined;
+    const matches = made.flatMap((some) => some ?? []);
+    if (matches.length > MOST_OF_ONE) this.#findings.report(place, `it is more than ${MOST_OF_ONE} rules of iptables`);
     this.#refuseEmptyFamily(matches, targets, place);
+    return matches;
+  }
+
+  /** Up to the first one that is wrong. */
+  #matchesIn(entry: MatchEntry, targets: readonly Target[], place: Place): MarkMatch[] | undefined {
+    const matches: MarkMatch[] = [];
+    for (const input of combinations(entry)) {
+      const match = attempt(this.#findings, place, within(place, 'address'), () => normalizeMarkMatch(input));
+      if (match === undefined || !this.#note(match, targets, place)) return undefined;
+      matches.push(match);
+    }
     return matches;
   }
 

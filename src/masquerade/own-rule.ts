@@ -1,7 +1,6 @@
 /** A rule of ours of whatever kind: where it stands, what it is called, its lines. Pure. */
-import { parseServiceAddress } from '../ipvs/address.ts';
 import { type ChainLine, type ChainPlace, GUARD_CHAIN, groupsOf, MARK_CHAIN, SOURCE_CHAIN } from './chain.ts';
-import { describeAction, familyOfNetwork, formatMatch, type MasqueradeRule, rankOf } from './rule.ts';
+import { describeAction, formatMatch, type MasqueradeRule, rankOf } from './rule.ts';
 import { linesOf, matchOf, ruleOf } from './rule-lines.ts';
 import {
   describeServiceRule,
@@ -34,14 +33,11 @@ export function partsOf(name: string): {
   return parseServiceRuleName(name) ?? { kind: 'masquerade', words: 'masquerade', subject: name };
 }
 
-/** The chain in which a rule of that name stands. */
+/** The chain in which a rule of that name stands; of what is no name of ours any one. */
 export function placeOf(name: string): ChainPlace {
   const { kind, subject } = partsOf(name);
-  const isOfService = kind === 'sourceNat' || kind === 'marks';
-  return {
-    chain: chainOfKind[kind],
-    family: isOfService ? parseServiceAddress(subject).family : familyOfNetwork(subject),
-  };
+  const isIpv6 = kind === 'sourceNat' || kind === 'marks' ? /\[|\/inet6$/.test(subject) : subject.includes(':');
+  return { chain: chainOfKind[kind], family: isIpv6 ? 'inet6' : 'inet' };
 }
 
 export function linesOfRule(rule: OwnRule): string[] {

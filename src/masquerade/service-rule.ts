@@ -168,7 +168,8 @@ export function describeServiceRule(rule: ServiceRule): string {
         if (served === 'all') return [`all of ${protocol}`];
         return served.length === 0 ? [] : [`${protocol} ${some(served, ' ')}`];
       });
-      return `refuses all but ${[...ports, ...rule.marks.map((mark) => `fwmark ${mark}`)].join(', ')}`;
+      const served = [...ports, ...rule.marks.map((mark) => `fwmark ${mark}`)];
+      return served.length === 0 ? 'refuses everything' : `refuses all but ${some(served, ', ')}`;
     }
   }
 }

@@ -1,6 +1,7 @@
 """The two ends of masqueraded traffic.
 
   nat-peer.py serve PORT ADDRESS...             answers TCP and UDP with the address and port that it sees; says "ready"
+  nat-peer.py try SECONDS QUESTION...           each PROTOCOL,ADDRESS,PORT; prints the same, or "refused", or "silent"
   nat-peer.py ask PORT QUESTION...              each PROTOCOL,ADDRESS; prints what the other side saw as JSON, a line for
                                                 each question; of ICMP [] means that an answer came
 """
@@ -12,7 +13,7 @@ import socket
 import struct
 import sys
 
-TIMEOUT = 20
+timeout = 20
 
 
 def family_of(address):
@@ -48,7 +49,7 @@ def ask_icmp(address):
     ipv6 = family_of(address) == socket.AF_INET6
     protocol = socket.IPPROTO_ICMPV6 if ipv6 else socket.IPPROTO_ICMP
     one = socket.socket(family_of(address), socket.SOCK_RAW, protocol)
-    one.settimeout(TIMEOUT)
+    one.settimeout(timeout)
     kind, answer = (128, 129) if ipv6 else (8, 0)
     body = struct.pack("!HH", os.getpid() & 0xFFFF, 1)
     # Of IPv6 the kernel computes the checksum; that of IPv4 covers nothing but these words.
@@ -67,15 +68,30 @@ def ask(protocol, address, port):
         return ask_icmp(address)
     kind = socket.SOCK_STREAM if protocol == "tcp" else socket.SOCK_DGRAM
     with socket.socket(family_of(address), kind) as one:
-        one.settimeout(TIMEOUT)
+        one.settimeout(timeout)
         one.connect((address, port))
         if protocol == "udp":
             one.send(b"x")
         return json.loads(one.recv(100))
 
 
+def tried(question):
+    protocol, address, port = question.split(",")
+    try:
+        return ask(protocol, address, int(port))
+    except ConnectionRefusedError:
+        return "refused"
+    # A real server that answers past the director: the client resets that, and its own connection times out.
+    except (TimeoutError, socket.timeout):
+        return "silent"
+
+
 if sys.argv[1] == "serve":
     serve(int(sys.argv[2]), sys.argv[3:])
+elif sys.argv[1] == "try":
+    timeout = float(sys.argv[2])
+    for question in sys.argv[3:]:
+        print(json.dumps(tried(question)), flush=True)
 else:
     for question in sys.argv[3:]:
         protocol, address = question.split(",")

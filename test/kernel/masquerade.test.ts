@@ -5,7 +5,6 @@ import { release, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { openDirector } from '../../src/director/director.ts';
-import { IpvsError } from '../../src/errors.ts';
 import { placeName } from '../../src/masquerade/chain.ts';
 import { MasqueradeTable } from '../../src/masquerade/masquerade-table.ts';
 import { openMasquerade } from '../../src/masquerade/open-rules.ts';
@@ -17,6 +16,7 @@ import { native } from '../../src/native.ts';
 import { cli } from '../helpers/cli.ts';
 import { type Gateway, mapped, outer, second, startGateway } from '../helpers/gateway.ts';
 import { makeNamespace, type TestNamespace } from '../helpers/namespace.ts';
+import { lackOfNat } from '../helpers/nat-lack.ts';
 
 /** Many starts of the command, where a kernel is emulated. */
 vi.setConfig({ testTimeout: 400_000 });
@@ -33,24 +33,7 @@ afterEach(() => {
   rmSync(folder, { recursive: true });
 });
 
-/** Why the kernel has no NAT for a variant of iptables; undefined where it has. */
-async function lack(variant: 'auto' | 'legacy'): Promise<string | undefined> {
-  const probe = makeNamespace('probe');
-  using table = await openMasquerade({ netns: probe.name, variant });
-  try {
-    await table.add({ source: '10.0.0.0/24' });
-    return undefined;
-  } catch (error) {
-    if (error instanceof IpvsError && error.code === 'NAT_UNAVAILABLE') return error.message;
-    throw error;
-  } finally {
-    probe.remove();
-  }
-}
-
-// Kernels of Debian have NAT for nft; others have what they were built with.
-const absent = await lack('auto');
-if (absent !== undefined && /-(?:amd64|arm64)$/.test(release())) throw new Error(absent);
+const absent = await lackOfNat('auto');
 
 function ipvs(...args: readonly string[]) {
   return cli(['--netns', namespace.name, '--state-dir', folder, ...args]);
@@ -475,7 +458,7 @@ describe('tables of legacy', () => {
     cli(['--netns', namespace.name, '--state-dir', folder, 'masquerade', ...args], { environment: withLegacy });
 
   test('are used where they are wanted, or refused where the kernel has none', async () => {
-    const missing = await lack('legacy');
+    const missing = await lackOfNat('legacy');
     const { status, stdout, stderr } = await legacy('add', '--source', '10.0.0.0/24');
     if (missing !== undefined) {
       expect({ status, stderr }).toEqual({
@@ -502,7 +485,7 @@ describe('tables of legacy', () => {
   });
 
   test('are taken where they alone have rules', async ({ skip }) => {
-    const missing = await lack('legacy');
+    const missing = await lackOfNat('legacy');
     if (missing !== undefined) skip(missing);
     namespace.run('iptables-legacy', ['-t', 'nat', '-A', 'POSTROUTING', '-s', '10.9.0.0/24', '-j', 'MASQUERADE']);
     await ipvs('masquerade', 'add', '--source', '10.0.0.0/24');
