@@ -184,7 +184,7 @@ export const errorTable = {
   EXTENSION_UNAVAILABLE: {
     kind: 'kernel',
     message: 'the kernel lacks a part of iptables',
-    hint: 'rules of services need the modules xt_ipvs, xt_mark, xt_conntrack and ipt_REJECT of the running kernel',
+    hint: 'rules of services need tables mangle and filter, xt_ipvs, xt_mark, xt_conntrack and REJECT of the running kernel',
   },
   IPTABLES_REFUSED: { kind: 'kernel', message: 'iptables refused' },
   IPTABLES_MISSING: {

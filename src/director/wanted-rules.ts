@@ -22,7 +22,8 @@ export function wantedRules(
   targets?: ReadonlySet<string>,
 ): ReadonlyMap<string, WantedRule> {
   const wanted: WantedRule[] = [
-    ...services.flatMap(ofService),
+    // Most services want none.
+    ...services.filter(({ sourceNat, match }) => sourceNat || match).flatMap(ofService),
     ...guardsOf(services, targets),
     ...rules.map((rule) => ({ rule: masquerade(rule), name: formatMatch(rule), of: masqueradeKey(formatMatch(rule)) })),
   ];
