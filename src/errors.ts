@@ -42,6 +42,7 @@ export const errorTable = {
   INVALID_FORWARD: { kind: 'input', message: 'invalid forwarding method' },
   INVALID_SYNC: { kind: 'input', message: 'invalid sync daemon' },
   INVALID_MASQUERADE: { kind: 'input', message: 'invalid masquerade rule' },
+  INVALID_MATCH: { kind: 'input', message: 'invalid match of a firewall mark' },
   INVALID_OPTION: { kind: 'input', message: 'invalid option' },
   PORT_ZERO: {
     kind: 'input',
@@ -179,6 +180,11 @@ export const errorTable = {
     kind: 'kernel',
     message: 'the kernel has no address translation for iptables',
     hint: 'nft needs nf_tables, nft_compat and nft_chain_nat of the running kernel, legacy needs iptable_nat',
+  },
+  EXTENSION_UNAVAILABLE: {
+    kind: 'kernel',
+    message: 'the kernel lacks a part of iptables',
+    hint: 'rules of services need tables mangle and filter, xt_ipvs, xt_mark, xt_conntrack and REJECT of the running kernel',
   },
   IPTABLES_REFUSED: { kind: 'kernel', message: 'iptables refused' },
   IPTABLES_MISSING: {

@@ -128,10 +128,12 @@ export type { IptablesVariant } from './masquerade/iptables.ts';
 export type { Mapping } from './masquerade/mapping.ts';
 export type { MappingFilter } from './masquerade/mapping-filter.ts';
 export type { FromInside, FromOutside, MappingTable } from './masquerade/mapping-table.ts';
+export { type MarkMatch, type MarkMatchInput, normalizeMarkMatch } from './masquerade/mark-match.ts';
 export type { Chains, MasqueradeState, MasqueradeTable } from './masquerade/masquerade-table.ts';
 export { type OpenMappingsOptions, openMappings } from './masquerade/open.ts';
 export { type OpenMasqueradeOptions, openMasquerade } from './masquerade/open-rules.ts';
-export type { MasqueradeOperation, MasqueradeResult } from './masquerade/operation.ts';
+export type { RuleOperation, RuleResult } from './masquerade/operation.ts';
+export type { OwnRule } from './masquerade/own-rule.ts';
 export {
   type MeteredPorts,
   type OpenPortMeterOptions,

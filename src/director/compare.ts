@@ -4,12 +4,14 @@ import type { DefensePolicy } from '../defense/policy.ts';
 import { parseServiceAddress } from '../ipvs/address.ts';
 import type { SyncDaemon } from '../ipvs/sync-daemon.ts';
 import { type Timeouts, timeoutNames } from '../ipvs/timeouts.ts';
+import { type ChainPlace, placeName, SOURCE_CHAIN } from '../masquerade/chain.ts';
+import type { OwnRule } from '../masquerade/own-rule.ts';
 import { NOTHING_KNOWN } from '../plan/known.ts';
 import type { PastChange } from '../plan/packed-changes.ts';
 import { type Plan, planOf, type Tables } from '../plan/plan.ts';
 import { addressesOf } from './addresses.ts';
-import { chainsOf, type Masquerade, rulesOf } from './masquerade.ts';
 import { resources } from './resources.ts';
+import { chainsOf, type Rules, rulesOf } from './rules.ts';
 import type { ConfiguredService } from './service-configuration.ts';
 import { type DesiredService, type DesiredState, servicesByAddress } from './state.ts';
 import type { SysctlValues } from './sysctls.ts';
@@ -31,7 +33,7 @@ export function compared(a: Side, b: Side): Comparison {
   const [first, second] = [seenBy(to, b, from), seenBy(from, a, to)];
   const { changes, unchanged } = leading(first, second);
   const added = changes.filter(isAddition);
-  const changed = changes.filter(({ phase, verb }) => phase === 'edit' || verb.startsWith('set '));
+  const changed = changes.filter(({ phase, verb }) => phase === 'edit' || /^(?:edit|set) /.test(verb));
   // What goes is best told as what would come on the way back.
   const removed = leading(second, first).changes.filter(isAddition).reverse().map(taken);
   return { changes: [...added, ...changed, ...removed].map(bare), unchanged };
@@ -60,10 +62,13 @@ function stateOf(side: Side): DesiredState {
   if ('desired' in side) {
     const { services, timeouts, sync, sysctls, defense, masquerade } = side.desired;
     const plain = services.map(
-      ({ service, destinations, interface: name }): DesiredService => ({
+      ({ service, destinations, interface: name, sourceNat, match, rejectUnserved }): DesiredService => ({
         service,
         destinations,
         ...(name !== undefined && { interface: name }),
+        ...(sourceNat && { sourceNat }),
+        ...(match && { match }),
+        ...(rejectUnserved && { rejectUnserved }),
       }),
     );
     return {
@@ -76,10 +81,11 @@ function stateOf(side: Side): DesiredState {
     };
   }
   const tables = side.tables as unknown as KernelTables;
-  const { services, timeouts, sync, addresses, sysctls, defense, masquerade } = tables;
+  const { services, timeouts, sync, addresses, sysctls, defense, rules } = tables;
+  const held = rules ? rulesOf(rules) : [];
   const entries = services.services.map((service): DesiredService => {
     const name = interfaceOf(service, addresses ?? []);
-    return { ...describedAs(service), ...(name !== undefined && { interface: name }) };
+    return { ...describedAs(service), ...(name !== undefined && { interface: name }), ...wantedBy(service, held) };
   });
   return {
     services: entries,
@@ -87,7 +93,9 @@ function stateOf(side: Side): DesiredState {
     ...(timeouts && { timeouts }),
     ...(sysctls && { sysctls }),
     ...(defense && { defense }),
-    ...(masquerade && { masquerade: rulesOf(masquerade) }),
+    ...(rules?.[placeName(NAT)] && {
+      masquerade: held.flatMap((own) => (own.kind === 'masquerade' ? [own.rule] : [])),
+    }),
   };
 }
 
@@ -98,7 +106,26 @@ interface KernelTables {
   readonly addresses?: readonly InterfaceAddress[] | null;
   readonly sysctls?: SysctlValues;
   readonly defense?: DefensePolicy;
-  readonly masquerade?: Masquerade;
+  readonly rules?: Rules;
+}
+
+const NAT: ChainPlace = { chain: SOURCE_CHAIN, family: 'inet' };
+
+/** What rules of iptables say of a service. */
+function wantedBy({ address }: ConfiguredService, held: readonly OwnRule[]): Partial<DesiredService> {
+  const parsed = parseServiceAddress(address);
+  const own = held.filter((rule) =>
+    rule.kind === 'guard'
+      ? 'ip' in parsed && parsed.ip === rule.address
+      : 'service' in rule && rule.service === address,
+  );
+  return Object.assign(
+    {},
+    ...own.map((rule) => {
+      if (rule.kind === 'marks') return { match: rule.matches };
+      return rule.kind === 'guard' ? { rejectUnserved: true } : { sourceNat: true };
+    }),
+  );
 }
 
 function interfaceOf({ address }: ConfiguredService, addresses: readonly InterfaceAddress[]): string | undefined {
@@ -148,7 +175,7 @@ function tablesWith(state: DesiredState, other: DesiredState): Tables {
     sync: state.sync ?? [],
     sysctls: { ...other.sysctls, ...state.sysctls },
     defense: state.defense ?? other.defense,
-    masquerade: chainsOf(state.masquerade ?? []),
+    rules: chainsOf(state),
     addresses: [...addressesOf(state).values()].map(({ address }) => address),
   };
 }

@@ -66,8 +66,10 @@ function groupsOf(changes: readonly PastChange[], strays: readonly Stray[], pain
 
 function describeGroup(of: string, changes: readonly PastChange[], paint: Paint): string[] {
   const own = changes.filter(({ key }) => key === of);
+  const all = changes.filter((change) => change.key !== of && kindOf(change) === 'add');
   // The first of the file is added last, so that it stands first.
-  const added = changes.filter((change) => change.key !== of && kindOf(change) === 'add').reverse();
+  const destinations = all.filter(({ resource }) => resource === 'services').reverse();
+  const added = [...all.filter(({ resource }) => resource !== 'services'), ...destinations];
   const others = changes.filter((change) => change.key !== of && kindOf(change) !== 'add');
   return [
     ...(own.length === 0 ? [`  ${of}`] : own.flatMap((change) => describeChange(change, of, '', paint))),
@@ -76,8 +78,9 @@ function describeGroup(of: string, changes: readonly PastChange[], paint: Paint)
 }
 
 /** Without what it belongs to, where its name begins with that. */
-function nameIn(of: string, { key, subject }: PastChange): string {
-  return key.startsWith(`${of} `) ? key.slice(of.length + 1) : subject;
+function nameIn(of: string, { resource, key, subject }: PastChange): string {
+  if (key.startsWith(`${of} `)) return key.slice(of.length + 1);
+  return resource === 'rules' ? key : subject;
 }
 
 function describeChange(change: PastChange, name: string, indent: string, paint: Paint): string[] {

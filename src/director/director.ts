@@ -46,6 +46,7 @@ import type { DrainProgress, RampProgress } from './drain-progress.ts';
 import { type DrainPass, DrainRunner } from './drain-runner.ts';
 import { type DrainOutcome, type DrainWaitOptions, waitForDrain } from './drain-wait.ts';
 import { type Difference, differencesIn } from './drift.ts';
+import { withGuardEffects } from './guard-effects.ts';
 import { serviceOf } from './keys.ts';
 import { type Excess, excesses } from './limits.ts';
 import { nextLedger } from './next-ledger.ts';
@@ -58,7 +59,7 @@ import { type Settled, settle } from './settled.ts';
 import { type DesiredState, NOTHING_DESIRED } from './state.ts';
 import { SysctlLoans } from './sysctl-loans.ts';
 import { withHeldEffects } from './sysctls.ts';
-import { addressesOf, targetedState } from './targets.ts';
+import { addressesOf, targetedState, withNeededKeys } from './targets.ts';
 import { verb } from './verb.ts';
 
 /** What is wanted, and where it came from. */
@@ -424,10 +425,10 @@ export class Director implements AsyncDisposable {
     const { targets, adopt = false, prune = false } = options;
     const meant = targets && addressesOf(targets, intent.desired, known.applied);
     const desired = meant ? targetedState(intent.desired, known.applied, meant) : intent.desired;
-    const withDrains = await withDrainEffects(
-      planOf(resources, desired, known, current, { adopt, prune, ...(meant && { targets: meant }) }),
-      desired,
-      () => this.#runner.stranded(),
+    const limited = meant && { targets: withNeededKeys(meant, desired) };
+    const made = planOf(resources, desired, known, current, { adopt, prune, ...limited });
+    const withDrains = await withDrainEffects(withGuardEffects(made, desired, servicesIn(current)), desired, () =>
+      this.#runner.stranded(),
     );
     const plan = withHeldEffects(withDrains, () => heldOriginals(this.#engine.context.defense));
     const excess = excesses(plan, servicesIn(current), limitOf(options, intent.desired, known.applied));

@@ -4,7 +4,8 @@ import { type CheckedDocument, checkDocument, jsonSchema, type Section, throwPro
 import { includeSection } from '../config/include.ts';
 import { defenseSection, resolveDefense } from './defense-section.ts';
 import type { Hosts } from './host-name.ts';
-import { masqueradeSection, resolveMasquerade, withForwarding } from './masquerade-section.ts';
+import { masqueradeSection, resolveMasquerade } from './masquerade-section.ts';
+import { CONNTRACK, withNeeded } from './needed-settings.ts';
 import { Findings } from './places.ts';
 import { defaultsSection, servicesSection } from './services-schema.ts';
 import { resolveServices } from './services-section.ts';
@@ -62,7 +63,8 @@ export function resolveState(documents: readonly CheckedDocument[], hosts: Hosts
   const sync = resolveSync(documents, findings);
   const defense = resolveDefense(documents, findings);
   const masquerade = resolveMasquerade(documents, findings);
-  const sysctls = withForwarding(resolveSysctls(documents, findings), masquerade);
+  const sysctls = withNeeded(resolveSysctls(documents, findings), { services, ...(masquerade && { masquerade }) });
+  refuseContradiction(documents, services, sysctls, findings);
   const limits = resolveLimits(documents, findings);
   return {
     services,
@@ -73,6 +75,19 @@ export function resolveState(documents: readonly CheckedDocument[], hosts: Hosts
     ...(masquerade && { masquerade }),
     ...(limits && { limits }),
   };
+}
+
+/** Forwarding may be somebody else's to decide; without this one the rules are never asked. */
+function refuseContradiction(
+  documents: readonly CheckedDocument[],
+  services: DesiredState['services'],
+  sysctls: DesiredState['sysctls'],
+  findings: Findings,
+): void {
+  const service = sysctls?.[CONNTRACK] === '0' && services.find(({ sourceNat }) => sourceNat)?.service.address;
+  const document = documents.find(({ values }) => values['sysctls']);
+  if (!service || !document) return;
+  findings.report({ document, path: ['sysctls'] }, `sourceNat of ${service} needs ${CONNTRACK}: 1`);
 }
 
 function saysNothing({ values, problems, broken }: CheckedDocument): boolean {

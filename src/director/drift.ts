@@ -58,7 +58,7 @@ export function differencesIn(plan: Pick<Plan, 'changes' | 'strays'>, known: Kno
 /** What is called by too little elsewhere. */
 function subjectOf({ resource, key, of, subject }: Change): string {
   if (of === TIMEOUTS_KEY) return TIMEOUTS_KEY;
-  return resource === 'masquerade' ? key : subject;
+  return resource === 'rules' ? key : subject;
 }
 
 /** Of what is added anew only what it should be is known. */

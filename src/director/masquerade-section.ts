@@ -3,7 +3,6 @@ import { z } from 'zod';
 import type { CheckedDocument, Section } from '../config/document.ts';
 import {
   conflictOf,
-  familyOf,
   type MasqueradeInput,
   type MasqueradeRule,
   masqueradeProtocols,
@@ -11,7 +10,6 @@ import {
 } from '../masquerade/rule.ts';
 import { attempt } from './attempt.ts';
 import { type Findings, type Place, placeText } from './places.ts';
-import type { DesiredState } from './state.ts';
 
 const rule = z.strictObject({
   source: z
@@ -61,22 +59,4 @@ export function resolveMasquerade(
     }
   }
   return isSaid ? rules.map(({ rule }) => rule) : undefined;
-}
-
-const forwarding = { inet: 'net.ipv4.ip_forward', inet6: 'net.ipv6.conf.all.forwarding' } as const;
-
-/** Settings that the rules need, and of which nothing is said. */
-export function withForwarding(
-  sysctls: DesiredState['sysctls'],
-  rules: DesiredState['masquerade'] = [],
-): DesiredState['sysctls'] {
-  const needed = new Set(rules.map((rule) => forwarding[familyOf(rule)]));
-  const implied = Object.fromEntries([...needed].map((name) => [name, '1']));
-  return needed.size === 0 ? sysctls : { ...implied, ...sysctls };
-}
-
-/** Why a setting is wanted that no file may have asked for. */
-export function reasonOf(name: string, value: string, rules: DesiredState['masquerade'] = []): readonly string[] {
-  const needs = value === '1' && rules.some((rule) => forwarding[familyOf(rule)] === name);
-  return needs ? ['masquerade needs it: inner hosts are forwarded'] : [];
 }

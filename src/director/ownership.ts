@@ -1,17 +1,19 @@
 /** Whose a thing of the kernel's table is, and how verbs change that. Pure. */
 import type { Snapshot } from '../ipvs/ipvs.ts';
-import { chainName, families } from '../masquerade/operation.ts';
-import { formatMatch } from '../masquerade/rule.ts';
+import { chainPlaces, placeName } from '../masquerade/chain.ts';
 import { destinationKeyIn, type Ledger } from '../plan/ledger.ts';
 import type { Known } from '../plan/resource.ts';
-import { chainKey, DEFENSE_KEY, daemonKey, masqueradeKey, serviceOf, sysctlKey, TIMEOUTS_KEY } from './keys.ts';
+import { chainKey, DEFENSE_KEY, daemonKey, serviceOf, sysctlKey, TIMEOUTS_KEY } from './keys.ts';
+import { ruleKey } from './rule-keys.ts';
 import type { DesiredState } from './state.ts';
+import { wantedRules } from './wanted-rules.ts';
 
 /** `ours`: the file that was applied describes it; `verb`: a verb made it, or took it over; `foreign`: all else. */
 export type Owner = 'ours' | 'verb' | 'foreign';
 
 /** Tells the owner of a key: an address, that of a service and a destination's with a blank between, or "sync master". */
 export function ownership({ applied, made }: Pick<Known<DesiredState>, 'applied' | 'made'>): (key: string) => Owner {
+  const rules = applied ? wantedRules(applied) : new Map<string, never>();
   const described = new Set([
     ...(applied?.services.flatMap(({ service: { address }, destinations }) => [
       address,
@@ -19,8 +21,8 @@ export function ownership({ applied, made }: Pick<Known<DesiredState>, 'applied'
     ]) ?? []),
     ...(applied?.sync?.map(({ state }) => daemonKey(state)) ?? []),
     ...(applied?.timeouts ? [TIMEOUTS_KEY] : []),
-    ...(applied?.masquerade?.map((rule) => masqueradeKey(formatMatch(rule))) ?? []),
-    ...(applied?.masquerade ? families.map((family) => chainKey(chainName(family))) : []),
+    ...(rules.size > 0 || applied?.masquerade ? chainPlaces.map((place) => chainKey(placeName(place))) : []),
+    ...[...rules.keys()].map(ruleKey),
     ...Object.keys(applied?.sysctls ?? {}).map(sysctlKey),
     ...(applied?.defense ? [DEFENSE_KEY] : []),
   ]);

@@ -9,8 +9,8 @@ import { NOTHING_KNOWN } from '../plan/known.ts';
 import { type Plan, planOf } from '../plan/plan.ts';
 import { readTables } from '../plan/transaction.ts';
 import { idleDefense } from './defense-record.ts';
-import type { Masquerade } from './masquerade.ts';
 import { resources } from './resources.ts';
+import type { Rules } from './rules.ts';
 import type { DesiredState } from './state.ts';
 import type { SysctlValues } from './sysctls.ts';
 
@@ -26,8 +26,8 @@ export interface CurrentState {
   readonly sysctls?: SysctlValues;
   /** Default: off. */
   readonly defense?: DefensePolicy;
-  /** The chains of masquerade rules; null where there are none. */
-  readonly masquerade?: Masquerade;
+  /** Our chains of iptables; null where there are none. */
+  readonly rules?: Rules;
 }
 
 /**
@@ -39,7 +39,7 @@ export function plan(desired: DesiredState, current: CurrentState): Plan {
     resources,
     desired,
     NOTHING_KNOWN,
-    { addresses: null, sysctls: null, masquerade: null, defense: normalizePolicy('off'), ...current },
+    { addresses: null, sysctls: null, rules: null, defense: normalizePolicy('off'), ...current },
     { adopt: true },
   );
 }

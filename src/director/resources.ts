@@ -3,7 +3,7 @@ import type { AnyResource } from '../plan/resource.ts';
 import { addressesResource } from './addresses.ts';
 import type { Context } from './context.ts';
 import { defenseResource } from './defense-policy.ts';
-import { masqueradeResource } from './masquerade.ts';
+import { rulesResource } from './rules.ts';
 import { servicesResource } from './services.ts';
 import type { DesiredState } from './state.ts';
 import { syncResource } from './sync.ts';
@@ -18,5 +18,5 @@ export const resources: readonly AnyResource<DesiredState, Context>[] = [
   syncResource,
   servicesResource,
   addressesResource,
-  masqueradeResource,
+  rulesResource,
 ] as readonly AnyResource<DesiredState, Context>[];

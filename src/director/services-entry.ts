@@ -60,7 +60,7 @@ export function isTunnelled({ forward }: EntryDestination): boolean {
 
 /** What belongs to the service and is not the kernel's. */
 export function optionsOf(
-  { name, exclusive, interface: device, ...entry }: ServiceEntry,
+  { name, exclusive, interface: device, sourceNat, rejectUnserved, ...entry }: ServiceEntry,
   defaults: Defaults,
 ): Omit<DesiredService, 'service' | 'destinations'> {
   const drain = entry.drain === undefined ? defaults.drain : entry.drain;
@@ -69,6 +69,8 @@ export function optionsOf(
     ...(name !== undefined && { name }),
     ...(exclusive !== undefined && { exclusive }),
     ...(device !== undefined && { interface: device }),
+    ...(sourceNat && { sourceNat }),
+    ...(rejectUnserved && { rejectUnserved }),
     ...(drain && { drain: { timeoutSeconds: drain.timeout, afterwards: drain.then ?? 'delete' } }),
     ...(ramp && { ramp: { durationSeconds: ramp.duration, floor: ramp.floor ?? 0.1, curve: ramp.curve ?? 'linear' } }),
   };

@@ -1,6 +1,7 @@
 /** The sections `defaults` and `services` of a file: what may stand in them. */
 import { z } from 'zod';
 import type { Section } from '../config/document.ts';
+import type { Protocol } from '../ipvs/address.ts';
 import {
   type DestinationInput,
   forwardMethods,
@@ -9,6 +10,7 @@ import {
   tunnelTypes,
 } from '../ipvs/destination.ts';
 import { features } from '../ipvs/features.ts';
+import { portProtocols } from '../masquerade/mark-match.ts';
 import type { DrainSettings, RampSettings } from './state.ts';
 import { duration, durationUpTo, share, whole } from './values.ts';
 
@@ -112,6 +114,27 @@ const destination = z.strictObject({
   ...limits,
 });
 
+const ports = z.union([z.string().meta({ pattern: '^[0-9]{1,5}(-[0-9]{1,5})?$' }), z.number()], {
+  error: 'ports are written 80 or 8000-8010',
+});
+
+const oneOrMore = <T extends z.ZodType>(one: T) => z.union([one, z.array(one).min(1).max(256)]);
+
+const match = z
+  .array(
+    z.strictObject({
+      address: oneOrMore(z.string())
+        .optional()
+        .meta({ description: 'What clients connect to: 192.0.2.10, 2001:db8::/64; one or several' }),
+      in: z.string().optional().meta({ description: 'Only what comes in through this network interface' }),
+      protocol: oneOrMore(z.enum(portProtocols)).optional().meta({ description: 'Only these protocols' }),
+      ports: oneOrMore(ports).optional().meta({ description: 'Only these ports, of the protocols: 80, 8000-8010' }),
+    }),
+  )
+  .min(1)
+  .max(256)
+  .meta({ description: 'Of a service by firewall mark: the packets that get it; each entry by itself' });
+
 const service = z.strictObject({
   name: z
     .string()
@@ -134,6 +157,15 @@ const service = z.strictObject({
     .boolean()
     .optional()
     .meta({ description: 'Destinations that are not described are removed, whoever made them' }),
+  sourceNat: z
+    .boolean()
+    .optional()
+    .meta({ description: 'Its connections come to their real servers from an address of this host' }),
+  match: match.optional(),
+  rejectUnserved: z
+    .boolean()
+    .optional()
+    .meta({ description: 'What is new to its address, and for none of the services, is refused' }),
   ...scheduling,
   destinations: z.array(destination).nullish(),
 });
@@ -187,7 +219,18 @@ export interface ServiceEntry extends Scheduling {
   readonly address: string | string[];
   readonly interface?: string | undefined;
   readonly exclusive?: boolean | undefined;
+  readonly sourceNat?: boolean | undefined;
+  readonly match?: readonly MatchEntry[] | undefined;
+  readonly rejectUnserved?: boolean | undefined;
   readonly destinations?: readonly DestinationEntry[] | null | undefined;
+}
+
+/** Of each list every one with every other. */
+export interface MatchEntry {
+  readonly address?: string | readonly string[] | undefined;
+  readonly in?: string | undefined;
+  readonly protocol?: Protocol | readonly Protocol[] | undefined;
+  readonly ports?: string | number | readonly (string | number)[] | undefined;
 }
 
 export interface DestinationEntry extends LimitsEntry {

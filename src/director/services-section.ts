@@ -10,6 +10,7 @@ import { attempt } from './attempt.ts';
 import { type HostAddress, type HostAnswer, type Hosts, parseHostAddress } from './host-name.ts';
 import { type Findings, type Place, placeText, Unique, within } from './places.ts';
 import { addressesIn } from './port-range.ts';
+import { ServiceRuleChecks } from './service-rule-checks.ts';
 import {
   destinationInput,
   type EntryDestination,
@@ -64,12 +65,14 @@ class ServiceResolver {
   readonly #findings: Findings;
   readonly #names = new Unique();
   readonly #addresses = new Unique();
+  readonly #rules: ServiceRuleChecks;
   #services = 0;
   #destinations = 0;
 
   constructor(hosts: Hosts, findings: Findings) {
     this.#hosts = hosts;
     this.#findings = findings;
+    this.#rules = new ServiceRuleChecks(findings);
   }
 
   servicesOf(entry: ServiceEntry, defaults: Defaults, place: Place): DesiredService[] {
@@ -91,7 +94,8 @@ class ServiceResolver {
     }
     const right = complete && this.#findings.problems.length === before;
     if (right && entry.destinations?.length) this.#refuseEmptyFamily(targets);
-    const options = optionsOf(entry, defaults);
+    const match = this.#rules.check(entry, targets, place);
+    const options = { ...optionsOf(entry, defaults), ...(match && { match }) };
     return targets.map(({ service, destinations }) => ({ service, destinations, ...options }));
   }
 

@@ -4,6 +4,7 @@ import type { Destination } from '../ipvs/destination.ts';
 import type { VirtualService } from '../ipvs/service.ts';
 import type { SyncDaemon } from '../ipvs/sync-daemon.ts';
 import type { Timeouts } from '../ipvs/timeouts.ts';
+import type { MarkMatch } from '../masquerade/mark-match.ts';
 import type { MasqueradeRule } from '../masquerade/rule.ts';
 
 /** A section that is absent is not managed. */
@@ -29,6 +30,12 @@ export interface DesiredService {
   readonly exclusive?: boolean;
   /** The network interface on which its address is ours to add and remove. */
   readonly interface?: string;
+  /** Its connections come to their real servers from an address of this host. */
+  readonly sourceNat?: true;
+  /** Of a service by firewall mark: what gets it. Of entries with both families those of the other one too. */
+  readonly match?: readonly MarkMatch[];
+  /** What is new to its address, and for none of the services, is refused. */
+  readonly rejectUnserved?: true;
   /** How destinations that leave the file are removed. */
   readonly drain?: DrainSettings;
   /** How destinations that are new begin. */

@@ -10,7 +10,7 @@ import { isOfModule, isSame, orderOf, type SysctlOperation } from '../sysctl/sys
 import type { Context } from './context.ts';
 import { heldOriginals } from './defense-record.ts';
 import { sysctlKey } from './keys.ts';
-import { reasonOf } from './masquerade-section.ts';
+import { reasonsOf } from './needed-settings.ts';
 import type { DesiredState } from './state.ts';
 
 /** For settings that come with a scheduler, and that with the first service that uses it. */
@@ -81,7 +81,7 @@ function sysctlsIn(keys: ReadonlySet<string>): [name: string, value: string][] {
 }
 
 function diffSysctls(
-  { services, sysctls = {}, masquerade }: DesiredState,
+  { sysctls = {}, ...needing }: DesiredState,
   { applied }: Known<DesiredState>,
   current: SysctlValues,
 ): Diff<SysctlOperation> {
@@ -94,11 +94,11 @@ function diffSysctls(
       const cause = applied?.sysctls?.[name] === wanted ? 'drift' : 'file';
       const made = change(name, value, wanted, cause);
       const scheduler = schedulerOf(name);
-      const isLate = scheduler !== undefined && services.some(({ service }) => service.scheduler === scheduler);
+      const isLate = scheduler !== undefined && needing.services.some(({ service }) => service.scheduler === scheduler);
       changes.push({
         ...made,
         ...(isLate && { phase: AFTER_SERVICES }),
-        effects: [...reasonOf(name, wanted, masquerade), ...made.effects],
+        effects: [...reasonsOf(name, wanted, needing), ...made.effects],
       });
     }
   }

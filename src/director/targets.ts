@@ -1,6 +1,8 @@
 /** `--target`: only some services of a file. Pure. */
 import { IpvsError } from '../errors.ts';
 import { serviceKey } from '../ipvs/address.ts';
+import { sysctlKey } from './keys.ts';
+import { neededBy } from './needed-settings.ts';
 import type { DesiredState } from './state.ts';
 
 /** The addresses of services, by address or by name. Throws SERVICE_NOT_FOUND for what neither state knows. */
@@ -42,5 +44,16 @@ export function targetedState(
     meant.delete(address);
     return targets.has(address) ? (now ?? []) : entry;
   });
-  return { ...applied, services: [...services, ...meant.values()], ...(desired.limits && { limits: desired.limits }) };
+  const needed = neededBy(targets, desired).map((name) => [name, desired.sysctls?.[name] ?? '1']);
+  return {
+    ...applied,
+    services: [...services, ...meant.values()],
+    ...(needed.length > 0 && { sysctls: { ...applied?.sysctls, ...Object.fromEntries(needed) } }),
+    ...(desired.limits && { limits: desired.limits }),
+  };
+}
+
+/** The keys of what is changed with the targets: they themselves, and the settings that they need. */
+export function withNeededKeys(targets: ReadonlySet<string>, desired: DesiredState): ReadonlySet<string> {
+  return new Set([...targets, ...neededBy(targets, desired).map(sysctlKey)]);
 }

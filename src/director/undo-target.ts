@@ -7,7 +7,7 @@ import type { PastChange } from '../plan/packed-changes.ts';
 import type { Tables } from '../plan/plan.ts';
 import { sysctlSpec } from '../sysctl/catalogue.ts';
 import { masqueradeKey } from './keys.ts';
-import { type Masquerade, rulesOf } from './masquerade.ts';
+import { type Rules, rulesOf } from './rules.ts';
 import type { ConfiguredService } from './service-configuration.ts';
 import type { DesiredService, DesiredState } from './state.ts';
 import type { SysctlValues } from './sysctls.ts';
@@ -41,13 +41,15 @@ function masqueradeBefore(
   changes: readonly PastChange[],
   before: Tables,
 ): Pick<DesiredState, 'masquerade'> {
-  const keys = new Set(changes.flatMap(({ resource, key }) => (resource === 'masquerade' ? [key] : [])));
-  const held = before['masquerade'] as Masquerade | undefined;
+  const keys = new Set(changes.flatMap(({ resource, key }) => (resource === 'rules' ? [key] : [])));
+  const held = before['rules'] as Rules | undefined;
   if (keys.size === 0 || !held) return {};
   const keyOf = (rule: Parameters<typeof formatMatch>[0]) => masqueradeKey(formatMatch(rule));
   const described = new Set(masquerade?.map(keyOf));
-  const others = rulesOf(held).filter((rule) => keys.has(keyOf(rule)) && !described.has(keyOf(rule)));
-  return { masquerade: [...(masquerade ?? []), ...others] };
+  const others = rulesOf(held).flatMap((own) =>
+    own.kind === 'masquerade' && keys.has(keyOf(own.rule)) && !described.has(keyOf(own.rule)) ? [own.rule] : [],
+  );
+  return masquerade === undefined && others.length === 0 ? {} : { masquerade: [...(masquerade ?? []), ...others] };
 }
 
 /** Settings of which nothing had been said, as they were: they would stay as the plan set them. */

@@ -2,16 +2,40 @@
  * Chains of iptables that are ours: what iptables-save prints of one, and the text by which iptables-restore replaces it
  * in one commit. Every line of ours says in its comment what it belongs to. Pure.
  */
+import type { Family } from '../ipvs/address.ts';
 
 export interface OwnChain {
-  readonly table: 'nat';
+  readonly table: 'nat' | 'mangle' | 'filter';
   /** The kernel's chain that leads to it. */
-  readonly from: 'POSTROUTING';
+  readonly from: 'POSTROUTING' | 'PREROUTING' | 'INPUT';
   /** At most 28 characters. */
   readonly name: string;
 }
 
+/** Source addresses: of inner networks, and of connections of services. */
 export const SOURCE_CHAIN: OwnChain = { table: 'nat', from: 'POSTROUTING', name: 'IPVSD-POSTROUTING' };
+/** Firewall marks. */
+export const MARK_CHAIN: OwnChain = { table: 'mangle', from: 'PREROUTING', name: 'IPVSD-PREROUTING' };
+/** What no service serves. */
+export const GUARD_CHAIN: OwnChain = { table: 'filter', from: 'INPUT', name: 'IPVSD-INPUT' };
+
+export const families: readonly Family[] = ['inet', 'inet6'];
+
+/** Such a chain, of a family. */
+export interface ChainPlace {
+  readonly chain: OwnChain;
+  readonly family: Family;
+}
+
+/** All of them. */
+export const chainPlaces: readonly ChainPlace[] = [SOURCE_CHAIN, MARK_CHAIN, GUARD_CHAIN].flatMap((chain) =>
+  families.map((family) => ({ chain, family })),
+);
+
+/** "IPVSD-POSTROUTING of IPv4" */
+export function placeName({ chain, family }: ChainPlace): string {
+  return `${chain.name} of ${family === 'inet' ? 'IPv4' : 'IPv6'}`;
+}
 
 export interface ChainLine {
   /** As iptables-save prints it, without the chain: "-s 10.0.0.0/24 -j MASQUERADE". */

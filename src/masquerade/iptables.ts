@@ -42,7 +42,7 @@ export class Iptables {
     return this.#run([programName(program, family, 'save'), '-c', '-t', table]);
   }
 
-  /** All of it in one commit, or nothing. Throws also IPTABLES_TOO_OLD, NAT_UNAVAILABLE. */
+  /** All of it in one commit, or nothing. Throws also IPTABLES_TOO_OLD, NAT_UNAVAILABLE, EXTENSION_UNAVAILABLE. */
   async restore(program: Program, family: Family, text: string): Promise<void> {
     const words = ['--noflush', '--counters', '--wait', String(WAIT_SECONDS)];
     await this.#run([programName(program, family, 'restore'), ...words], text);
@@ -54,7 +54,9 @@ export class Iptables {
     const options = { env: this.#environment, timeout: TIMEOUT_MS, maxBuffer: MOST_BYTES, encoding: 'utf8' } as const;
     return new Promise((resolve, reject) => {
       const child = execFile(file, args, options, (error, stdout, stderr) => {
-        if (error) reject(refusal(name, file, error, stderr));
+        if (error) reject(refusal(name, file, error, stderr, input));
+        // A chain that goes in the same commit never comes to the kernel: of what is missing there is only a warning.
+        else if (lackingMatch.test(stderr)) reject(lacksExtension(stderr));
         else resolve(stdout);
       });
       // One that ends before it reads everything says why in another way.
@@ -74,7 +76,7 @@ type Failure = Error & {
   readonly killed?: boolean | undefined;
 };
 
-function refusal(name: string, file: string, failure: Failure, stderr: string): IpvsError {
+function refusal(name: string, file: string, failure: Failure, stderr: string, input: string): IpvsError {
   const { code, killed, message } = failure;
   if (code === 'ENOENT' && file === 'nsenter') {
     const hint = 'rules of another network namespace need it: install the package util-linux';
@@ -91,19 +93,30 @@ function refusal(name: string, file: string, failure: Failure, stderr: string): 
   }
   if (/unrecognized option|unknown option|invalid option/.test(stderr))
     return new IpvsError('IPTABLES_TOO_OLD', { detail });
-  if (lacking.test(stderr)) return new IpvsError('NAT_UNAVAILABLE', { detail });
+  if (lackingTable.test(stderr))
+    return new IpvsError(input.startsWith('*nat\n') ? 'NAT_UNAVAILABLE' : 'EXTENSION_UNAVAILABLE', { detail });
+  if (lackingExtension.test(stderr)) return lacksExtension(stderr);
   return new IpvsError('IPTABLES_REFUSED', { detail });
 }
 
-/** Of nft, of legacy, and of both where a match or a target is missing. */
-const lacking =
-  /TABLE_ADD failed|CHAIN_ADD failed|initialize iptables table|initialize ip6tables table|unable to initialize table|iptables who\?|revision \d+ not supported/;
+/** Of nft, of legacy, and of both where a target of address translation is missing. */
+const lackingTable =
+  /TABLE_ADD failed|CHAIN_ADD failed|initialize iptables table|initialize ip6tables table|unable to initialize table|iptables who\?|Extension (?:MASQUERADE|SNAT) revision \d+ not supported/;
+const lackingExtension = /Extension (\S+) revision \d+ not supported/;
+/** Of others nft has a form of its own. */
+const lackingMatch = /Extension ipvs revision \d+ not supported/;
+
+function lacksExtension(stderr: string): IpvsError {
+  const name = lackingExtension.exec(stderr)?.[1];
+  const hint = `it needs the module xt_${name} of the running kernel`;
+  return new IpvsError('EXTENSION_UNAVAILABLE', { detail: firstLine(stderr), hint });
+}
 
 /** Without the line that only names the program. */
 function firstLine(stderr: string): string {
   const lines = stderr
     .split('\n')
-    .map((line) => line.replace(/^ip6?tables(-\w+)* v[\d.]+ \(\w+\): */, '').trim())
+    .map((line) => line.replace(/^(?:Warning: |ip6?tables(-\w+)* v[\d.]+ \(\w+\): *)/, '').trim())
     .filter((line) => line !== '' && !line.startsWith('modprobe:') && !line.startsWith('#'));
   return quote(lines[0] ?? '').slice(1, -1);
 }

@@ -1,21 +1,34 @@
-/** The masquerade rules of a network namespace: those in the chains that are ours. */
+/** The rules of a network namespace that are ours: those in our chains. */
 import { readFileSync } from 'node:fs';
 import { IpvsError } from '../errors.ts';
 import type { Family } from '../ipvs/address.ts';
 import { quote } from '../ipvs/quote.ts';
 import type { Native } from '../native.ts';
 import { interfaceNames } from '../proc/interfaces.ts';
-import { type Chain, groupsOf, hasRules, NO_CHAIN, probeText, readChain, restoreText, SOURCE_CHAIN } from './chain.ts';
+import {
+  type Chain,
+  type ChainPlace,
+  chainPlaces,
+  groupsOf,
+  hasRules,
+  NO_CHAIN,
+  placeName,
+  probeText,
+  readChain,
+  restoreText,
+  SOURCE_CHAIN,
+} from './chain.ts';
 import { Iptables, type IptablesOptions, type IptablesVariant, iptablesVariants, type Program } from './iptables.ts';
 import {
+  byPlace,
   changedChain,
-  describeMasqueradeOperation,
-  families,
-  familyOfOperation,
+  describeRuleOperation,
   isChain,
-  type MasqueradeOperation,
-  type MasqueradeResult,
+  placeOfOperation,
+  type RuleOperation,
+  type RuleResult,
 } from './operation.ts';
+import { linesOfRule, masquerade, nameOf, type OwnRule, partsOf, placeOf, rulesIn } from './own-rule.ts';
 import {
   conflictOf,
   formatMatch,
@@ -26,9 +39,10 @@ import {
   normalizeMatch,
   parseMatch,
 } from './rule.ts';
-import { linesOf, matchOf, rulesIn } from './rule-lines.ts';
+import { matchOf } from './rule-lines.ts';
 
-export type Chains = Readonly<Record<Family, Chain>>;
+/** By name, "IPVSD-POSTROUTING of IPv4"; one that nobody looked at is absent. */
+export type Chains = Readonly<Record<string, Chain>>;
 
 /** A rule that is there. */
 export interface MasqueradeState {
@@ -52,7 +66,12 @@ export interface MasqueradeTableOptions extends IptablesOptions {
 }
 
 /** Of a family that nobody asked for: this host may lack it. */
-const ABSENT: readonly string[] = ['IPTABLES_MISSING', 'IPTABLES_REFUSED', 'NAT_UNAVAILABLE'];
+const ABSENT: readonly string[] = ['IPTABLES_MISSING', 'IPTABLES_REFUSED', 'NAT_UNAVAILABLE', 'EXTENSION_UNAVAILABLE'];
+
+/** Where masquerade rules stand. */
+export const sourcePlaces: readonly ChainPlace[] = chainPlaces.filter(({ chain }) => chain === SOURCE_CHAIN);
+/** Whoever has iptables has this one. */
+export const firstPlaces: readonly ChainPlace[] = sourcePlaces.filter(({ family }) => family === 'inet');
 
 export class MasqueradeTable implements Disposable {
   readonly #iptables: Iptables;
@@ -70,16 +89,19 @@ export class MasqueradeTable implements Disposable {
     this.#release = release;
   }
 
-  /** In the order in which they are asked. Throws IPTABLES_MISSING, IPTABLES_REFUSED, PERMISSION_DENIED. */
+  /**
+   * Those of inner networks, in the order in which they are asked. Throws IPTABLES_MISSING, IPTABLES_REFUSED,
+   * PERMISSION_DENIED.
+   */
   async list(): Promise<MasqueradeState[]> {
-    const chains = await this.chains(['inet']);
-    return families.flatMap((family) => {
-      const { lines } = chains[family];
-      return [...rulesIn(lines).values()].map(({ key, rule, lines: own }) => {
+    const chains = await this.chains(firstPlaces, sourcePlaces);
+    return Object.values(chains).flatMap(({ lines }) =>
+      [...rulesIn(lines).values()].flatMap(({ name, rule, lines: own }) => {
+        if (partsOf(name).kind !== 'masquerade') return [];
         const flows = lines.filter(({ text }) => own.includes(text)).reduce((sum, { packets }) => sum + packets, 0n);
-        return { key, rule: rule ?? null, flows };
-      });
-    });
+        return [{ key: name, rule: rule?.kind === 'masquerade' ? rule.rule : null, flows }];
+      }),
+    );
   }
 
   /**
@@ -88,37 +110,38 @@ export class MasqueradeTable implements Disposable {
    */
   async add(input: MasqueradeInput): Promise<MasqueradeRule> {
     const rule = normalizeMasquerade(input);
-    await this.#do({ type: 'masquerade.add', rule });
+    await this.#do({ type: 'rule.add', rule: masquerade(rule) });
     return rule;
   }
 
   /** By its network, interface and protocol, or by what it is called. Throws MASQUERADE_NOT_FOUND, and as `add`. */
   async delete(match: string | MasqueradeMatch): Promise<void> {
     const key = formatMatch(typeof match === 'string' ? parseMatch(match) : normalizeMatch(match));
-    await this.#do({ type: 'masquerade.delete', key });
+    await this.#do({ type: 'rule.delete', place: placeName(placeOf(key)), name: key });
   }
 
-  /** What the chains hold; of the families that are needed, or it throws as `list` does. */
-  async chains(needed: readonly Family[]): Promise<Chains> {
-    const [inet, inet6] = await Promise.all(
-      (['inet', 'inet6'] as const).map(async (family) => {
+  /** What chains hold; of those that are needed, or it throws as `list` does; of the others as far as this host has them. */
+  async chains(needed: readonly ChainPlace[], others: readonly ChainPlace[] = []): Promise<Chains> {
+    const places = chainPlaces.filter((place) => needed.includes(place) || others.includes(place));
+    const read = await Promise.all(
+      places.map(async (place): Promise<[string, Chain]> => {
         try {
-          return (await this.#read(family)).chain;
+          return [placeName(place), (await this.#read(place)).chain];
         } catch (error) {
-          if (!needed.includes(family) && error instanceof IpvsError && ABSENT.includes(error.code)) return NO_CHAIN;
-          throw error;
+          if (needed.includes(place) || !(error instanceof IpvsError) || !ABSENT.includes(error.code)) throw error;
+          return [placeName(place), NO_CHAIN];
         }
       }),
     );
-    return { inet: inet ?? NO_CHAIN, inet6: inet6 ?? NO_CHAIN };
+    return Object.fromEntries(read);
   }
 
   /** Those of the operations that are known to be refused. Nothing stays changed by it. */
-  async check(operations: readonly MasqueradeOperation[]): Promise<MasqueradeResult[]> {
+  async check(operations: readonly RuleOperation[]): Promise<RuleResult[]> {
     const names = interfaceNames(this.#native, this.#namespacePath);
-    const refused: MasqueradeResult[] = [];
-    for (const [family, own] of byFamily(operations)) {
-      const errors = await this.#foreseen(family, own, names).catch((error: unknown) => own.map(() => ours(error)));
+    const refused: RuleResult[] = [];
+    for (const [place, own] of byPlace(operations)) {
+      const errors = await this.#foreseen(place, own, names).catch((error: unknown) => own.map(() => ours(error)));
       refused.push(
         ...own.flatMap((operation, i) => {
           const error = errors[i];
@@ -129,18 +152,18 @@ export class MasqueradeTable implements Disposable {
     return refused;
   }
 
-  /** Those of a family together: all are done, or none. */
-  async execute(operations: readonly MasqueradeOperation[]): Promise<MasqueradeResult[]> {
-    const errors = new Map<Family, IpvsError>();
-    for (const [family, own] of byFamily(operations)) {
+  /** Those of a chain together: all are done, or none. */
+  async execute(operations: readonly RuleOperation[]): Promise<RuleResult[]> {
+    const errors = new Map<string, IpvsError>();
+    for (const [place, own] of byPlace(operations)) {
       try {
-        await this.#write(family, own);
+        await this.#write(place, own);
       } catch (error) {
-        errors.set(family, ours(error));
+        errors.set(placeName(place), ours(error));
       }
     }
     return operations.map((operation) => {
-      const error = errors.get(familyOfOperation(operation));
+      const error = errors.get(placeOfOperation(operation));
       return error ? told(operation, error) : { operation };
     });
   }
@@ -154,7 +177,7 @@ export class MasqueradeTable implements Disposable {
     this.close();
   }
 
-  async #do(operation: MasqueradeOperation): Promise<void> {
+  async #do(operation: RuleOperation): Promise<void> {
     const [refused] = await this.check([operation]);
     const [result] = refused ? [refused] : await this.execute([operation]);
     if (result?.error) throw result.error;
@@ -162,39 +185,39 @@ export class MasqueradeTable implements Disposable {
 
   /** One for each operation: why it would be refused. */
   async #foreseen(
-    family: Family,
-    operations: readonly MasqueradeOperation[],
+    place: ChainPlace,
+    operations: readonly RuleOperation[],
     interfaces: readonly string[],
   ): Promise<(IpvsError | undefined)[]> {
-    const { program, chain } = await this.#read(family);
+    const { program, chain } = await this.#read(place);
     const held = groupsOf(chain.lines);
     const after = [...groupsOf(changedChain(chain, operations).lines.map((text) => ({ text }))).keys()];
     const errors = operations.map((operation) => foreseen(operation, { held, after, interfaces }));
     const added = operations.flatMap((operation, i) =>
-      'rule' in operation && errors[i] === undefined ? linesOf(operation.rule) : [],
+      'rule' in operation && errors[i] === undefined ? linesOfRule(operation.rule) : [],
     );
     // A listing would not tell: without NAT in the kernel, iptables of nft shows an empty table.
-    if (added.length > 0) await this.#iptables.restore(program, family, probeText(SOURCE_CHAIN, added));
+    if (added.length > 0) await this.#iptables.restore(program, place.family, probeText(place.chain, added));
     return errors;
   }
 
-  async #write(family: Family, operations: readonly MasqueradeOperation[]): Promise<void> {
-    const { program, chain } = await this.#read(family);
+  async #write(place: ChainPlace, operations: readonly RuleOperation[]): Promise<void> {
+    const { program, chain } = await this.#read(place);
     const wanted = changedChain(chain, operations);
     if (isChain(chain, wanted)) return;
-    await this.#iptables.restore(program, family, restoreText(SOURCE_CHAIN, chain, wanted));
+    await this.#iptables.restore(program, place.family, restoreText(place.chain, chain, wanted));
   }
 
-  async #read(family: Family): Promise<{ readonly program: Program; readonly chain: Chain }> {
+  async #read({ chain: own, family }: ChainPlace): Promise<{ readonly program: Program; readonly chain: Chain }> {
     if (this.#closed) throw new IpvsError('CLOSED');
-    const { table } = SOURCE_CHAIN;
+    const { table } = own;
     const variant = variantOf(this.#variant);
     const first = variant === 'auto' ? 'host' : variant;
     const saved = await this.#iptables.save(first, family, table);
-    const chain = readChain(saved, SOURCE_CHAIN);
+    const chain = readChain(saved, own);
     if (first !== 'host' || chain.exists || !this.#hasLegacyTable(family, table)) return { program: first, chain };
     const legacy = await this.#iptables.save('legacy', family, table).catch(() => '');
-    const legacyChain = readChain(legacy, SOURCE_CHAIN);
+    const legacyChain = readChain(legacy, own);
     const isLegacy = legacyChain.exists || (hasRules(legacy) && !hasRules(saved));
     return isLegacy ? { program: 'legacy', chain: legacyChain } : { program: first, chain };
   }
@@ -215,33 +238,31 @@ export class MasqueradeTable implements Disposable {
 }
 
 function foreseen(
-  operation: MasqueradeOperation,
+  operation: RuleOperation,
   { held, after, interfaces }: { held: ReadonlyMap<string, unknown>; after: string[]; interfaces: readonly string[] },
 ): IpvsError | undefined {
-  if (operation.type === 'masquerade.delete' && !held.has(operation.key)) return new IpvsError('MASQUERADE_NOT_FOUND');
+  if (operation.type === 'rule.delete' && !held.has(operation.name)) return new IpvsError('MASQUERADE_NOT_FOUND');
   if (!('rule' in operation)) return undefined;
   const { rule } = operation;
-  const key = formatMatch(rule);
-  if (operation.type === 'masquerade.add' && held.has(key)) return new IpvsError('MASQUERADE_EXISTS');
-  if (rule.out !== undefined && !interfaces.includes(rule.out))
-    return new IpvsError('INTERFACE_NOT_FOUND', { detail: quote(rule.out) });
+  const name = nameOf(rule);
+  if (operation.type === 'rule.add' && held.has(name)) return new IpvsError('MASQUERADE_EXISTS');
+  const missing = interfacesOf(rule).find((device) => !interfaces.includes(device));
+  if (missing !== undefined) return new IpvsError('INTERFACE_NOT_FOUND', { detail: quote(missing) });
+  if (rule.kind !== 'masquerade') return undefined;
   return after.flatMap((other) => {
-    const match = other === key ? undefined : matchOf(other);
-    return (match && conflictOf(rule, match)) ?? [];
+    const match = other === name ? undefined : matchOf(other);
+    return (match && conflictOf(rule.rule, match)) ?? [];
   })[0];
 }
 
-function byFamily(operations: readonly MasqueradeOperation[]): [Family, MasqueradeOperation[]][] {
-  return families
-    .map((family): [Family, MasqueradeOperation[]] => [
-      family,
-      operations.filter((operation) => familyOfOperation(operation) === family),
-    ])
-    .filter(([, own]) => own.length > 0);
+function interfacesOf(rule: OwnRule): string[] {
+  const said =
+    rule.kind === 'masquerade' ? [rule.rule.out] : rule.kind === 'marks' ? rule.matches.map((m) => m.in) : [];
+  return said.filter((device) => device !== undefined);
 }
 
-function told(operation: MasqueradeOperation, error: IpvsError): MasqueradeResult {
-  const { verb, subject } = describeMasqueradeOperation(operation);
+function told(operation: RuleOperation, error: IpvsError): RuleResult {
+  const { verb, subject } = describeRuleOperation(operation);
   return { operation, error: error.with({ operation: verb, subject }) };
 }
 

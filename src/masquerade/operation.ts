@@ -1,57 +1,54 @@
-/** What can be done to masquerade rules, as data, and what becomes of the lines of their chain. Pure. */
+/** What can be done to rules, as data, and what becomes of the lines of their chain. Pure. */
 import type { IpvsError } from '../errors.ts';
-import type { Family } from '../ipvs/address.ts';
-import { type Chain, type ChainLine, groupsOf, SOURCE_CHAIN, withGroups } from './chain.ts';
-import { familyOf, formatMatch, type MasqueradeRule } from './rule.ts';
-import { inOrder, linesOf, sameLines } from './rule-lines.ts';
+import { type Chain, type ChainLine, type ChainPlace, chainPlaces, groupsOf, placeName, withGroups } from './chain.ts';
+import { inOrder, linesOfRule, nameOf, type OwnRule, partsOf, placeOf } from './own-rule.ts';
+import { sameLines } from './rule-lines.ts';
 
-export type MasqueradeOperation =
-  | { readonly type: 'masquerade.add'; readonly rule: MasqueradeRule }
+/** `place` is the name of a chain: "IPVSD-POSTROUTING of IPv4". */
+export type RuleOperation =
+  | { readonly type: 'rule.add'; readonly rule: OwnRule }
   /** Whatever stands there under its name. */
-  | { readonly type: 'masquerade.edit'; readonly rule: MasqueradeRule }
+  | { readonly type: 'rule.edit'; readonly rule: OwnRule }
   /** By what it is called: "10.0.0.0/24 out eth0". */
-  | { readonly type: 'masquerade.delete'; readonly key: string }
+  | { readonly type: 'rule.delete'; readonly place: string; readonly name: string }
   /** Rules in their order, and asked once. */
-  | { readonly type: 'masquerade.mend'; readonly family: Family }
+  | { readonly type: 'chain.mend'; readonly place: string }
   /** The whole chain as it was. */
   | {
-      readonly type: 'masquerade.restore';
-      readonly family: Family;
+      readonly type: 'chain.restore';
+      readonly place: string;
       readonly lines: readonly string[];
       readonly jumps: number;
     };
 
 /** One for each operation, in order. */
-export interface MasqueradeResult {
-  readonly operation: MasqueradeOperation;
+export interface RuleResult {
+  readonly operation: RuleOperation;
   /** Absent if it was done. */
   readonly error?: IpvsError;
 }
 
-export const families: readonly Family[] = ['inet', 'inet6'];
+/** The name of its chain. */
+export function placeOfOperation(operation: RuleOperation): string {
+  return 'rule' in operation ? placeName(placeOf(nameOf(operation.rule))) : operation.place;
+}
 
-export function familyOfOperation(operation: MasqueradeOperation): Family {
-  if ('family' in operation) return operation.family;
-  return 'rule' in operation ? familyOf(operation.rule) : familyOf({ source: operation.key });
+/** By chain. */
+export function byPlace(operations: readonly RuleOperation[]): [ChainPlace, RuleOperation[]][] {
+  return chainPlaces
+    .map((place): [ChainPlace, RuleOperation[]] => [
+      place,
+      operations.filter((operation) => placeOfOperation(operation) === placeName(place)),
+    ])
+    .filter(([, own]) => own.length > 0);
 }
 
 /** "add masquerade" and "10.0.0.0/24 out eth0": the words of errors, plans and logs. */
-export function describeMasqueradeOperation(operation: MasqueradeOperation): { verb: string; subject: string } {
-  switch (operation.type) {
-    case 'masquerade.add':
-      return { verb: 'add masquerade', subject: formatMatch(operation.rule) };
-    case 'masquerade.edit':
-      return { verb: 'edit masquerade', subject: formatMatch(operation.rule) };
-    case 'masquerade.delete':
-      return { verb: 'delete masquerade', subject: operation.key };
-    case 'masquerade.mend':
-    case 'masquerade.restore':
-      return { verb: 'set chain', subject: chainName(operation.family) };
-  }
-}
-
-export function chainName(family: Family): string {
-  return `${SOURCE_CHAIN.name} of ${family === 'inet' ? 'IPv4' : 'IPv6'}`;
+export function describeRuleOperation(operation: RuleOperation): { verb: string; subject: string } {
+  if (operation.type === 'chain.mend' || operation.type === 'chain.restore')
+    return { verb: 'set chain', subject: operation.place };
+  const { words, subject } = partsOf('rule' in operation ? nameOf(operation.rule) : operation.name);
+  return { verb: `${operation.type.slice('rule.'.length)} ${words}`, subject };
 }
 
 export interface WantedChain {
@@ -59,14 +56,14 @@ export interface WantedChain {
   readonly jumps: number;
 }
 
-/** What a chain becomes by operations of its family. */
-export function changedChain({ lines }: Chain, operations: readonly MasqueradeOperation[]): WantedChain {
-  const restored = operations.find(({ type }) => type === 'masquerade.restore');
-  if (restored?.type === 'masquerade.restore') return restored;
+/** What a chain becomes by its operations. */
+export function changedChain({ lines }: Chain, operations: readonly RuleOperation[]): WantedChain {
+  const restored = operations.find(({ type }) => type === 'chain.restore');
+  if (restored?.type === 'chain.restore') return restored;
   const groups = new Map<string, readonly string[]>(groupsOf(lines));
   for (const operation of operations) {
-    if ('rule' in operation) groups.set(formatMatch(operation.rule), linesOf(operation.rule));
-    else if ('key' in operation) groups.delete(operation.key);
+    if ('rule' in operation) groups.set(nameOf(operation.rule), linesOfRule(operation.rule));
+    else if ('name' in operation) groups.delete(operation.name);
   }
   return { lines: withGroups(lines, inOrder(groups)), jumps: 1 };
 }

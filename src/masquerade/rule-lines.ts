@@ -1,6 +1,6 @@
 /** Rules ↔ lines of their chain, in the form that iptables-save prints. Pure. */
-import type { ChainLine } from './chain.ts';
-import { commentOf, groupsOf } from './chain.ts';
+import { commentOf } from './chain.ts';
+import { portProtocols } from './mark-match.ts';
 import {
   familyOf,
   formatMatch,
@@ -8,10 +8,7 @@ import {
   type MasqueradeRule,
   normalizeMasquerade,
   parseMatch,
-  rankOf,
 } from './rule.ts';
-
-const portProtocols = ['tcp', 'udp', 'sctp'] as const;
 
 /**
  * One line; of ports without a protocol one for each that has ports, and one without ports for everything else: nobody who
@@ -70,29 +67,6 @@ function splitSource(text: string): [address: string, ports: string | undefined]
 
 export function sameLines(a: readonly string[], b: readonly string[]): boolean {
   return a.length === b.length && a.every((line, i) => line === b[i]);
-}
-
-export interface HeldRule {
-  /** What it is called: "10.0.0.0/24 out eth0". */
-  readonly key: string;
-  readonly lines: readonly string[];
-  /** Undefined where somebody altered its lines. */
-  readonly rule: MasqueradeRule | undefined;
-}
-
-/** Those of a chain, by their keys. */
-export function rulesIn(lines: readonly Pick<ChainLine, 'text'>[]): Map<string, HeldRule> {
-  return new Map([...groupsOf(lines)].map(([key, own]) => [key, { key, lines: own, rule: ruleOf(key, own) }]));
-}
-
-/** Lines by key, in the order in which rules are asked: it follows from which there are. */
-export function inOrder(groups: ReadonlyMap<string, readonly string[]>): Map<string, readonly string[]> {
-  const rank = (key: string) => {
-    const match = matchOf(key);
-    return match === undefined ? -1 : rankOf(match);
-  };
-  const first = (a: string, b: string) => rank(b) - rank(a) || (a < b ? -1 : 1);
-  return new Map([...groups].sort(([a], [b]) => first(a, b)));
 }
 
 /** Undefined for the key of something else. */

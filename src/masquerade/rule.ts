@@ -1,9 +1,10 @@
 /** A rule of masquerading: whose connections leave under an address, and from ports, of this host. Pure. */
-import { IpvsError } from '../errors.ts';
+import { type ErrorCode, IpvsError } from '../errors.ts';
 import { type Family, isUnicast, parseIp } from '../ipvs/address.ts';
 import { at, interfaceName, oneOf, refuseUnknownKeys } from '../ipvs/check.ts';
 import { overlap, parseNetwork } from '../ipvs/network.ts';
 import { quote } from '../ipvs/quote.ts';
+import { normalizePorts } from './ports.ts';
 
 export const masqueradeProtocols = ['tcp', 'udp', 'sctp', 'icmp'] as const;
 export type MasqueradeProtocol = (typeof masqueradeProtocols)[number];
@@ -44,7 +45,7 @@ export function normalizeMasquerade(input: MasqueradeInput): MasqueradeRule {
   const match = normalizeMatch(input);
   if (randomFully !== undefined && typeof randomFully !== 'boolean')
     throw new IpvsError('INVALID_OPTION', { detail: `randomFully ${quote(randomFully)}`, path: ['randomFully'] });
-  const ports = input.ports === undefined ? undefined : normalizePorts(input.ports);
+  const ports = input.ports === undefined ? undefined : normalizePorts(input.ports, 'INVALID_MASQUERADE');
   if (ports !== undefined && match.protocol === 'icmp') throw invalid('icmp has no ports', ['ports']);
   return {
     ...match,
@@ -64,7 +65,7 @@ export function normalizeMatch({ source, out, protocol }: Partial<MasqueradeInpu
     });
   return {
     source: at(['source'], normalizeSource, source),
-    ...(out !== undefined && { out: normalizeOut(out) }),
+    ...(out !== undefined && { out: ruleInterface(out, 'INVALID_MASQUERADE', ['out']) }),
     ...(protocol !== undefined && { protocol: oneOf(protocol, masqueradeProtocols, 'INVALID_PROTOCOL', ['protocol']) }),
   };
 }
@@ -80,20 +81,11 @@ function normalizeSource(text: string): string {
 }
 
 /** In rules a name that ends with "+" stands for several interfaces; quotes and blanks could end it early. */
-function normalizeOut(out: string): string {
-  const name = interfaceName(out, 'INVALID_MASQUERADE', ['out']);
+export function ruleInterface(value: unknown, code: ErrorCode, path: readonly string[]): string {
+  const name = interfaceName(value, code, path);
   if (/^[A-Za-z0-9_.@][A-Za-z0-9_.@-]*$/.test(name)) return name;
   const hint = 'one interface, by a name of letters, digits, dots, hyphens, underscores and "@"';
-  throw new IpvsError('INVALID_MASQUERADE', { detail: `interface ${quote(out)}`, path: ['out'], hint });
-}
-
-function normalizePorts(ports: string | number): string {
-  const [, first = '', last = first] = /^(\d{1,5})(?:-(\d{1,5}))?$/.exec(String(ports)) ?? [];
-  const [low, high] = [Number(first), Number(last)];
-  if (Math.min(low, high) < 1 || Math.max(low, high) > 0xffff)
-    throw invalid(`ports ${quote(ports)}`, ['ports'], 'a port from 1 to 65535, or two: 61000-65095');
-  if (low > high) throw invalid(`ports ${low}-${high} end before they begin`, ['ports'], `write ${high}-${low}`);
-  return low === high ? String(low) : `${low}-${high}`;
+  throw new IpvsError(code, { detail: `interface ${quote(value)}`, path, hint });
 }
 
 function normalizeToSource(toSource: string, source: string): string {
@@ -105,7 +97,12 @@ function normalizeToSource(toSource: string, source: string): string {
 }
 
 export function familyOf({ source }: Pick<MasqueradeRule, 'source'>): Family {
-  return source.includes(':') ? 'inet6' : 'inet';
+  return familyOfNetwork(source);
+}
+
+/** Of canonical text; of an address too. */
+export function familyOfNetwork(text: string): Family {
+  return text.includes(':') ? 'inet6' : 'inet';
 }
 
 /** "10.0.0.0/24 out eth0 protocol tcp" */

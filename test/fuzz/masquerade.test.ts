@@ -2,9 +2,12 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { type Chain, NO_CHAIN, readChain, restoreText, SOURCE_CHAIN } from '../../src/masquerade/chain.ts';
+import { type MarkMatchInput, normalizeMarkMatch } from '../../src/masquerade/mark-match.ts';
 import { changedChain } from '../../src/masquerade/operation.ts';
+import { linesOfRule, masquerade, nameOf, rulesIn } from '../../src/masquerade/own-rule.ts';
 import { formatMatch, type MasqueradeInput, normalizeMasquerade, parseMatch } from '../../src/masquerade/rule.ts';
-import { linesOf, ruleOf, rulesIn } from '../../src/masquerade/rule-lines.ts';
+import { linesOf, ruleOf } from '../../src/masquerade/rule-lines.ts';
+import type { ServiceRule } from '../../src/masquerade/service-rule.ts';
 import { lawful } from './laws.ts';
 import { mutatedLines, mutatedText } from './mutation.ts';
 import { fuzz } from './runs.ts';
@@ -80,10 +83,10 @@ test('a chain is read whatever stands there, and what is written of it is one co
     1500,
     fc.property(mutatedLines(lines, words), (saved) => {
       const chain: Chain = readChain(saved.join('\n'), SOURCE_CHAIN);
-      for (const { rule, key, lines: own } of rulesIn(chain.lines).values())
-        if (rule) expect([formatMatch(rule), linesOf(rule)]).toEqual([key, own]);
+      for (const { rule, name, lines: own } of rulesIn(chain.lines).values())
+        if (rule) expect([nameOf(rule), linesOfRule(rule)]).toEqual([name, own]);
       const wanted = changedChain(chain, [
-        { type: 'masquerade.add', rule: normalizeMasquerade({ source: '10.7.0.0/24' }) },
+        { type: 'rule.add', rule: masquerade(normalizeMasquerade({ source: '10.7.0.0/24' })) },
       ]);
       const text = restoreText(SOURCE_CHAIN, chain, wanted);
       expect(text.match(/^\*/gm)).toHaveLength(1);
@@ -91,4 +94,56 @@ test('a chain is read whatever stands there, and what is written of it is one co
       const written = readChain(restoreText(SOURCE_CHAIN, { ...NO_CHAIN, lines: chain.lines }, wanted), SOURCE_CHAIN);
       expect(written.lines.map(({ text }) => text)).toEqual(wanted.lines);
     }),
+  ));
+
+const serviceRules: readonly ServiceRule[] = [
+  { kind: 'sourceNat', service: 'tcp://192.0.2.10:80' },
+  { kind: 'sourceNat', service: 'fwmark:7/inet6' },
+  {
+    kind: 'marks',
+    service: 'fwmark:7',
+    matches: [{ address: '192.0.2.0/24', in: 'eth0', protocol: 'tcp', ports: '80-90' }, { in: 'eth1' }],
+  },
+  { kind: 'guard', address: '192.0.2.10', tcp: ['80', '8000-8010'], udp: 'all', sctp: [], marks: [7] },
+];
+const serviceWords = [
+  ...words,
+  'source NAT ',
+  'marks ',
+  'guard ',
+  'fwmark:',
+  ' --dport ',
+  ' -p tcp',
+  '"ipvsd: ',
+  '-j RETURN',
+];
+
+test('lines of services are read whatever somebody made of them, and what is read is what stands there', () =>
+  fuzz(
+    1500,
+    fc.property(mutatedLines(serviceRules.flatMap(linesOfRule), serviceWords), (texts) => {
+      for (const { rule, name, lines: own } of rulesIn(texts.map((text) => ({ text }))).values())
+        if (rule) expect([nameOf(rule), linesOfRule(rule)]).toEqual([name, own]);
+    }),
+  ));
+
+test('a match of a mark is canonical, and one line of text, or refused', () =>
+  fuzz(
+    1500,
+    fc.property(
+      fc.constantFrom('address', 'in', 'protocol', 'ports'),
+      fc.oneof(mutatedText(['192.0.2.0/24', 'eth0', 'tcp', '1-2', 'fd00::/64'], words), fc.anything()),
+      (field, value) => {
+        const input = { address: '192.0.2.10', in: 'eth0', protocol: 'tcp', ports: '80', [field]: value };
+        lawful(
+          () => normalizeMarkMatch(input as MarkMatchInput),
+          (match) => {
+            expect(normalizeMarkMatch(match)).toEqual(match);
+            for (const line of linesOfRule({ kind: 'marks', service: 'fwmark:7', matches: [match] }))
+              expect(line).toMatch(/^[ -~]+$/);
+          },
+          ['INVALID_MATCH', 'INVALID_ADDRESS', 'INVALID_PROTOCOL', 'INVALID_OPTION'],
+        );
+      },
+    ),
   ));

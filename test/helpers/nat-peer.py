@@ -5,6 +5,7 @@
                                                 line for each question; of ICMP [] means that an answer came; null: none
                                                 came in that time
   nat-peer.py talk PORT ADDRESS                 for each line of input a datagram, all from one socket; prints as ask does
+  nat-peer.py try SECONDS QUESTION...           each PROTOCOL,ADDRESS,PORT; prints the same, or "refused", or "silent"
 """
 
 import json
@@ -85,10 +86,24 @@ def talk(address, port):
             print(one.recv(100).decode(), flush=True)
 
 
+def tried(question, seconds):
+    protocol, address, port = question.split(",")
+    try:
+        return ask(protocol, address, int(port), seconds)
+    except ConnectionRefusedError:
+        return "refused"
+    # A real server that answers past the director: the client resets that, and its own connection times out.
+    except (TimeoutError, socket.timeout):
+        return "silent"
+
+
 if sys.argv[1] == "serve":
     serve(int(sys.argv[2]), sys.argv[3:])
 elif sys.argv[1] == "talk":
     talk(sys.argv[3], int(sys.argv[2]))
+elif sys.argv[1] == "try":
+    for question in sys.argv[3:]:
+        print(json.dumps(tried(question, float(sys.argv[2]))), flush=True)
 else:
     for question in sys.argv[3:]:
         protocol, address, *seconds = question.split(",")

@@ -5,9 +5,11 @@ import { release, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { openDirector } from '../../src/director/director.ts';
+import { placeName } from '../../src/masquerade/chain.ts';
 import { MasqueradeTable } from '../../src/masquerade/masquerade-table.ts';
 import { openMasquerade } from '../../src/masquerade/open-rules.ts';
-import type { MasqueradeResult } from '../../src/masquerade/operation.ts';
+import type { RuleResult } from '../../src/masquerade/operation.ts';
+import { masquerade, placeOf } from '../../src/masquerade/own-rule.ts';
 import { type MasqueradeInput, normalizeMasquerade } from '../../src/masquerade/rule.ts';
 import { linesOf } from '../../src/masquerade/rule-lines.ts';
 import { native } from '../../src/native.ts';
@@ -78,10 +80,12 @@ describe('rules', () => {
     const apart = inputs.filter(({ source }) => source !== '0.0.0.0/0' && source !== '::/0');
     const rulesOf = (some: readonly MasqueradeInput[]) => some.map(normalizeMasquerade);
     const added = (some: readonly MasqueradeInput[]) =>
-      table.execute(rulesOf(some).map((rule) => ({ type: 'masquerade.add', rule })));
+      table.execute(rulesOf(some).map((rule) => ({ type: 'rule.add', rule: masquerade(rule) })));
     const deleted = async () =>
-      table.execute((await table.list()).map(({ key }) => ({ type: 'masquerade.delete', key })));
-    const failed = (results: readonly MasqueradeResult[]) => results.filter(({ error }) => error);
+      table.execute(
+        (await table.list()).map(({ key }) => ({ type: 'rule.delete', place: placeName(placeOf(key)), name: key })),
+      );
+    const failed = (results: readonly RuleResult[]) => results.filter(({ error }) => error);
     expect(failed(await added(apart))).toEqual([]);
     for (const program of ['iptables-save', 'ip6tables-save']) {
       const isIpv6 = program === 'ip6tables-save';

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { inOrder, rulesIn } from '../../../src/masquerade/own-rule.ts';
 import {
   conflictOf,
   describeAction,
@@ -10,7 +11,7 @@ import {
   normalizeMasquerade,
   parseMatch,
 } from '../../../src/masquerade/rule.ts';
-import { inOrder, linesOf, ruleOf, rulesIn } from '../../../src/masquerade/rule-lines.ts';
+import { linesOf, ruleOf } from '../../../src/masquerade/rule-lines.ts';
 
 const sources = ['10.0.0.0/24', '10.1.0.0/16', '10.0.0.7/32', '0.0.0.0/0', 'fd00::/64', '2001:db8::7/128', '::/0'];
 

@@ -2,10 +2,11 @@ import { describe, expect, test } from 'vitest';
 import { compared } from '../../../src/director/compare.ts';
 import { parseState } from '../../../src/director/document.ts';
 import { differencesIn } from '../../../src/director/drift.ts';
-import { chainsOf, type Masquerade, masqueradeResource } from '../../../src/director/masquerade.ts';
 import { nextLedger } from '../../../src/director/next-ledger.ts';
+import { chainsOf, type Rules, rulesResource } from '../../../src/director/rules.ts';
 import type { DesiredState } from '../../../src/director/state.ts';
 import { undoTarget } from '../../../src/director/undo-target.ts';
+import type { Chain } from '../../../src/masquerade/chain.ts';
 import { type MasqueradeInput, normalizeMasquerade } from '../../../src/masquerade/rule.ts';
 import { NOTHING_KNOWN } from '../../../src/plan/known.ts';
 import { ledgerFor } from '../../../src/plan/ledger.ts';
@@ -13,7 +14,9 @@ import type { DiffOptions, Known } from '../../../src/plan/resource.ts';
 
 const rules = (...inputs: readonly MasqueradeInput[]) => inputs.map(normalizeMasquerade);
 const state = (...inputs: readonly MasqueradeInput[]): DesiredState => ({ services: [], masquerade: rules(...inputs) });
-const held = (...inputs: readonly MasqueradeInput[]) => chainsOf(rules(...inputs));
+const held = (...inputs: readonly MasqueradeInput[]) => chainsOf(state(...inputs));
+const NAT = 'IPVSD-POSTROUTING of IPv4';
+const natOf = (chains: ReturnType<typeof held>) => chains[NAT] as Chain;
 const known = (applied?: DesiredState, ...made: readonly string[]): Known<DesiredState> => ({
   ...NOTHING_KNOWN,
   applied,
@@ -24,8 +27,8 @@ const a = { source: '10.0.0.0/24', out: 'eth0', ports: '61000-65095' };
 const b = { source: '10.0.1.0/24' };
 const six = { source: 'fd00::/64' };
 
-function diff(desired: DesiredState, from: Known<DesiredState>, current: Masquerade, options: DiffOptions = {}) {
-  const { changes, ...rest } = masqueradeResource.diff(desired, from, current, options);
+function diff(desired: DesiredState, from: Known<DesiredState>, current: Rules, options: DiffOptions = {}) {
+  const { changes, ...rest } = rulesResource.diff(desired, from, current, options);
   return { ...rest, changes: changes.map(({ verb, subject, detail, cause }) => [verb, subject, detail, cause]) };
 }
 
@@ -87,8 +90,8 @@ describe('a plan', () => {
 
 describe('what somebody did to our chain', () => {
   const good = held(a, b);
-  const chain = (change: Partial<typeof good.inet>): Masquerade => ({ ...good, inet: { ...good.inet, ...change } });
-  const drift = (current: Masquerade) => diff(state(a, b), known(state(a, b)), current);
+  const chain = (change: Partial<Chain>): Rules => ({ ...good, [NAT]: { ...natOf(good), ...change } });
+  const drift = (current: Rules) => diff(state(a, b), known(state(a, b)), current);
 
   test('flushed', () => {
     expect(drift(chain({ lines: [], jumps: 0 })).changes.map(([verb, , , cause]) => [verb, cause])).toEqual([
@@ -100,28 +103,28 @@ describe('what somebody did to our chain', () => {
   test.each([
     [{ jumps: 0 }, 'nothing leads to it → POSTROUTING does'],
     [{ jumps: 3 }, 'POSTROUTING leads to it 3 times → once'],
-    [{ lines: [...good.inet.lines].reverse() }, 'another order → that of its rules'],
+    [{ lines: [...natOf(good).lines].reverse() }, 'another order → that of its rules'],
   ])('%#', (change, detail) => {
     const { changes } = drift(chain(change));
     expect(changes.at(-1)).toEqual(['set chain', 'IPVSD-POSTROUTING of IPv4', detail, 'drift']);
   });
 
   test('a line of one of our rules taken out', () => {
-    expect(drift(chain({ lines: good.inet.lines.slice(1) })).changes).toEqual([
+    expect(drift(chain({ lines: natOf(good).lines.slice(1) })).changes).toEqual([
       ['edit masquerade', '10.0.0.0/24 out eth0', 'altered → ports 61000-65095', 'drift'],
     ]);
   });
 
   test('a line of their own put in is told and stays', () => {
     const line = { text: '-s 10.9.0.0/24 -j RETURN', packets: 0n, bytes: 0n };
-    expect(drift(chain({ lines: [line, ...good.inet.lines] }))).toMatchObject({
+    expect(drift(chain({ lines: [line, ...natOf(good).lines] }))).toMatchObject({
       changes: [],
       strays: [{ key: 'chain IPVSD-POSTROUTING of IPv4: -s 10.9.0.0/24 -j RETURN', owner: 'foreign' }],
     });
   });
 
   test('an empty chain that was ours goes when no rules are left', () => {
-    const left: Masquerade = { ...held(), inet: { exists: true, lines: [], jumps: 1 } };
+    const left: Rules = { ...held(), [NAT]: { exists: true, lines: [], jumps: 1 } };
     expect(diff(state(), known(state(a)), left).changes).toEqual([
       ['set chain', 'IPVSD-POSTROUTING of IPv4', 'empty → removed', 'drift'],
     ]);
@@ -130,7 +133,7 @@ describe('what somebody did to our chain', () => {
 
   test('is ours in the drift', () => {
     const applied = known(state(a, b));
-    const plan = masqueradeResource.diff(state(a, b), applied, chain({ jumps: 0 }), { adopt: true });
+    const plan = rulesResource.diff(state(a, b), applied, chain({ jumps: 0 }), { adopt: true });
     expect(differencesIn(plan, applied).differences).toEqual([
       expect.objectContaining({ subject: 'chain IPVSD-POSTROUTING of IPv4', owner: 'ours', kind: 'changed' }),
     ]);
@@ -140,25 +143,25 @@ describe('what somebody did to our chain', () => {
 describe('the way back', () => {
   test('makes the chain as it was, where it is not', () => {
     const keys = new Set(['masquerade 10.0.0.0/24 out eth0']);
-    const [change] = masqueradeResource.undo(held(b), held(a, b), keys);
+    const [change] = rulesResource.undo(held(b), held(a, b), keys);
     expect(change).toMatchObject({
       key: 'masquerade 10.0.0.0/24 out eth0',
       operation: {
-        type: 'masquerade.restore',
-        family: 'inet',
+        type: 'chain.restore',
+        place: NAT,
         jumps: 1,
-        lines: held(b).inet.lines.map(({ text }) => text),
+        lines: natOf(held(b)).lines.map(({ text }) => text),
       },
     });
-    expect(masqueradeResource.undo(held(b), held(b), keys)).toEqual([]);
-    expect(masqueradeResource.undo(held(six), held(), keys)).toEqual([]);
-    expect(masqueradeResource.undo(held(), held(a), new Set(['tcp://192.0.2.1:80']))).toEqual([]);
-    expect(masqueradeResource.undo(null, held(a), keys)).toEqual([]);
+    expect(rulesResource.undo(held(b), held(b), keys)).toEqual([]);
+    expect(rulesResource.undo(held(six), held(), keys)).toEqual([]);
+    expect(rulesResource.undo(held(), held(a), new Set(['tcp://192.0.2.1:80']))).toEqual([]);
+    expect(rulesResource.undo(null, held(a), keys)).toEqual([]);
   });
 
   test('leads to what was there of what nothing had been said', () => {
-    const { changes } = masqueradeResource.diff(state(a), known(), held(b), { prune: true });
-    const before = { services: { services: [] }, masquerade: held(b) };
+    const { changes } = rulesResource.diff(state(a), known(), held(b), { prune: true });
+    const before = { services: { services: [] }, rules: held(b) };
     expect(undoTarget({ services: [] }, changes, before).masquerade).toEqual(rules(b));
     expect(undoTarget(state(six), changes, before).masquerade).toEqual(rules(six, b));
     expect(undoTarget({ services: [] }, [], before)).not.toHaveProperty('masquerade');
@@ -167,8 +170,8 @@ describe('the way back', () => {
 
 test('what is kept of a table has no counters, and comes back', () => {
   const chains = held(a, six);
-  expect(masqueradeResource.unpack(masqueradeResource.pack(chains, undefined), undefined)).toEqual(chains);
-  expect(masqueradeResource.pack(null, undefined)).toBeNull();
+  expect(rulesResource.unpack(rulesResource.pack(chains, undefined), undefined)).toEqual(chains);
+  expect(rulesResource.pack(null, undefined)).toBeNull();
 });
 
 test('what a verb made and the file describes is ours by the file', () => {
@@ -177,7 +180,7 @@ test('what a verb made and the file describes is ours by the file', () => {
     made: ['masquerade 10.0.0.0/24 out eth0', 'masquerade 10.0.1.0/24', 'masquerade 10.0.2.0/24'],
   };
   const desired = state(a);
-  const { changes } = masqueradeResource.diff(desired, known(), held(a, b), { prune: true });
+  const { changes } = rulesResource.diff(desired, known(), held(a, b), { prune: true });
   const applied = { id: 1, table: 't', at: '2026-01-01T00:00:00Z', desired: 'x', files: [], hosts: {} };
   expect(nextLedger(ledger, applied, desired, changes, { services: [] }).made).toEqual(['masquerade 10.0.2.0/24']);
 });
