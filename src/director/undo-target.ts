@@ -41,7 +41,8 @@ function masqueradeBefore(
   changes: readonly PastChange[],
   before: Tables,
 ): Pick<DesiredState, 'masquerade'> {
-  const keys = new Set(changes.flatMap(({ resource, key }) => (resource === 'rules' ? [key] : [])));
+  const isMasquerade = ({ resource, key }: PastChange) => resource === 'rules' && key.startsWith(masqueradeKey(''));
+  const keys = new Set(changes.filter(isMasquerade).map(({ key }) => key));
   const held = before['rules'] as Rules | undefined;
   if (keys.size === 0 || !held) return {};
   const keyOf = (rule: Parameters<typeof formatMatch>[0]) => masqueradeKey(formatMatch(rule));
@@ -49,7 +50,7 @@ function masqueradeBefore(
   const others = rulesOf(held).flatMap((own) =>
     own.kind === 'masquerade' && keys.has(keyOf(own.rule)) && !described.has(keyOf(own.rule)) ? [own.rule] : [],
   );
-  return masquerade === undefined && others.length === 0 ? {} : { masquerade: [...(masquerade ?? []), ...others] };
+  return { masquerade: [...(masquerade ?? []), ...others] };
 }
 
 /** Settings of which nothing had been said, as they were: they would stay as the plan set them. */

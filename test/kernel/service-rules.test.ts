@@ -212,7 +212,7 @@ describe('services behind one arm', () => {
       stdout: [
         '~ sysctl net.ipv4.ip_forward  0 → 1',
         '      sourceNat needs it: what servers answer is forwarded',
-        '      sets some settings of all interfaces to those of a router, or of a host',
+        '      sets some settings of all interfaces to those of a router, or of a host; an undo does not bring back what single ones had',
         '~ sysctl net.ipv4.vs.conntrack  0 → 1',
         '      sourceNat needs it: iptables sees connections of IPVS, from new ones on',
         `+ tcp://${vip.inet}:80  wlc`,

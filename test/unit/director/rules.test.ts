@@ -166,6 +166,15 @@ describe('the way back', () => {
     expect(undoTarget(state(six), changes, before).masquerade).toEqual(rules(six, b));
     expect(undoTarget({ services: [] }, [], before)).not.toHaveProperty('masquerade');
   });
+
+  test('leads to none where there were none, and says nothing of them where only those of services were changed', () => {
+    const of = (wanted: DesiredState) => rulesResource.diff(wanted, known(), held(), {}).changes;
+    const before = { services: { services: [] }, rules: held() };
+    expect(undoTarget({ services: [] }, of(state(a)), before).masquerade).toEqual([]);
+    const changes = of(parseState('services: [{ address: "tcp://192.0.2.1:80", sourceNat: true }]'));
+    expect(changes).toHaveLength(1);
+    expect(undoTarget({ services: [] }, changes, before)).not.toHaveProperty('masquerade');
+  });
 });
 
 test('what is kept of a table has no counters, and comes back', () => {
