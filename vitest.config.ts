@@ -39,6 +39,19 @@ export default defineConfig({
           hookTimeout: 300_000,
         },
       },
+      {
+        // Needs the lab: `scripts/lab test`.
+        test: {
+          name: 'vagrant',
+          include: ['test/vagrant/**/*.test.ts'],
+          setupFiles: ['test/vagrant/lab/failure.ts'],
+          pool: 'forks',
+          fileParallelism: false,
+          // Machines that are emulated take minutes to boot.
+          testTimeout: 1_200_000,
+          hookTimeout: 1_200_000,
+        },
+      },
     ],
     coverage: { provider: 'v8', include: ['src/**'], exclude: ['src/cli/**'] },
   },

@@ -6,6 +6,7 @@ import { BaseSequencer, type TestSpecification } from 'vitest/node';
 const minutes: Readonly<Record<string, number>> = {
   documents: 30,
   history: 11,
+  'service-rules': 9,
   sysctl: 6,
   masquerade: 6,
   crash: 5,

@@ -1,6 +1,6 @@
 /** The module ip_vs comes and goes: reading does not load it, changing does, and handles outlive it. */
 import { execFileSync, spawnSync } from 'node:child_process';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeEach, describe, expect, inject, it } from 'vitest';
 import { openIpvs } from '../../src/ipvs/ipvs.ts';
@@ -13,11 +13,14 @@ function loaded(): boolean {
   return existsSync('/proc/net/ip_vs');
 }
 
-/** Schedulers and engines first: they hold ip_vs. Namespaces that were removed are cleaned up only by and by. */
+/**
+ * What holds ip_vs first: schedulers, engines, xt_ipvs where rules were made. Namespaces that were removed are
+ * cleaned up only by and by.
+ */
 async function unload(): Promise<void> {
   for (let attempt = 0; attempt < 300 && loaded(); attempt++) {
-    const modules = readFileSync('/proc/modules', 'utf8').match(/^ip_vs_\w+/gm) ?? [];
-    if (spawnSync('modprobe', ['--remove', ...modules, 'ip_vs']).status !== 0) await sleep(100);
+    const holders = readdirSync('/sys/module/ip_vs/holders');
+    if (spawnSync('modprobe', ['--remove', ...holders, 'ip_vs']).status !== 0) await sleep(100);
   }
   if (loaded()) throw new Error(`ip_vs cannot be unloaded: ${execFileSync('lsmod', { encoding: 'utf8' })}`);
 }

@@ -1,0 +1,123 @@
+/** A director that dies in the middle of an apply, by a signal and by its plug, and comes back by itself. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import {
+  address,
+  apply,
+  clearDirectors,
+  machine,
+  prepare,
+  realServers,
+  startClient,
+  startServers,
+  table,
+  virtual,
+} from './lab/lab.ts';
+import type { RemoteProgram } from './lab/machine.ts';
+
+const director = machine('director1');
+const url = `http://${virtual.inet}/`;
+const file = '/etc/ipvs-director/ipvs.yaml';
+
+const committed = {
+  services: [
+    {
+      address: `tcp://${virtual.inet}:80`,
+      interface: 'eth1',
+      scheduler: 'wrr',
+      forward: 'direct',
+      destinations: realServers.map(({ name }, index) => ({
+        address: address(name, 'lan', 'inet'),
+        weight: 3 - index,
+      })),
+    },
+  ],
+};
+/** Long enough to be interrupted; what serves now would be changed first. */
+const interrupted = {
+  services: [
+    { ...committed.services[0], scheduler: 'rr' },
+    {
+      address: 'tcp://192.0.2.1:1000-1999',
+      destinations: Array.from({ length: 20 }, (_, i) => ({ address: `192.0.2.${i + 100}` })),
+    },
+  ],
+};
+
+let servers: RemoteProgram[];
+let client: Awaited<ReturnType<typeof startClient>>;
+let before: string[];
+beforeAll(async () => {
+  await prepare();
+  await clearDirectors();
+  servers = await startServers();
+  client = await startClient();
+  await director.write(file, JSON.stringify(committed));
+  await director.run('systemctl', 'enable', '--now', 'ipvs-director');
+  before = await table(director);
+}, 600_000);
+afterAll(async () => {
+  await clearDirectors();
+  await Promise.all([client.end(), ...servers.map((server) => server.end())]);
+});
+
+/** Begins to apply, and returns when the kernel has a part of it. */
+async function halfApplied(): Promise<void> {
+  await director.write('/root/next.json', JSON.stringify(interrupted));
+  await director.script(`
+    rm -f /root/next.done
+    setsid sh -c 'ipvs apply /root/next.json --yes --force >/root/next.log 2>&1; touch /root/next.done' >/dev/null 2>&1 </dev/null &
+    for i in $(seq 3000); do
+      [ ! -e /root/next.done ] || { cat /root/next.log >&2; exit 1; }
+      if [ "$(grep -c ^TCP /proc/net/ip_vs)" -gt 100 ]; then exit 0; fi
+      sleep 0.02
+    done
+    exit 1`);
+}
+
+it('the unit has applied the file', async () => {
+  expect(before.join('\n')).toContain(`-A -t ${virtual.inet}:80 -s wrr`);
+  expect(await client.send({ url, count: 12 })).toMatchObject({ failed: 0 });
+});
+
+it('SIGKILL: recovery makes the table what it was', async () => {
+  await halfApplied();
+  await director.run('pkill', '-KILL', '-f', 'ipvs.js apply');
+  expect(await table(director)).not.toEqual(before);
+  expect(await client.send({ url, count: 12 })).toMatchObject({ failed: 0 });
+  const { outcome } = JSON.parse(await director.run('ipvs', 'recover', '--json'));
+  expect(outcome).toBe('undone');
+  expect(await table(director)).toEqual(before);
+});
+
+it('power off: the unit brings back what was committed, by itself', async () => {
+  await halfApplied();
+  await director.powerOff();
+  expect(await client.send({ url, count: 1, timeoutMs: 3000 })).toMatchObject({ failed: 1 });
+  await director.powerOn();
+  const started = Date.now();
+  const end = started + 900_000;
+  while ((await client.send({ url, count: 1, timeoutMs: 1000 })).failed > 0) {
+    if (Date.now() > end) throw new Error('no request is answered');
+    await sleep(200);
+  }
+  console.log(`from power-on to the first answered request: ${((Date.now() - started) / 1000).toFixed(1)} s`);
+  await director.untilUp();
+  expect(await client.send({ url, count: 30 })).toMatchObject({ failed: 0 });
+  for (let tries = 0; tries < 120; tries++) {
+    if ((await director.attempt(['systemctl', 'is-active', 'ipvs-director'])).stdout !== 'activating\n') break;
+    await sleep(1000);
+  }
+  expect((await director.attempt(['systemctl', 'is-active', 'ipvs-director'])).stdout).toBe('active\n');
+  expect(await table(director)).toEqual(before);
+  expect(await director.run('ipvs', 'history')).toContain('recover');
+});
+
+it('where the file is refused, what was committed stays, and the unit says so', async () => {
+  await director.write(file, '{ services: [{ address: nonsense }] }');
+  const { status } = await director.attempt(['systemctl', 'restart', 'ipvs-director']);
+  expect(status).not.toBe(0);
+  expect(await director.run('journalctl', '--no-pager', '--unit', 'ipvs-director')).toContain(`${file}:1:`);
+  expect(await table(director)).toEqual(before);
+  await apply(director, committed);
+});

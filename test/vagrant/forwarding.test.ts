@@ -1,0 +1,162 @@
+/** Every way of forwarding, over both families, TCP and UDP: shares as the scheduler promises, from one file each. */
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import {
+  address,
+  apply,
+  clearDirectors,
+  families,
+  machine,
+  prepare,
+  realServers,
+  startClient,
+  startServers,
+  virtual,
+} from './lab/lab.ts';
+import type { RemoteProgram } from './lab/machine.ts';
+
+const director = machine('director1');
+/** real1 gets three of six, or three of five, and so on: rounds of the weights come out even. */
+const weights = realServers.map((_, index) => 3 - index);
+const rounds = 4;
+const round = weights.reduce((sum, weight) => sum + weight, 0);
+const shares = Object.fromEntries(realServers.map(({ name }, index) => [name, (weights[index] ?? 0) * rounds]));
+
+let servers: RemoteProgram[];
+let client: Awaited<ReturnType<typeof startClient>>;
+beforeAll(async () => {
+  await prepare();
+  await clearDirectors();
+  servers = await startServers();
+  client = await startClient();
+}, 600_000);
+afterAll(async () => {
+  await clearDirectors();
+  await Promise.all([client.end(), ...servers.map((server) => server.end())]);
+});
+
+function destinations(network: 'lan' | 'inner', family: 'inet' | 'inet6') {
+  return realServers.map(({ name }, index) => ({ address: address(name, network, family), weight: weights[index] }));
+}
+
+const urls = [
+  ['TCP over IPv4', `http://${virtual.inet}/`],
+  ['UDP over IPv4', `udp://${virtual.inet}:53`],
+  ['TCP over IPv6', `http://[${virtual.inet6}]/`],
+  ['UDP over IPv6', `udp://[${virtual.inet6}]:53`],
+] as const;
+
+/** What a tunnel needs on the other side: modules of the kernel, which it may not have. */
+const ends = {
+  ipip: `modprobe -a ipip ip6_tunnel; ip link set tunl0 up; ip link set ip6tnl0 up
+    sysctl -qw net.ipv4.conf.tunl0.rp_filter=0`,
+  gre: `modprobe -a ip_gre ip6_gre; ip link set gre0 up; ip link set ip6gre0 up
+    sysctl -qw net.ipv4.conf.gre0.rp_filter=0`,
+  gue: `modprobe -a fou fou6 ipip ip6_tunnel; ip link set tunl0 up; ip link set ip6tnl0 up
+    sysctl -qw net.ipv4.conf.tunl0.rp_filter=0
+    ip fou show | grep -q 'port 6080 gue.*$' || ip fou add port 6080 gue
+    ip -6 fou show | grep -q 'port 6080 .*-6' || ip -6 fou add port 6080 gue`,
+};
+
+const ways = [
+  ['masquerade', 'masquerade', 'inner', undefined],
+  ['direct routing', 'direct', 'lan', undefined],
+  ['an ipip tunnel', { tunnel: 'ipip' }, 'lan', 'ipip'],
+  ['a gre tunnel', { tunnel: 'gre' }, 'lan', 'gre'],
+  ['a gue tunnel', { tunnel: 'gue', port: 6080 }, 'lan', 'gue'],
+] as const;
+
+describe.each(ways)('by %s', (_, forward, network, end) => {
+  let missing: string | undefined;
+  beforeAll(async () => {
+    if (end !== undefined) {
+      const attempts = await Promise.all(
+        realServers.map((one) => one.attempt(['bash', '-e', '-s'], { input: ends[end] })),
+      );
+      const lack = attempts.find(({ stderr }) => /Module .* not found/.test(stderr));
+      if (lack) missing = `the kernel of the real servers: ${lack.stderr.trim()}`;
+      else if (attempts.some(({ status }) => status !== 0)) throw new Error(attempts.map((one) => one.stderr).join(''));
+    }
+    const said = await apply(director, {
+      sysctls: { 'net.ipv4.ip_forward': 'on', 'net.ipv6.conf.all.forwarding': 'on' },
+      services: families.flatMap((family) => {
+        const host = family === 'inet' ? virtual.inet : `[${virtual.inet6}]`;
+        const to = destinations(network, family);
+        const common = { interface: 'eth1', scheduler: 'wrr', forward, destinations: to };
+        return ['tcp', 'udp'].map((protocol) => {
+          return { ...common, address: `${protocol}://${host}:${protocol === 'tcp' ? 80 : 53}` };
+        });
+      }),
+    });
+    expect(said).toMatch(/unchanged|add|change/);
+  });
+
+  beforeEach(({ skip }) => {
+    if (missing !== undefined) skip(missing);
+  });
+
+  it.each(urls)('%s: each server gets its share, and sees the client', async (_, url) => {
+    const outcome = await client.send({ url, count: rounds * round });
+    const family = url.includes('[') ? 'inet6' : 'inet';
+    expect(outcome).toMatchObject({ failed: 0, errors: {}, servers: shares });
+    expect(outcome.clients).toEqual([address('client', 'lan', family)]);
+  });
+});
+
+describe('by a firewall mark, with its rules', () => {
+  beforeAll(async () => {
+    await apply(director, {
+      services: [
+        {
+          address: ['fwmark:7', 'fwmark:7/inet6'],
+          scheduler: 'wrr',
+          forward: 'direct',
+          match: [
+            { address: Object.values(virtual), protocol: 'tcp', ports: [80] },
+            { address: Object.values(virtual), protocol: 'udp', ports: [53] },
+          ],
+          destinations: families.flatMap((family) => destinations('lan', family)),
+        },
+      ],
+    });
+    await director.script(`ip address replace ${virtual.inet}/32 dev eth1
+      ip address replace ${virtual.inet6}/128 dev eth1 nodad`);
+  });
+
+  it.each(urls)('%s', async (_, url) => {
+    expect(await client.send({ url, count: rounds * round })).toMatchObject({ failed: 0, servers: shares });
+  });
+
+  it('what matches no rule is not balanced', async () => {
+    const balanced = async () => {
+      const { services } = JSON.parse(await director.run('ipvs', 'list', '--stats', '--json'));
+      return services.map(({ statistics }: { statistics: { connections: unknown } }) => statistics.connections);
+    };
+    const before = await balanced();
+    expect(before.length).toBe(2);
+    const { failed } = await client.send({ url: `http://${virtual.inet}:8080/`, count: 3, timeoutMs: 5000 });
+    expect(failed).toBe(3);
+    expect(await balanced()).toEqual(before);
+  });
+});
+
+describe('with persistence', () => {
+  it('a client stays at one server', async () => {
+    await apply(director, {
+      services: [
+        {
+          address: `tcp://${virtual.inet}:80`,
+          interface: 'eth1',
+          scheduler: 'rr',
+          persistence: { timeout: '5m' },
+          forward: 'direct',
+          destinations: realServers.map(({ name }) => ({ address: address(name, 'lan', 'inet') })),
+        },
+      ],
+    });
+    const { failed, servers } = await client.send({ url: `http://${virtual.inet}/`, count: 12 });
+    expect(failed).toBe(0);
+    expect(Object.values(servers)).toEqual([12]);
+    const templates = (await director.run('ipvs', 'connections', '--json')).split('\n').filter(Boolean);
+    expect(templates.map((line) => JSON.parse(line)).filter(({ kind }) => kind === 'template')).toHaveLength(1);
+  });
+});

@@ -1,0 +1,106 @@
+/** What an operator does while requests come: a real server is drained; the defense is switched on and off. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import {
+  address,
+  apply,
+  clearDirectors,
+  machine,
+  prepare,
+  realServers,
+  startClient,
+  startServers,
+  virtual,
+} from './lab/lab.ts';
+import type { RemoteProgram } from './lab/machine.ts';
+
+const director = machine('director1');
+const service = `tcp://${virtual.inet}:80`;
+const url = `http://${virtual.inet}/`;
+
+let servers: RemoteProgram[];
+let client: Awaited<ReturnType<typeof startClient>>;
+beforeAll(async () => {
+  await prepare();
+  await clearDirectors();
+  servers = await startServers();
+  client = await startClient();
+}, 600_000);
+afterAll(async () => {
+  await clearDirectors();
+  await Promise.all([client.end(), ...servers.map((server) => server.end())]);
+});
+
+function web(more: object = {}) {
+  const destinations = realServers.map(({ name }) => ({ address: address(name, 'lan', 'inet') }));
+  const one = { address: service, interface: 'eth1', scheduler: 'rr', forward: 'direct', destinations };
+  return { services: [one], ...more };
+}
+
+it('a real server is drained under load, and no request fails', async () => {
+  await apply(director, web());
+  const away = address('real1', 'lan', 'inet');
+  expect((await client.send({ url, count: 12 })).servers).toHaveProperty('real1');
+  const load = client.send({ url, count: 600, concurrency: 2 });
+  await sleep(2000);
+  await director.run('ipvs', 'drain', service, away, '--timeout', '60s', '--wait');
+  const outcome = await load;
+  expect(outcome).toMatchObject({ sent: 600, failed: 0, errors: {} });
+  const after = await client.send({ url, count: 12 });
+  expect(after.failed).toBe(0);
+  expect(after.servers).not.toHaveProperty('real1');
+});
+
+describe('the defense, by its unit', () => {
+  const settings = ['drop_entry', 'drop_packet', 'secure_tcp', 'am_droprate'];
+  const values = async () =>
+    (await director.run('sysctl', '-n', ...settings.map((name) => `net.ipv4.vs.${name}`))).split('\n');
+  const engaged = async () => (await values())[0] === '3';
+
+  async function until(what: () => Promise<boolean>, seconds: number): Promise<void> {
+    const end = Date.now() + seconds * 1000;
+    while (!(await what())) {
+      if (Date.now() > end) throw new Error(`not within ${seconds} s: ${what}`);
+      await sleep(500);
+    }
+  }
+
+  let before: string[];
+  beforeAll(async () => {
+    // A table that is full with what a handful of connections leaves, and stays so.
+    await apply(
+      director,
+      web({
+        defense: {
+          preset: 'off',
+          tableLimit: 10,
+          levels: [
+            { actions: ['drop-entry'], enter: { tableAbove: '50%' }, leave: { tableAbove: '10%' }, minHold: '1s' },
+          ],
+        },
+      }),
+    );
+    before = await values();
+    await client.send({ url, count: 40 });
+  });
+
+  it('starts with it, and defends', async () => {
+    await director.run('systemctl', 'start', 'ipvs-defense');
+    await until(engaged, 60);
+    expect(await director.run('ipvs', 'defense', 'status')).toMatch(/drop_entry +always/);
+  });
+
+  it('a crash puts the settings back, and it starts again', async () => {
+    await director.run('systemctl', 'kill', '--signal', 'KILL', 'ipvs-defense');
+    await until(async () => !(await engaged()), 30);
+    expect(await values()).toEqual(before);
+    await client.send({ url, count: 40 });
+    await until(engaged, 90);
+  });
+
+  it('ends with it, and the settings are what they were', async () => {
+    await director.run('systemctl', 'stop', 'ipvs-defense');
+    expect(await values()).toEqual(before);
+    expect((await director.attempt(['systemctl', 'is-failed', 'ipvs-defense'])).stdout).toBe('inactive\n');
+  });
+});
