@@ -18,21 +18,30 @@ const SO_NETNS_COOKIE = 71;
 export function identityOf(native: Pick<Native, 'openDatagram' | 'getOption' | 'close'>, path: string): Identity {
   const own = statSync(path || '/proc/self/ns/net');
   const boot = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
-  return { name: nameOf(own), table: `${boot}/${cookieOf(native, path) ?? `inode-${own.ino}`}` };
+  return { name: nameOf(own, path), table: `${boot}/${cookieOf(native, path) ?? `inode-${own.ino}`}` };
 }
 
-function nameOf(own: Stats): string {
-  const same = (path: string) => {
-    try {
-      const other = statSync(path);
-      return other.ino === own.ino && other.dev === own.dev;
-    } catch {
-      return false; // not there (any more), or not for us to see
-    }
-  };
-  if (same('/proc/1/ns/net')) return 'host';
+function nameOf(own: Stats, path: string): string {
+  const same = (other: string) => isSame(statOf(other), own);
+  // Whose namespace process 1 has is not for everybody to see (CAP_SYS_PTRACE), which must not change the name: the files
+  // of a namespace in /proc have numbers of their own, and anybody sees those.
+  const isFirst = () => path === '' && isSame(statOf('/proc/1/net/dev'), statOf('/proc/self/net/dev'));
+  if (same('/proc/1/ns/net') || isFirst()) return 'host';
   const named = namedNamespaces().find((name) => same(`${NAMED_NAMESPACES}/${name}`));
   return named === undefined ? `inode-${own.ino}` : `netns-${named}`;
+}
+
+function isSame(one: Stats | undefined, other: Stats | undefined): boolean {
+  return one !== undefined && one.ino === other?.ino && one.dev === other.dev;
+}
+
+/** Undefined for what is not there (any more), or not for us to see. */
+function statOf(path: string): Stats | undefined {
+  try {
+    return statSync(path);
+  } catch {
+    return undefined;
+  }
 }
 
 function namedNamespaces(): string[] {

@@ -38,6 +38,14 @@ const AF_INET6 = 10;
 /** The address is usable at once: nobody is asked first whether it is taken (RFC 4862, 5.4). */
 const IFA_F_NODAD = 0x02;
 
+/**
+ * struct ifa_cacheinfo (linux/if_addr.h): preferred for 0 seconds, valid for ever, and two times that the kernel keeps. An
+ * address alone in its network is a virtual one, and not for this host to call others from (RFC 6724, rule 3): by the
+ * longest match (rule 8) it would be the source of all that goes to its network, tunnels to real servers included, which
+ * have the address too and drop what comes from it.
+ */
+const DEPRECATED = new Uint8Array(new Uint32Array([0, 0xffffffff, 0, 0]).buffer);
+
 /** Of any length. */
 const binary: FieldType<Uint8Array> = { write: (w, n, v) => w.binary(n, v), read: (r) => r.binary() };
 
@@ -54,6 +62,7 @@ const addressFields = {
   /** Of the other end, on a point-to-point link; elsewhere the same as `local`. */
   address: { number: 1, type: binary },
   local: { number: 2, type: binary },
+  lifetimes: { number: 6, type: binary },
   flags: { number: 8, type: u32 },
 } as const satisfies FieldTable;
 
@@ -164,7 +173,9 @@ export function deleteAddressRequest(address: LinkAddress): Request {
 
 function addressRequest(type: number, { index, bytes, prefixLength }: LinkAddress): Request {
   const isIpv6 = bytes.length === 16;
-  const flags = isIpv6 && type === RTM_NEWADDR ? IFA_F_NODAD : undefined;
+  const isAdded = isIpv6 && type === RTM_NEWADDR;
+  const lifetimes = isAdded && prefixLength === 128 ? DEPRECATED : undefined;
+  const flags = isAdded ? IFA_F_NODAD : undefined;
   return {
     type,
     write(writer) {
@@ -172,7 +183,7 @@ function addressRequest(type: number, { index, bytes, prefixLength }: LinkAddres
       writer.bytes[start] = isIpv6 ? AF_INET6 : AF_INET;
       writer.bytes[start + 1] = prefixLength;
       writer.setU32(start + 4, index);
-      encodeFields(writer, addressFields, { address: bytes, local: bytes, flags });
+      encodeFields(writer, addressFields, { address: bytes, local: bytes, lifetimes, flags });
     },
   };
 }

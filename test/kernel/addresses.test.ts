@@ -125,6 +125,14 @@ describe('addresses', () => {
     expect(address?.tentative).toBeUndefined();
   });
 
+  it('alone in their network they are not what this host calls others from', async () => {
+    const own = '2001:db8::7f';
+    near.run('ip', ['address', 'add', `${own}/64`, 'dev', 'near0', 'nodad']);
+    await add(ipv6);
+    const [route] = JSON.parse(near.run('ip', ['-j', '-6', 'route', 'get', '2001:db8::1']));
+    expect(route).toMatchObject({ dev: 'near0', prefsrc: own });
+  });
+
   it('on loopback are added too', async () => {
     const loopback = [ipv4, ipv6].map((address) => ({ ...address, interface: 'lo' }));
     expect(codes(await add(...loopback))).toEqual([undefined, undefined]);

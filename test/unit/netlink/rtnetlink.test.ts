@@ -71,6 +71,18 @@ describe.runIf(hostIsLittleEndian)('requests of routing netlink, on a little-end
     expect(sent(addAddressRequest(ipv6))).toEqual({ type: 20, bytes: toHex(hex(`${bytes}${flags}`)) });
     expect(sent(deleteAddressRequest(ipv6))).toEqual({ type: 21, bytes: toHex(hex(bytes)) });
   });
+
+  it('alone in its network, it is not for this host to call others from', () => {
+    const bytes = `
+      0a 80 00 00 07000000                              # AF_INET6, /128
+      1400 0100 20010db8000000000000 00000000000a       # IFA_ADDRESS 2001:db8::a
+      1400 0200 20010db8000000000000 00000000000a       # IFA_LOCAL
+      1400 0600 00000000 ffffffff 00000000 00000000     # IFA_CACHEINFO: preferred 0, valid for ever
+      0800 0800 02000000                                # IFA_FLAGS: IFA_F_NODAD
+    `;
+    const alone = { ...ipv6, prefixLength: 128 };
+    expect(sent(addAddressRequest(alone))).toEqual({ type: 20, bytes: toHex(hex(bytes)) });
+  });
 });
 
 // What Linux sends, shortened to a few attributes.
