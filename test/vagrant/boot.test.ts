@@ -65,11 +65,11 @@ afterAll(async () => {
 async function halfApplied(): Promise<void> {
   await director.write('/root/next.json', JSON.stringify(interrupted));
   await director.script(`
-    rm -f /root/next.done
-    setsid sh -c 'ipvs apply /root/next.json --yes --force >/root/next.log 2>&1; touch /root/next.done' >/dev/null 2>&1 </dev/null &
+    rm -f /root/next.pid
+    setsid sh -c 'echo $$ >/root/next.pid; exec ipvs apply /root/next.json --yes --force >/root/next.log 2>&1' >/dev/null 2>&1 </dev/null &
     for i in $(seq 3000); do
-      [ ! -e /root/next.done ] || { cat /root/next.log >&2; exit 1; }
       if [ "$(grep -c ^TCP /proc/net/ip_vs)" -gt 100 ]; then exit 0; fi
+      [ ! -e /root/next.pid ] || kill -0 "$(cat /root/next.pid)" || { tail -n 5 /root/next.log >&2; exit 1; }
       sleep 0.02
     done
     exit 1`);
@@ -82,7 +82,7 @@ it('the unit has applied the file', async () => {
 
 it('SIGKILL: recovery makes the table what it was', async () => {
   await halfApplied();
-  await director.run('pkill', '-KILL', '-f', 'ipvs.js apply');
+  await director.script('kill -KILL "$(cat /root/next.pid)"');
   expect(await table(director)).not.toEqual(before);
   expect(await client.send({ url, count: 12 })).toMatchObject({ failed: 0 });
   const { outcome } = JSON.parse(await director.run('ipvs', 'recover', '--json'));
