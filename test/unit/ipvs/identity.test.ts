@@ -4,7 +4,7 @@ import { expect, it } from 'vitest';
 import { identityOf } from '../../../src/ipvs/identity.ts';
 import { built } from '../../helpers/cli.ts';
 
-const native = { openDatagram: () => -1, getOption: () => -1, close: () => undefined };
+const native = { openDatagram: () => -1, getOption: () => -1, close: () => 0 };
 
 it('the namespace of process 1 is the host, also for whom its link is not to be seen', () => {
   const program = `

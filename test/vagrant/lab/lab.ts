@@ -91,9 +91,8 @@ export async function clearDirectors(): Promise<void> {
     directors.map((director) =>
       director.script(`
         systemctl --quiet disable --now ipvs-director ipvs-defense 2>/dev/null || true
-        ipvs recover >/dev/null
         echo '{ services: [], masquerade: [], sync: [] }' | ipvs apply - --yes --force >/dev/null
-        ipvs flush --yes >/dev/null
+        ipvsadm -C
         rm -rf /var/lib/ipvs-director /etc/ipvs-director/ipvs.yaml
         ip address delete ${virtual.inet}/32 dev eth1 2>/dev/null || true
         ip address delete ${virtual.inet6}/128 dev eth1 2>/dev/null || true

@@ -14,7 +14,18 @@ const config = join(labFolder, 'ssh.cfg');
 
 /** Where the masters of shared connections listen: a path of a socket must be short. */
 const sockets = mkdtempSync(join(tmpdir(), 'lab-'));
-process.on('exit', () => rmSync(sockets, { recursive: true, force: true }));
+/** Nothing that was started outlives this process. */
+const children = new Set<ChildProcess>();
+process.on('exit', () => {
+  for (const child of children) child.kill('SIGKILL');
+  rmSync(sockets, { recursive: true, force: true });
+});
+
+function kept<T extends ChildProcess>(child: T): T {
+  children.add(child);
+  child.once('close', () => children.delete(child));
+  return child;
+}
 
 export interface Result {
   readonly status: number | null;
@@ -120,9 +131,9 @@ export class Machine {
   async #connect(): Promise<void> {
     if (this.#master && this.#master.exitCode === null && this.#master.signalCode === null) return;
     if (!existsSync(config)) throw new Error('there is no lab: run "scripts/lab up"');
-    const master = spawn('ssh', ['-F', config, '-N', '-M', '-S', this.#socket, this.name], { stdio: 'ignore' });
+    const words = ['-F', config, '-N', '-M', '-S', this.#socket, this.name];
+    const master = kept(spawn('ssh', words, { stdio: 'ignore' }));
     this.#master = master;
-    process.once('exit', () => master.kill('SIGKILL'));
     for (let waitedMs = 0; waitedMs < 60_000 && !existsSync(this.#socket); waitedMs += 50) {
       if (master.exitCode !== null) break;
       await sleep(50);
@@ -131,7 +142,7 @@ export class Machine {
 
   #ssh(command: readonly string[]) {
     const words = ['-F', config, '-S', this.#socket, '-o', 'ControlMaster=no', this.name];
-    return spawn('ssh', [...words, '--', ...['sudo', '-n', '--', ...command].map(quoted)], { stdio: 'pipe' });
+    return kept(spawn('ssh', [...words, '--', ...['sudo', '-n', '--', ...command].map(quoted)], { stdio: 'pipe' }));
   }
 
   #said({ status, stdout, stderr }: Result, command: readonly string[]): string {
@@ -155,7 +166,6 @@ export class RemoteProgram {
       this.#stderr += text;
     });
     child.stdin.on('error', () => undefined);
-    process.once('exit', () => child.kill('SIGKILL'));
   }
 
   /** The next line that it prints. Throws when it ended, and when there is none in time. */
