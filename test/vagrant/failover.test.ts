@@ -64,11 +64,8 @@ async function downloadDuring(happening: () => Promise<void>): Promise<Progress>
   const next = async (): Promise<Progress> => JSON.parse(await client.line(300_000));
   try {
     while ((await next()).received < bytes / 10);
-    const [connection] = await connections('director2');
-    expect(connection).toMatchObject({
-      state: 'ESTABLISHED',
-      destination: `${address('real1', 'lan', 'inet')}:${port}`,
-    });
+    const known = { state: 'ESTABLISHED', destination: `${address('real1', 'lan', 'inet')}:${port}` };
+    expect(await connections('director2')).toContainEqual(expect.objectContaining(known));
     expect(await packets('director2')).toBe(0);
     await happening();
     for (;;) {
