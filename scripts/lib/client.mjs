@@ -26,13 +26,13 @@ import { createInterface } from 'node:readline';
  */
 
 // Not the kernel's random choice: a port used twice within five minutes would meet the balancer's
-// entry for the first use, and go where that went.
-let nextPort = 20_000;
+// entry for the first use, and go where that went. The next client begins after this one's.
+let nextPort = 20_000 + ((Math.floor(Date.now() / 1000) * 20) % 30_000);
 
 /** @param {URL} url @param {number} timeoutMs @returns {Promise<string>} */
 function overHttp(url, timeoutMs) {
   return new Promise((resolve, reject) => {
-    const options = { agent: false, signal: AbortSignal.timeout(timeoutMs) };
+    const options = { agent: false, localPort: nextPort++, signal: AbortSignal.timeout(timeoutMs) };
     const request = get(url, options, (response) => {
       let body = '';
       response.setEncoding('utf8');

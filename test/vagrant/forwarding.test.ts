@@ -141,7 +141,8 @@ describe('by a firewall mark, with its rules', () => {
 
 describe('with persistence', () => {
   it('a client stays at one server', async () => {
-    await apply(director, {
+    // The address stood there before, for the marks.
+    const description = {
       services: [
         {
           address: `tcp://${virtual.inet}:80`,
@@ -152,7 +153,8 @@ describe('with persistence', () => {
           destinations: realServers.map(({ name }) => ({ address: address(name, 'lan', 'inet') })),
         },
       ],
-    });
+    };
+    await apply(director, description, '--adopt');
     const { failed, servers } = await client.send({ url: `http://${virtual.inet}/`, count: 12 });
     expect(failed).toBe(0);
     expect(Object.values(servers)).toEqual([12]);

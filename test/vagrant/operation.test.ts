@@ -72,6 +72,7 @@ describe('the defense, by its unit', () => {
     await apply(
       director,
       web({
+        timeouts: { tcpFin: '2m' },
         defense: {
           preset: 'off',
           tableLimit: 10,
