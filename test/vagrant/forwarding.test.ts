@@ -76,7 +76,7 @@ describe.each(ways)('by %s', (_, forward, network, end) => {
       if (lack) missing = `the kernel of the real servers: ${lack.stderr.trim()}`;
       else if (attempts.some(({ status }) => status !== 0)) throw new Error(attempts.map((one) => one.stderr).join(''));
     }
-    const said = await apply(director, {
+    await apply(director, {
       sysctls: { 'net.ipv4.ip_forward': 'on', 'net.ipv6.conf.all.forwarding': 'on' },
       services: families.flatMap((family) => {
         const host = family === 'inet' ? virtual.inet : `[${virtual.inet6}]`;
@@ -87,7 +87,6 @@ describe.each(ways)('by %s', (_, forward, network, end) => {
         });
       }),
     });
-    expect(said).toMatch(/unchanged|add|change/);
   });
 
   beforeEach(({ skip }) => {

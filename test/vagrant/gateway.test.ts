@@ -62,8 +62,14 @@ describe.each(families)('over %s', (family) => {
   });
 });
 
-it('when the rules go, outside is not reached under that address any more', async () => {
+it('when the rules go, outside is not reached from inside any more', async () => {
   await apply(director, { services: [], masquerade: [] });
+  for (const family of families) {
+    const to = address('client', 'lan', family);
+    const url = `http://${family === 'inet' ? to : `[${to}]`}:8081/`;
+    const words = ['curl', '-gsS', '--max-time', '5', '--interface', address('real1', 'inner', family), url];
+    expect((await inner.attempt(words)).status).not.toBe(0);
+  }
   expect(await director.run('iptables-save')).not.toContain('IPVSD');
   expect(await director.run('ip6tables-save')).not.toContain('IPVSD');
 });

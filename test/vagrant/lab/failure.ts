@@ -16,7 +16,7 @@ const looks = `
 
 beforeEach(({ onTestFailed, task }) => {
   onTestFailed(async () => {
-    const folder = join(labFolder, 'failures', task.name.replaceAll(/[^\w.-]+/g, '-'));
+    const folder = join(labFolder, 'failures', task.fullName.replaceAll(/[^\w.-]+/g, '-'));
     mkdirSync(folder, { recursive: true });
     const said = await Promise.allSettled(everybody.map((one) => one.script(looks)));
     said.forEach((result, index) => {
