@@ -291,7 +291,7 @@ describe('the controller', () => {
         },
       ],
     });
-    await withDefense(stateDir(), async (defense) => {
+    await withDefense(stateDir(), async (defense, lines) => {
       const stop = new AbortController();
       const run = await defense.start({ policy, signal: stop.signal });
       const before = await takenOf(0);
@@ -299,9 +299,11 @@ describe('the controller', () => {
       await (await open('tcp', WEB, 400)).stop();
       await vi.waitFor(() => expect(run.state.level).toBe(1), { timeout: 20_000 });
       expect(settings()).toMatchObject({ [DROP_ENTRY]: '3', [DROP_PACKET]: '3', [DROP_RATE]: '2' });
-      const { readings } = await defense.status(policy);
-      expect(isReading(readings.halfOpen) && readings.halfOpen).toMatchObject({ value: expect.closeTo(1, 1) });
-      // The kernel throws them out.
+      // What it saw then: the kernel throws them out, from now on.
+      expect(lines.find((line) => eventOf(line) === 'defense.step')).toMatchObject({
+        to: 1,
+        numbers: { halfOpen: expect.closeTo(1, 1) },
+      });
       await vi.waitFor(() => expect(run.state.level).toBe(0), { timeout: 110_000, interval: 500 });
       await vi.waitFor(() => expect(settings()).toEqual(defaults), { timeout: 10_000 });
       stop.abort();
