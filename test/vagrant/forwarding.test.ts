@@ -4,7 +4,9 @@ import {
   address,
   apply,
   clearDirectors,
+  type Family,
   families,
+  leave,
   machine,
   prepare,
   realServers,
@@ -12,7 +14,7 @@ import {
   startServers,
   virtual,
 } from './lab/lab.ts';
-import type { RemoteProgram } from './lab/machine.ts';
+import { reported } from './lab/report.ts';
 
 const director = machine('director1');
 /** real1 gets three of six, or three of five, and so on: rounds of the weights come out even. */
@@ -21,18 +23,17 @@ const rounds = 4;
 const round = weights.reduce((sum, weight) => sum + weight, 0);
 const shares = Object.fromEntries(realServers.map(({ name }, index) => [name, (weights[index] ?? 0) * rounds]));
 
-let servers: RemoteProgram[];
 let client: Awaited<ReturnType<typeof startClient>>;
-beforeAll(async () => {
-  await prepare();
-  await clearDirectors();
-  servers = await startServers();
-  client = await startClient();
-}, 600_000);
-afterAll(async () => {
-  await clearDirectors();
-  await Promise.all([client.end(), ...servers.map((server) => server.end())]);
-});
+beforeAll(
+  reported(async () => {
+    await prepare();
+    await clearDirectors();
+    await startServers();
+    client = await startClient();
+  }),
+  600_000,
+);
+afterAll(leave);
 
 function destinations(network: 'lan' | 'inner', family: 'inet' | 'inet6') {
   return realServers.map(({ name }, index) => ({ address: address(name, network, family), weight: weights[index] }));
@@ -65,61 +66,95 @@ const ways = [
   ['a gue tunnel', { tunnel: 'gue', port: 6080 }, 'lan', 'gue'],
 ] as const;
 
-describe.each(ways)('by %s', (_, forward, network, end) => {
+/** What tells, of packets that come to a real server, by which way they came; before a tunnel's wrapping is off. */
+const wires = {
+  masquerade: (family: Family) => `-i eth2 -d ${address('real1', 'inner', family)}`,
+  'direct routing': (family: Family) => `-i eth1 -d ${virtual[family]}`,
+  'an ipip tunnel': (family: Family) => `-i eth1 -p ${family === 'inet' ? 4 : 41}`,
+  'a gre tunnel': () => '-i eth1 -p 47',
+  'a gue tunnel': () => '-i eth1 -p udp --dport 6080',
+};
+const iptables = { inet: 'iptables -w -t raw', inet6: 'ip6tables -w -t raw' };
+
+/** Counts of the packets that have come to real1 since the last time, by way. */
+async function arrived(family: Family): Promise<Record<string, number>> {
+  const said = await machine('real1').script(
+    `${iptables[family]} -vnxL PREROUTING; ${iptables[family]} -F PREROUTING
+    ${Object.values(wires)
+      .map((match) => `${iptables[family]} -A PREROUTING ${match(family)}`)
+      .join('\n')}`,
+  );
+  const counts = said
+    .split('\n')
+    .slice(2)
+    .map((line) => Number(line.trim().split(/\s+/)[0]));
+  return Object.fromEntries(Object.keys(wires).map((way, index) => [way, counts[index] ?? 0]));
+}
+
+describe.each(ways)('by %s', (way, forward, network, end) => {
   let missing: string | undefined;
-  beforeAll(async () => {
-    if (end !== undefined) {
-      const attempts = await Promise.all(
-        realServers.map((one) => one.attempt(['bash', '-e', '-s'], { input: ends[end] })),
-      );
-      const lack = attempts.find(({ stderr }) => /Module .* not found/.test(stderr));
-      if (lack) missing = `the kernel of the real servers: ${lack.stderr.trim()}`;
-      else if (attempts.some(({ status }) => status !== 0)) throw new Error(attempts.map((one) => one.stderr).join(''));
-    }
-    await apply(director, {
-      sysctls: { 'net.ipv4.ip_forward': 'on', 'net.ipv6.conf.all.forwarding': 'on' },
-      services: families.flatMap((family) => {
-        const host = family === 'inet' ? virtual.inet : `[${virtual.inet6}]`;
-        const to = destinations(network, family);
-        const common = { interface: 'eth1', scheduler: 'wrr', forward, destinations: to };
-        return ['tcp', 'udp'].map((protocol) => {
-          return { ...common, address: `${protocol}://${host}:${protocol === 'tcp' ? 80 : 53}` };
-        });
-      }),
-    });
-  });
+  beforeAll(
+    reported(async () => {
+      if (end !== undefined) {
+        const attempts = await Promise.all(
+          realServers.map((one) => one.attempt(['bash', '-e', '-s'], { input: ends[end] })),
+        );
+        const lack = attempts.find(({ stderr }) => /Module .* not found/.test(stderr));
+        if (lack && end !== 'ipip') missing = `the kernel of the real servers: ${lack.stderr.trim()}`;
+        else if (attempts.some(({ status }) => status !== 0))
+          throw new Error(attempts.map((one) => one.stderr).join(''));
+      }
+      await apply(director, {
+        sysctls: { 'net.ipv4.ip_forward': 'on', 'net.ipv6.conf.all.forwarding': 'on' },
+        services: families.flatMap((family) => {
+          const host = family === 'inet' ? virtual.inet : `[${virtual.inet6}]`;
+          const to = destinations(network, family);
+          const common = { interface: 'eth1', scheduler: 'wrr', forward, destinations: to };
+          return ['tcp', 'udp'].map((protocol) => {
+            return { ...common, address: `${protocol}://${host}:${protocol === 'tcp' ? 80 : 53}` };
+          });
+        }),
+      });
+    }),
+  );
 
   beforeEach(({ skip }) => {
     if (missing !== undefined) skip(missing);
   });
 
-  it.each(urls)('%s: each server gets its share, and sees the client', async (_, url) => {
-    const outcome = await client.send({ url, count: rounds * round });
+  it.each(urls)('%s: each server gets its share, that way, and sees the client', async (_, url) => {
     const family = url.includes('[') ? 'inet6' : 'inet';
+    await arrived(family);
+    const outcome = await client.send({ url, count: rounds * round });
     expect(outcome).toMatchObject({ failed: 0, errors: {}, servers: shares });
     expect(outcome.clients).toEqual([address('client', 'lan', family)]);
+    const { [way]: here = 0, ...elsewhere } = await arrived(family);
+    expect(here).toBeGreaterThanOrEqual(shares['real1'] ?? Infinity);
+    expect(Object.values(elsewhere)).toEqual([0, 0, 0, 0]);
   });
 });
 
 describe('by a firewall mark, with its rules', () => {
-  beforeAll(async () => {
-    await apply(director, {
-      services: [
-        {
-          address: ['fwmark:7', 'fwmark:7/inet6'],
-          scheduler: 'wrr',
-          forward: 'direct',
-          match: [
-            { address: Object.values(virtual), protocol: 'tcp', ports: [80] },
-            { address: Object.values(virtual), protocol: 'udp', ports: [53] },
-          ],
-          destinations: families.flatMap((family) => destinations('lan', family)),
-        },
-      ],
-    });
-    await director.script(`ip address replace ${virtual.inet}/32 dev eth1
+  beforeAll(
+    reported(async () => {
+      await apply(director, {
+        services: [
+          {
+            address: ['fwmark:7', 'fwmark:7/inet6'],
+            scheduler: 'wrr',
+            forward: 'direct',
+            match: [
+              { address: Object.values(virtual), protocol: 'tcp', ports: [80] },
+              { address: Object.values(virtual), protocol: 'udp', ports: [53] },
+            ],
+            destinations: families.flatMap((family) => destinations('lan', family)),
+          },
+        ],
+      });
+      await director.script(`ip address replace ${virtual.inet}/32 dev eth1
       ip address replace ${virtual.inet6}/128 dev eth1 nodad`);
-  });
+    }),
+  );
 
   it.each(urls)('%s', async (_, url) => {
     expect(await client.send({ url, count: rounds * round })).toMatchObject({ failed: 0, servers: shares });

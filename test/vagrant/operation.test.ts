@@ -5,6 +5,7 @@ import {
   address,
   apply,
   clearDirectors,
+  leave,
   machine,
   prepare,
   realServers,
@@ -12,24 +13,23 @@ import {
   startServers,
   virtual,
 } from './lab/lab.ts';
-import type { RemoteProgram } from './lab/machine.ts';
+import { reported } from './lab/report.ts';
 
 const director = machine('director1');
 const service = `tcp://${virtual.inet}:80`;
 const url = `http://${virtual.inet}/`;
 
-let servers: RemoteProgram[];
 let client: Awaited<ReturnType<typeof startClient>>;
-beforeAll(async () => {
-  await prepare();
-  await clearDirectors();
-  servers = await startServers();
-  client = await startClient();
-}, 600_000);
-afterAll(async () => {
-  await clearDirectors();
-  await Promise.all([client.end(), ...servers.map((server) => server.end())]);
-});
+beforeAll(
+  reported(async () => {
+    await prepare();
+    await clearDirectors();
+    await startServers();
+    client = await startClient();
+  }),
+  600_000,
+);
+afterAll(leave);
 
 function web(more: object = {}) {
   const destinations = realServers.map(({ name }) => ({ address: address(name, 'lan', 'inet') }));
@@ -49,10 +49,11 @@ it('a real server is drained under load, and no request fails', async () => {
     return outcomes;
   })();
   await sleep(2000);
-  await director.run('ipvs', 'drain', service, away, '--timeout', '60s', '--wait').finally(() => {
+  // A destination that was there before has the connections of that time too, and those last two minutes.
+  const drained = director.run('ipvs', 'drain', service, away, '--timeout', '3m', '--wait').finally(() => {
     isDraining = false;
   });
-  const outcomes = await load;
+  const [outcomes] = await Promise.all([load, drained]);
   expect(outcomes.length).toBeGreaterThan(2);
   expect(outcomes.filter(({ failed }) => failed > 0)).toEqual([]);
   expect(outcomes[0]?.servers).toHaveProperty('real1');
@@ -76,24 +77,26 @@ describe('the defense, by its unit', () => {
   }
 
   let before: string[];
-  beforeAll(async () => {
-    // A table that is full with what a handful of connections leaves, and stays so.
-    await apply(
-      director,
-      web({
-        timeouts: { tcpFin: '2m' },
-        defense: {
-          preset: 'off',
-          tableLimit: 10,
-          levels: [
-            { actions: ['drop-entry'], enter: { tableAbove: '50%' }, leave: { tableAbove: '10%' }, minHold: '1s' },
-          ],
-        },
-      }),
-    );
-    before = await values();
-    await client.send({ url, count: 40 });
-  });
+  beforeAll(
+    reported(async () => {
+      // A table that is full with what a handful of connections leaves, and stays so.
+      await apply(
+        director,
+        web({
+          timeouts: { tcpFin: '2m' },
+          defense: {
+            preset: 'off',
+            tableLimit: 10,
+            levels: [
+              { actions: ['drop-entry'], enter: { tableAbove: '50%' }, leave: { tableAbove: '10%' }, minHold: '1s' },
+            ],
+          },
+        }),
+      );
+      before = await values();
+      await client.send({ url, count: 40 });
+    }),
+  );
 
   it('starts with it, and defends', async () => {
     await director.run('systemctl', 'start', 'ipvs-defense');

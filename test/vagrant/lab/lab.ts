@@ -85,6 +85,16 @@ function networkOf(name: string, gateway: string): string {
   return lines.join('\n');
 }
 
+/** What `launch` started and nobody has ended. */
+const launched = new Set<RemoteProgram>();
+
+/** After the tests of a file: ends its programs, and clears the directors. */
+export async function leave(): Promise<void> {
+  await Promise.all([...launched].map((program) => program.end()));
+  launched.clear();
+  await clearDirectors();
+}
+
 /** Takes away what a test left on the directors: services, rules, records, units. */
 export async function clearDirectors(): Promise<void> {
   await Promise.all(
@@ -111,6 +121,7 @@ async function bring(one: Machine, path: string): Promise<string> {
 /** Starts a program of this repository, which says "ready". */
 export async function launch(one: Machine, path: string, ...words: readonly string[]): Promise<RemoteProgram> {
   const program = await one.start('node', await bring(one, path), ...words);
+  launched.add(program);
   const line = await program.line();
   if (line !== 'ready') throw new Error(`${one.name}: ${path}: expected "ready", not "${line}"`);
   return program;
