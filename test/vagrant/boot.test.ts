@@ -1,19 +1,8 @@
 /** A director that dies in the middle of an apply, by a signal and by its plug, and comes back by itself. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, beforeAll, expect, it } from 'vitest';
-import {
-  address,
-  clearDirectors,
-  leave,
-  machine,
-  prepare,
-  realServers,
-  startClient,
-  startServers,
-  table,
-  virtual,
-} from './lab/lab.ts';
-import { reported } from './lab/report.ts';
+import { afterAll, expect, it } from 'vitest';
+import { address, type Client, enter, leave, machine, realServers, table, virtual } from './lab/lab.ts';
+import { setUp } from './lab/report.ts';
 
 const director = machine('director1');
 const url = `http://${virtual.inet}/`;
@@ -44,20 +33,14 @@ const interrupted = {
   ],
 };
 
-let client: Awaited<ReturnType<typeof startClient>>;
+let client: Client;
 let before: string[];
-beforeAll(
-  reported(async () => {
-    await prepare();
-    await clearDirectors();
-    await startServers();
-    client = await startClient();
-    await director.write(file, JSON.stringify(committed));
-    await director.run('systemctl', 'enable', '--now', 'ipvs-director');
-    before = await table(director);
-  }),
-  600_000,
-);
+setUp(async () => {
+  client = await enter();
+  await director.write(file, JSON.stringify(committed));
+  await director.run('systemctl', 'enable', '--now', 'ipvs-director');
+  before = await table(director);
+});
 afterAll(leave);
 
 /** Begins to apply, and stops it where the kernel has a part of it: a fast machine would end it meanwhile. */

@@ -2,7 +2,7 @@
  * A download goes on, byte for byte, while the virtual address moves to the other director, which knows of the
  * connection by the kernel's sync daemon.
  */
-import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
+import { afterAll, beforeEach, expect, it } from 'vitest';
 import {
   address,
   apply,
@@ -14,7 +14,7 @@ import {
   virtual,
   withoutSecondDirector,
 } from './lab/lab.ts';
-import { reported } from './lab/report.ts';
+import { setUp } from './lab/report.ts';
 
 const port = 8080;
 const rate = 100_000;
@@ -46,14 +46,11 @@ function description(active: boolean) {
   };
 }
 
-beforeAll(
-  reported(async () => {
-    if (withoutSecondDirector) return;
-    await prepare();
-    await launch(machine('real1'), 'test/vagrant/lab/download.mjs', 'serve', ...[port, bytes, rate].map(String));
-  }),
-  600_000,
-);
+setUp(async () => {
+  if (withoutSecondDirector) return;
+  await prepare();
+  await launch(machine('real1'), 'test/vagrant/lab/download.mjs', 'serve', ...[port, bytes, rate].map(String));
+});
 beforeEach(async ({ skip }) => {
   if (withoutSecondDirector) skip(withoutSecondDirector);
   await clearDirectors();
@@ -103,7 +100,7 @@ async function packets(name: string): Promise<number> {
 /** Takes over: director2 gets the address, and tells the client so, unasked. */
 async function takeOver(): Promise<void> {
   // A gratuitous request, RFC 5227: the sender's address is the target's.
-  const filter = 'arp and arp[6:2] = 1 and arp[14:4] = arp[24:4] and arp[14:4] = 0x0a2c0032';
+  const filter = `arp[6:2] = 1 and arp src host ${virtual.inet} and arp dst host ${virtual.inet}`;
   const listen = 'exec timeout 300 tcpdump -c 1 -lnnei eth1 "$1" 2>&1';
   const tcpdump = await machine('client').start('sh', '-c', listen, 'sh', filter);
   try {

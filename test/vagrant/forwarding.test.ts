@@ -1,20 +1,18 @@
 /** Every way of forwarding, over both families, TCP and UDP: shares as the scheduler promises, from one file each. */
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, beforeEach, describe, expect, it } from 'vitest';
 import {
   address,
   apply,
-  clearDirectors,
+  type Client,
+  enter,
   type Family,
   families,
   leave,
   machine,
-  prepare,
   realServers,
-  startClient,
-  startServers,
   virtual,
 } from './lab/lab.ts';
-import { reported } from './lab/report.ts';
+import { setUp } from './lab/report.ts';
 
 const director = machine('director1');
 /** real1 gets three of six, or three of five, and so on: rounds of the weights come out even. */
@@ -23,19 +21,16 @@ const rounds = 4;
 const round = weights.reduce((sum, weight) => sum + weight, 0);
 const shares = Object.fromEntries(realServers.map(({ name }, index) => [name, (weights[index] ?? 0) * rounds]));
 
-let client: Awaited<ReturnType<typeof startClient>>;
-beforeAll(
-  reported(async () => {
-    await prepare();
-    await clearDirectors();
-    await startServers();
-    client = await startClient();
-  }),
-  600_000,
-);
-afterAll(leave);
+let client: Client;
+setUp(async () => {
+  client = await enter();
+});
+afterAll(async () => {
+  await machine('real1').script(families.map((family) => `${iptables[family]} -F PREROUTING`).join('\n'));
+  await leave();
+});
 
-function destinations(network: 'lan' | 'inner', family: 'inet' | 'inet6') {
+function destinations(network: 'lan' | 'inner', family: Family) {
   return realServers.map(({ name }, index) => ({ address: address(name, network, family), weight: weights[index] }));
 }
 
@@ -93,30 +88,27 @@ async function arrived(family: Family): Promise<Record<string, number>> {
 
 describe.each(ways)('by %s', (way, forward, network, end) => {
   let missing: string | undefined;
-  beforeAll(
-    reported(async () => {
-      if (end !== undefined) {
-        const attempts = await Promise.all(
-          realServers.map((one) => one.attempt(['bash', '-e', '-s'], { input: ends[end] })),
-        );
-        const lack = attempts.find(({ stderr }) => /Module .* not found/.test(stderr));
-        if (lack && end !== 'ipip') missing = `the kernel of the real servers: ${lack.stderr.trim()}`;
-        else if (attempts.some(({ status }) => status !== 0))
-          throw new Error(attempts.map((one) => one.stderr).join(''));
-      }
-      await apply(director, {
-        sysctls: { 'net.ipv4.ip_forward': 'on', 'net.ipv6.conf.all.forwarding': 'on' },
-        services: families.flatMap((family) => {
-          const host = family === 'inet' ? virtual.inet : `[${virtual.inet6}]`;
-          const to = destinations(network, family);
-          const common = { interface: 'eth1', scheduler: 'wrr', forward, destinations: to };
-          return ['tcp', 'udp'].map((protocol) => {
-            return { ...common, address: `${protocol}://${host}:${protocol === 'tcp' ? 80 : 53}` };
-          });
-        }),
-      });
-    }),
-  );
+  setUp(async () => {
+    if (end !== undefined) {
+      const attempts = await Promise.all(
+        realServers.map((one) => one.attempt(['bash', '-e', '-s'], { input: ends[end] })),
+      );
+      const lack = attempts.find(({ stderr }) => /Module .* not found/.test(stderr));
+      if (lack && end !== 'ipip') missing = `the kernel of the real servers: ${lack.stderr.trim()}`;
+      else if (attempts.some(({ status }) => status !== 0)) throw new Error(attempts.map((one) => one.stderr).join(''));
+    }
+    await apply(director, {
+      sysctls: { 'net.ipv4.ip_forward': 'on', 'net.ipv6.conf.all.forwarding': 'on' },
+      services: families.flatMap((family) => {
+        const host = family === 'inet' ? virtual.inet : `[${virtual.inet6}]`;
+        const to = destinations(network, family);
+        const common = { interface: 'eth1', scheduler: 'wrr', forward, destinations: to };
+        return ['tcp', 'udp'].map((protocol) => {
+          return { ...common, address: `${protocol}://${host}:${protocol === 'tcp' ? 80 : 53}` };
+        });
+      }),
+    });
+  });
 
   beforeEach(({ skip }) => {
     if (missing !== undefined) skip(missing);
@@ -135,26 +127,24 @@ describe.each(ways)('by %s', (way, forward, network, end) => {
 });
 
 describe('by a firewall mark, with its rules', () => {
-  beforeAll(
-    reported(async () => {
-      await apply(director, {
-        services: [
-          {
-            address: ['fwmark:7', 'fwmark:7/inet6'],
-            scheduler: 'wrr',
-            forward: 'direct',
-            match: [
-              { address: Object.values(virtual), protocol: 'tcp', ports: [80] },
-              { address: Object.values(virtual), protocol: 'udp', ports: [53] },
-            ],
-            destinations: families.flatMap((family) => destinations('lan', family)),
-          },
-        ],
-      });
-      await director.script(`ip address replace ${virtual.inet}/32 dev eth1
+  setUp(async () => {
+    await apply(director, {
+      services: [
+        {
+          address: ['fwmark:7', 'fwmark:7/inet6'],
+          scheduler: 'wrr',
+          forward: 'direct',
+          match: [
+            { address: Object.values(virtual), protocol: 'tcp', ports: [80] },
+            { address: Object.values(virtual), protocol: 'udp', ports: [53] },
+          ],
+          destinations: families.flatMap((family) => destinations('lan', family)),
+        },
+      ],
+    });
+    await director.script(`ip address replace ${virtual.inet}/32 dev eth1
       ip address replace ${virtual.inet6}/128 dev eth1 nodad`);
-    }),
-  );
+  });
 
   it.each(urls)('%s', async (_, url) => {
     expect(await client.send({ url, count: rounds * round })).toMatchObject({ failed: 0, servers: shares });

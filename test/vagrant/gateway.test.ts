@@ -1,27 +1,24 @@
 /** An inner network behind a director: what outside sees of it, and that answers find their way back. */
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, describe, expect, it } from 'vitest';
 import { address, apply, clearDirectors, families, launch, leave, machine, prepare } from './lab/lab.ts';
-import { reported } from './lab/report.ts';
+import { setUp } from './lab/report.ts';
 
 const director = machine('director1');
 const inner = machine('real1');
 const ports = [61000, 61999] as const;
 
-beforeAll(
-  reported(async () => {
-    await prepare();
-    await clearDirectors();
-    await launch(machine('client'), 'test/vagrant/lab/who.mjs', '8081');
-    await apply(director, {
-      services: [],
-      masquerade: [
-        { source: '10.45.0.0/24', out: 'eth1', ports: ports.join('-'), randomFully: true },
-        { source: 'fd45::/64', out: 'eth1', ports: ports.join('-'), randomFully: true },
-      ],
-    });
-  }),
-  600_000,
-);
+setUp(async () => {
+  await prepare();
+  await clearDirectors();
+  await launch(machine('client'), 'test/vagrant/lab/who.mjs', '8081');
+  await apply(director, {
+    services: [],
+    masquerade: [
+      { source: '10.45.0.0/24', out: 'eth1', ports: ports.join('-'), randomFully: true },
+      { source: 'fd45::/64', out: 'eth1', ports: ports.join('-'), randomFully: true },
+    ],
+  });
+});
 afterAll(leave);
 
 /** Opens connections from the inner address, and returns what the other side said of each. */

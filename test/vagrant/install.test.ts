@@ -1,7 +1,7 @@
 /** What a user gets, on a machine without a compiler: the tarball by npm, and the Debian package. */
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, describe, expect, it } from 'vitest';
 import { machine } from './lab/lab.ts';
-import { reported } from './lab/report.ts';
+import { setUp } from './lab/report.ts';
 
 // It balances nothing in the other tests.
 const host = machine('client');
@@ -23,13 +23,11 @@ async function balances(): Promise<void> {
 }
 
 describe.sequential('without a compiler', () => {
-  beforeAll(
-    reported(async () => {
-      await host.script(
-        'dpkg --purge ipvs-director 2>/dev/null || true; npm uninstall --global ipvs-director; ipvsadm -C',
-      );
-    }),
-  );
+  setUp(async () => {
+    await host.script(
+      'dpkg --purge ipvs-director 2>/dev/null || true; npm uninstall --global ipvs-director; ipvsadm -C',
+    );
+  });
   afterAll(async () => {
     await host.run('ipvsadm', '-C');
   });

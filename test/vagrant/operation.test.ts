@@ -1,34 +1,17 @@
 /** What an operator does while requests come: a real server is drained; the defense is switched on and off. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import {
-  address,
-  apply,
-  clearDirectors,
-  leave,
-  machine,
-  prepare,
-  realServers,
-  startClient,
-  startServers,
-  virtual,
-} from './lab/lab.ts';
-import { reported } from './lab/report.ts';
+import { afterAll, describe, expect, it } from 'vitest';
+import { address, apply, type Client, enter, leave, machine, realServers, virtual } from './lab/lab.ts';
+import { setUp } from './lab/report.ts';
 
 const director = machine('director1');
 const service = `tcp://${virtual.inet}:80`;
 const url = `http://${virtual.inet}/`;
 
-let client: Awaited<ReturnType<typeof startClient>>;
-beforeAll(
-  reported(async () => {
-    await prepare();
-    await clearDirectors();
-    await startServers();
-    client = await startClient();
-  }),
-  600_000,
-);
+let client: Client;
+setUp(async () => {
+  client = await enter();
+});
 afterAll(leave);
 
 function web(more: object = {}) {
@@ -77,26 +60,24 @@ describe('the defense, by its unit', () => {
   }
 
   let before: string[];
-  beforeAll(
-    reported(async () => {
-      // A table that is full with what a handful of connections leaves, and stays so.
-      await apply(
-        director,
-        web({
-          timeouts: { tcpFin: '2m' },
-          defense: {
-            preset: 'off',
-            tableLimit: 10,
-            levels: [
-              { actions: ['drop-entry'], enter: { tableAbove: '50%' }, leave: { tableAbove: '10%' }, minHold: '1s' },
-            ],
-          },
-        }),
-      );
-      before = await values();
-      await client.send({ url, count: 40 });
-    }),
-  );
+  setUp(async () => {
+    // A table that is full with what a handful of connections leaves, and stays so.
+    await apply(
+      director,
+      web({
+        timeouts: { tcpFin: '2m' },
+        defense: {
+          preset: 'off',
+          tableLimit: 10,
+          levels: [
+            { actions: ['drop-entry'], enter: { tableAbove: '50%' }, leave: { tableAbove: '10%' }, minHold: '1s' },
+          ],
+        },
+      }),
+    );
+    before = await values();
+    await client.send({ url, count: 40 });
+  });
 
   it('starts with it, and defends', async () => {
     await director.run('systemctl', 'start', 'ipvs-defense');

@@ -1,4 +1,4 @@
-/** Every test's failure is reported; what fails before a test is by `reported`. */
+/** Every test's failure is reported; what fails before a test is by `setUp`. */
 import { beforeEach } from 'vitest';
 import { report } from './report.ts';
 

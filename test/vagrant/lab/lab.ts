@@ -85,7 +85,7 @@ function networkOf(name: string, gateway: string): string {
   return lines.join('\n');
 }
 
-/** What `launch` started and nobody has ended. */
+/** What `launch` started. */
 const launched = new Set<RemoteProgram>();
 
 /** After the tests of a file: ends its programs, and clears the directors. */
@@ -118,7 +118,7 @@ async function bring(one: Machine, path: string): Promise<string> {
   return to;
 }
 
-/** Starts a program of this repository, which says "ready". */
+/** Starts a program of this repository, until `leave`, which says "ready". */
 export async function launch(one: Machine, path: string, ...words: readonly string[]): Promise<RemoteProgram> {
   const program = await one.start('node', await bring(one, path), ...words);
   launched.add(program);
@@ -128,7 +128,7 @@ export async function launch(one: Machine, path: string, ...words: readonly stri
 }
 
 /** HTTP and UDP on every real server, on each address that requests come to: UDP is to be answered from it. */
-export function startServers(): Promise<RemoteProgram[]> {
+function startServers(): Promise<RemoteProgram[]> {
   return Promise.all(
     realServers.map((one) => {
       const own = families.flatMap((family) => [address(one.name, 'lan', family), address(one.name, 'inner', family)]);
@@ -137,15 +137,22 @@ export function startServers(): Promise<RemoteProgram[]> {
   );
 }
 
-/** The client that carries out orders. */
-export async function startClient(): Promise<{ send(order: Order): Promise<Outcome>; end(): Promise<void> }> {
+/** The client's machine, which carries out orders. */
+export interface Client {
+  send(order: Order): Promise<Outcome>;
+}
+
+/** Before the tests of a file: the network, empty directors, servers, and the client. */
+export async function enter(): Promise<Client> {
+  await prepare();
+  await clearDirectors();
+  await startServers();
   const program = await launch(machine('client'), 'scripts/lib/client.mjs');
   return {
     async send(order) {
       program.write(`${JSON.stringify(order)}\n`);
       return JSON.parse(await program.line(300_000));
     },
-    end: () => program.end(),
   };
 }
 

@@ -1,7 +1,7 @@
 /** After a failure: the tables of the directors are printed, and what all machines say of themselves is kept. */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
-import { expect } from 'vitest';
+import { beforeAll, expect } from 'vitest';
 import { directors, everybody } from './lab.ts';
 import { labFolder } from './machine.ts';
 
@@ -29,14 +29,14 @@ export async function report(name: string): Promise<void> {
   console.log(`what all machines say of themselves: ${folder}`);
 }
 
-/** A hook whose failure is reported as that of a test is. */
-export function reported(hook: () => Promise<void>): () => Promise<void> {
-  return async () => {
+/** `beforeAll`, whose failure is reported as that of a test is. */
+export function setUp(hook: () => Promise<void>): void {
+  beforeAll(async () => {
     try {
       await hook();
     } catch (error) {
-      await report(`${basename(expect.getState().testPath ?? '')} hook`);
+      await report(`${basename(expect.getState().testPath ?? '')} set-up`);
       throw error;
     }
-  };
+  });
 }
