@@ -1,7 +1,7 @@
-/** Every example, and every block of YAML in the documents, is what `ipvs apply` takes. */
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+/** Every example, and every block of YAML in the documents, is what `ipvs apply` takes; every link leads to a file. */
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { loadState } from '../../src/director/load.ts';
 
@@ -47,7 +47,8 @@ describe('documents', () => {
   });
   afterAll(() => rmSync(folder, { recursive: true }));
 
-  const blocks = ['README.md', 'CONTRIBUTING.md', ...filesIn('docs', '.md')].flatMap((document) => {
+  const documents = ['README.md', 'CONTRIBUTING.md', ...filesIn('docs', '.md')];
+  const blocks = documents.flatMap((document) => {
     const text = readFileSync(document, 'utf8');
     return [...text.matchAll(/^```yaml\n(.*?)^```$/gms)].map(({ 1: content = '', index }) => {
       return [`${document}:${text.slice(0, index).split('\n').length}`, content] as const;
@@ -61,5 +62,17 @@ describe('documents', () => {
     const loading = loadState(join(folder, name), { lookup });
     if (name === 'wrong.yaml') await expect(loading).rejects.toMatchObject({ code: 'CONFIG_INVALID' });
     else expect(Object.keys((await loading).state).length).toBeGreaterThan(0);
+  });
+
+  test.each([...documents, 'ARCHITECTURE.md', 'CHANGELOG.md'])('%s links to files that are there', (document) => {
+    const targets = [...readFileSync(document, 'utf8').matchAll(/\]\(([^)]+)\)/g)].map(([, target = '']) => target);
+    const paths = targets.filter((target) => !URL.canParse(target)).map((target) => target.replace(/#.*/, ''));
+    expect(paths.filter((path) => !existsSync(resolve(document, '..', path)))).toEqual([]);
+  });
+
+  // test/kernel/documents.test.ts runs these, and the text is what they print.
+  test.each(documents)('%s has only blocks that are run', (document) => {
+    const languages = [...readFileSync(document, 'utf8').matchAll(/^```(\w*)\n.*?^```$/gms)].map(([, name]) => name);
+    expect(['yaml', 'sh', 'text', 'ts']).toEqual(expect.arrayContaining(languages));
   });
 });
