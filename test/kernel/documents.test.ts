@@ -1,32 +1,10 @@
 /** Every example in the README and in docs/ is run, or is the text of something that is run. */
 import { spawn } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { blocksOf, documents } from '../helpers/documents.ts';
 import { makeNamespace, type TestNamespace } from '../helpers/namespace.ts';
-
-interface Block {
-  readonly language: string;
-  readonly text: string;
-  readonly line: number;
-}
-
-const documents = [
-  'README.md',
-  'CONTRIBUTING.md',
-  ...readdirSync('docs', { recursive: true, encoding: 'utf8' })
-    .filter((file) => file.endsWith('.md'))
-    .map((file) => join('docs', file)),
-];
-
-function blocksOf(document: string): Block[] {
-  const text = readFileSync(document, 'utf8');
-  return [...text.matchAll(/^```(\w*)\n(.*?)^```$/gms)].map(({ 1: language = '', 2: content = '', index }) => ({
-    language,
-    text: content,
-    line: text.slice(0, index).split('\n').length,
-  }));
-}
 
 const scripts = JSON.parse(readFileSync('package.json', 'utf8')).scripts as Record<string, string>;
 const program = resolve('dist/cli/ipvs.js');

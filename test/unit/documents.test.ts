@@ -1,16 +1,12 @@
 /** Every example, and every block of YAML in the documents, is what `ipvs apply` takes; every link leads to a file. */
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { loadState } from '../../src/director/load.ts';
+import { blocksOf, documents, filesIn } from '../helpers/documents.ts';
 
 const lookup = async () => ['10.255.0.1', 'fd00::ffff'];
-
-function filesIn(folder: string, ending: string): string[] {
-  const names = readdirSync(folder, { recursive: true, encoding: 'utf8' });
-  return names.filter((name) => name.endsWith(ending)).map((name) => join(folder, name));
-}
 
 describe('examples', () => {
   test.each(filesIn('examples', '.yaml'))('%s', async (file) => {
@@ -47,13 +43,11 @@ describe('documents', () => {
   });
   afterAll(() => rmSync(folder, { recursive: true }));
 
-  const documents = ['README.md', 'CONTRIBUTING.md', ...filesIn('docs', '.md')];
-  const blocks = documents.flatMap((document) => {
-    const text = readFileSync(document, 'utf8');
-    return [...text.matchAll(/^```yaml\n(.*?)^```$/gms)].map(({ 1: content = '', index }) => {
-      return [`${document}:${text.slice(0, index).split('\n').length}`, content] as const;
-    });
-  });
+  const blocks = documents.flatMap((document) =>
+    blocksOf(document)
+      .filter(({ language }) => language === 'yaml')
+      .map(({ line, text }) => [`${document}:${line}`, text] as const),
+  );
 
   test.each(blocks)('%s', async (_, text) => {
     // Named ones are files that others may include.
@@ -72,7 +66,7 @@ describe('documents', () => {
 
   // test/kernel/documents.test.ts runs these, and the text is what they print.
   test.each(documents)('%s has only blocks that are run', (document) => {
-    const languages = [...readFileSync(document, 'utf8').matchAll(/^```(\w*)\n.*?^```$/gms)].map(([, name]) => name);
+    const languages = blocksOf(document).map(({ language }) => language);
     expect(['yaml', 'sh', 'text', 'ts']).toEqual(expect.arrayContaining(languages));
   });
 });
