@@ -28,7 +28,7 @@ export default defineConfig({
         test: {
           name: 'kernel',
           include: ['test/kernel/**/*.test.ts', 'test/e2e/**/*.test.ts'],
-          setupFiles: [...setupFiles, 'test/helpers/kernel-leaks.ts'],
+          setupFiles: [...setupFiles, 'test/helpers/kernel-leaks.ts', 'test/helpers/process-starts.ts'],
           globalSetup: ['test/helpers/kernel-setup.ts'],
           pool: 'forks',
           fileParallelism: false,

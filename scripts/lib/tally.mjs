@@ -1,10 +1,11 @@
 /**
  * A reporter of vitest for scripts/test: what passed, what failed, what was skipped and why, on which kernel.
- * It writes a Tally as JSON into the file of --outputFile.tally. A test that did not run and gives no reason
- * has failed.
+ * It writes a Tally as JSON into the file of --outputFile.tally. A test has failed if it did not run and gives no
+ * reason, and if it skips in a bed whose list (beds.mjs) does not have it.
  */
 import { writeFileSync } from 'node:fs';
 import { release } from 'node:os';
+import { maySkip } from './beds.mjs';
 
 /**
  * @typedef {object} Tally
@@ -12,7 +13,13 @@ import { release } from 'node:os';
  * @property {number} passed
  * @property {number} failed tests, those that did not run, and files and hooks that failed beside them
  * @property {{ test: string, reason: string }[]} skipped
- * @property {string[]} notRun without a reason
+ * @property {string[]} notRun without a reason, or with one that the bed's list does not have
+ * @property {TimedFile[]} files
+ *
+ * @typedef {object} TimedFile
+ * @property {string} file
+ * @property {number} seconds
+ * @property {number} processes that the system started meanwhile; 0 where the file's setup does not count them
  *
  * @typedef {import('vitest/node').Reporter} Reporter
  * @typedef {import('vitest/node').TestModule} TestModule
@@ -43,14 +50,26 @@ function tally(modules, errors) {
   const states = tests.map((test) => ({ test: nameOf(test), result: test.result() }));
   const passed = states.filter(({ result }) => result.state === 'passed').length;
   const failed = states.filter(({ result }) => result.state === 'failed').length;
+  const bed = process.env['IPVS_BED'];
+  /** @param {string} test */
+  const allowed = (test) => bed === undefined || maySkip(bed, test);
   const skipped = states.flatMap(({ test, result }) =>
-    result.state === 'skipped' && result.note ? [{ test, reason: result.note }] : [],
+    result.state === 'skipped' && result.note && allowed(test) ? [{ test, reason: result.note }] : [],
   );
-  const notRun = states.flatMap(({ test, result }) =>
-    result.state === 'pending' || (result.state === 'skipped' && !result.note) ? [test] : [],
-  );
+  const notRun = states.flatMap(({ test, result }) => {
+    if (result.state === 'pending' || (result.state === 'skipped' && !result.note)) return [test];
+    return result.state === 'skipped' && !allowed(test) ? [`${test}: ${result.note}`] : [];
+  });
+  const files = modules.map((module) => {
+    const { collectDuration, duration, prepareDuration, setupDuration } = module.diagnostic();
+    return {
+      file: module.relativeModuleId,
+      seconds: Math.round((collectDuration + duration + prepareDuration + setupDuration) / 100) / 10,
+      processes: Number(/** @type {{ processes?: number }} */ (module.meta()).processes ?? 0),
+    };
+  });
   const beside = errors.length + suites.filter((suite) => suite.errors().length > 0).length;
-  return { linux: release(), passed, failed: failed + notRun.length + beside, skipped, notRun };
+  return { linux: release(), passed, failed: failed + notRun.length + beside, skipped, notRun, files };
 }
 
 /** @param {TestCase} test */

@@ -1,39 +1,34 @@
 /** Shares test files between several runs (--shard) so that they end at about the same time. */
-import { basename } from 'node:path';
+import { existsSync, readFileSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { join, relative } from 'node:path';
 import { BaseSequencer, type TestSpecification } from 'vitest/node';
 
-/** Minutes on a kernel that is emulated, where they are more than one: most of it are starts of the command. */
-const minutes: Readonly<Record<string, number>> = {
-  documents: 30,
-  history: 11,
-  'service-rules': 9,
-  sysctl: 6,
-  masquerade: 6,
-  crash: 5,
-  cli: 5,
-  defense: 4,
-  mappings: 1,
-  model: 3,
-  drain: 3,
-  'cli-look': 2,
-  memory: 2,
-};
+/** The seconds of each file in the last run, which scripts/test writes. */
+const lastRun = join(process.env['XDG_CACHE_HOME'] || join(homedir(), '.cache'), 'ipvs-director', 'test-times.json');
+/** In a fast bed, where no run has measured it and it takes more than a few seconds. */
+const usual: Readonly<Record<string, number>> = {};
 
 export default class FairShards extends BaseSequencer {
+  readonly #seconds: Readonly<Record<string, number>> = {
+    ...usual,
+    ...(existsSync(lastRun) ? JSON.parse(readFileSync(lastRun, 'utf8')) : {}),
+  };
+
   /** The longest first, each to the run that has the least so far. */
   override async shard(files: TestSpecification[]): Promise<TestSpecification[]> {
     const { index, count } = this.ctx.config.shard ?? { index: 1, count: 1 };
-    const shards = Array.from({ length: count }, () => ({ minutes: 0, files: [] as TestSpecification[] }));
+    const shards = Array.from({ length: count }, () => ({ seconds: 0, files: [] as TestSpecification[] }));
     const byName = files.toSorted((a, b) => (a.moduleId < b.moduleId ? -1 : 1));
-    for (const file of byName.toSorted((a, b) => minutesOf(b) - minutesOf(a))) {
-      const least = shards.reduce((best, shard) => (shard.minutes < best.minutes ? shard : best));
+    for (const file of byName.toSorted((a, b) => this.#secondsOf(b) - this.#secondsOf(a))) {
+      const least = shards.reduce((best, shard) => (shard.seconds < best.seconds ? shard : best));
       least.files.push(file);
-      least.minutes += minutesOf(file);
+      least.seconds += this.#secondsOf(file);
     }
     return shards[index - 1]?.files ?? [];
   }
-}
 
-function minutesOf({ moduleId }: TestSpecification): number {
-  return minutes[basename(moduleId, '.test.ts')] ?? 0.5;
+  #secondsOf({ moduleId }: TestSpecification): number {
+    return this.#seconds[relative(this.ctx.config.root, moduleId)] ?? 5;
+  }
 }

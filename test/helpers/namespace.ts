@@ -1,10 +1,15 @@
 /** Network namespaces for tests: fresh, named after this process, removed afterwards. */
 import { type ExecFileSyncOptions, execFileSync } from 'node:child_process';
+import { type CommandResult, endResident, type ResidentOptions, residentCli, residentModule } from './cli.ts';
 
 export interface TestNamespace {
   readonly name: string;
   /** Runs a program inside it and returns its output; throws if it fails. */
   run(file: string, args?: readonly string[], options?: ExecFileSyncOptions): string;
+  /** Runs `ipvs` inside it, without a process start (see residentCli). */
+  ipvs(args: readonly string[], options?: ResidentOptions): Promise<CommandResult>;
+  /** Runs a module of JavaScript inside it, likewise. */
+  module(path: string, options?: ResidentOptions): Promise<CommandResult>;
   remove(): void;
 }
 
@@ -23,7 +28,12 @@ export function makeNamespace(label = 'test'): TestNamespace {
         stdio: 'pipe',
         ...options,
       }) as string,
-    remove: () => ip('netns', 'delete', name),
+    ipvs: (args, options) => residentCli(name, args, options),
+    module: (path, options) => residentModule(name, path, options),
+    remove: () => {
+      endResident(name);
+      ip('netns', 'delete', name);
+    },
   };
 }
 

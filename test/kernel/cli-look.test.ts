@@ -25,7 +25,7 @@ function inside(args: readonly string[], prefix: readonly string[] = []): Promis
 }
 
 async function lines(args: readonly string[]): Promise<string[]> {
-  const result = await inside(args);
+  const result = await table.namespace.ipvs(args);
   expect(result).toMatchObject({ status: 0, stderr: '' });
   return result.stdout.trimEnd().split('\n');
 }
@@ -86,10 +86,8 @@ describe('ipvs list', () => {
   });
 
   it('again and again, until it is interrupted', async () => {
-    const result = await inside(
-      ['list', '--rate', '--watch', '2s', '--json'],
-      ['timeout', '--preserve-status', '-s', 'INT', '20'],
-    );
+    const interrupt = { afterLines: 3, atMostMs: 60_000 };
+    const result = await table.namespace.ipvs(['list', '--rate', '--watch', '2s', '--json'], { interrupt });
     expect(result).toMatchObject({ status: 0, stderr: '' });
     const frames = result.stdout
       .trimEnd()
@@ -103,7 +101,9 @@ describe('ipvs list', () => {
   });
 
   it('refuses two views at once', async () => {
-    expect((await inside(['list', '--stats', '--rate'])).stderr).toContain('--stats and --rate are two views: say one');
+    expect((await table.namespace.ipvs(['list', '--stats', '--rate'])).stderr).toContain(
+      '--stats and --rate are two views: say one',
+    );
   });
 });
 

@@ -8,7 +8,7 @@ import { built, type CommandOptions, type CommandResult, cli, command } from '..
 import { done, kernelTable } from '../helpers/kernel-table.ts';
 import { ip } from '../helpers/namespace.ts';
 
-// Every start of the program is dear under emulation, so tests that follow each other build on each other.
+// Tests that follow each other build on each other.
 const table = kernelTable('cli', { keep: true });
 
 let folder: string;
@@ -23,12 +23,17 @@ function file(name: string, text: string): string {
   return path;
 }
 
-/** Runs `ipvs ... --netns NAMESPACE`, which goes into the namespace by itself. */
-function ipvs(args: readonly string[], options?: CommandOptions): Promise<CommandResult> {
+/** What a command does: without a process of its own. */
+function ipvs(args: readonly string[]): Promise<CommandResult> {
+  return table.namespace.ipvs(args);
+}
+
+/** A process, which goes into the namespace by itself. */
+function entering(args: readonly string[], options?: CommandOptions): Promise<CommandResult> {
   return cli([...args, '--netns', table.namespace.name], options);
 }
 
-/** Runs it inside already: one process start less. */
+/** A process that is inside already. */
 function inside(args: readonly string[], options?: CommandOptions): Promise<CommandResult> {
   const prefix = ['ip', 'netns', 'exec', table.namespace.name];
   return command([...prefix, process.execPath, built('cli/ipvs.js'), ...args], options);
@@ -44,8 +49,8 @@ const calls = 'udp://[2001:db8::1]:5060';
 
 describe('one by one', () => {
   it('services are added', async () => {
-    expect(await ipvs(['list'])).toEqual(said('no services\n'));
-    expect(await ipvs(['service', 'add', web, '--scheduler', 'wrr'])).toEqual(said(`added ${web}\n`));
+    expect(await entering(['list'])).toEqual(said('no services\n'));
+    expect(await entering(['service', 'add', web, '--scheduler', 'wrr'])).toEqual(said(`added ${web}\n`));
 
     const settings = ['-s', 'sh', '--scheduler-flags', 'sh-port,sh-fallback', '-p', '15m', '--netmask', '64'];
     expect(
@@ -168,7 +173,7 @@ services:
       stderr: '',
     });
     // There is no terminal to ask on.
-    const asked = await inside(['apply', path]);
+    const asked = await ipvs(['apply', path]);
     expect(asked).toMatchObject({ status: 64, stdout: '' });
     expect(asked.stderr).toContain('--yes');
     expect(await table.ipvs.snapshot()).toEqual(before);
@@ -187,7 +192,7 @@ services:
 
   it('"apply --json" reads standard input and prints what it did', async () => {
     const input = description.replace('weight: 2', 'weight: 5');
-    const dry = await ipvs(['apply', '-', '--dry-run', '--json'], { input });
+    const dry = await entering(['apply', '-', '--dry-run', '--json'], { input });
     expect(dry).toMatchObject({ status: 2, stderr: '' });
     expect(JSON.parse(dry.stdout)).toMatchObject({
       changes: [{ verb: 'edit destination', detail: 'weight 2 → 5', phase: 'edit' }],
@@ -345,7 +350,7 @@ describe('around it', () => {
   });
 
   it('"flush" wants to be sure, and removes everything', async () => {
-    const asked = await inside(['flush']);
+    const asked = await ipvs(['flush']);
     expect(asked).toMatchObject({ status: 64, stdout: '' });
     expect(asked.stderr).toContain('--yes');
     expect((await table.ipvs.snapshot()).services).not.toEqual([]);
@@ -365,15 +370,11 @@ describe('what is wrong is told in one line, and changes nothing', () => {
     before = await table.ipvs.snapshot();
   });
 
-  /** Two at a time: most of a run is the start of the program. */
   async function refused(attempts: readonly (readonly [readonly string[], number, RegExp])[]): Promise<void> {
-    const results: CommandResult[] = [];
-    for (let i = 0; i < attempts.length; i += 2) {
-      results.push(...(await Promise.all(attempts.slice(i, i + 2).map(([args]) => inside(args)))));
-    }
-    for (const [i, [args, status, line]] of attempts.entries()) {
-      expect({ args, ...results[i] }).toEqual({ args, status, stdout: '', stderr: expect.stringMatching(line) });
-      expect(results[i]?.stderr).toMatch(/^ipvs: [^\n]+\n$/);
+    for (const [args, status, line] of attempts) {
+      const result = await ipvs(args);
+      expect({ args, ...result }).toEqual({ args, status, stdout: '', stderr: expect.stringMatching(line) });
+      expect(result.stderr).toMatch(/^ipvs: [^\n]+\n$/);
     }
     expect(await table.ipvs.snapshot()).toEqual(before);
   }
@@ -463,7 +464,7 @@ describe('what is wrong is told in one line, and changes nothing', () => {
   - address: tcp://192.0.2.300:80
 `,
     );
-    const [unknown, wrong] = await Promise.all([path, twice].map((path) => inside(['apply', path, '--yes'])));
+    const [unknown, wrong] = await Promise.all([path, twice].map((path) => ipvs(['apply', path, '--yes'])));
 
     expect(unknown).toMatchObject({ status: 1, stdout: '' });
     expect(unknown?.stderr.trimEnd().split('\n')).toEqual([

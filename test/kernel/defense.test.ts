@@ -17,7 +17,7 @@ import { openDirector } from '../../src/director/director.ts';
 import { native } from '../../src/native.ts';
 import { pageBytes, readMemory } from '../../src/proc/memory.ts';
 import { KernelSysctls } from '../../src/sysctl/sysctls.ts';
-import { built, type CommandResult, command } from '../helpers/cli.ts';
+import { built, type CommandResult } from '../helpers/cli.ts';
 import { connectionsIn } from '../helpers/connections.ts';
 import { kernelTable } from '../helpers/kernel-table.ts';
 
@@ -453,7 +453,7 @@ function files(dir: string): string[] {
 }
 
 function inside(args: readonly string[]): Promise<CommandResult> {
-  return command(['ip', 'netns', 'exec', table.namespace.name, process.execPath, built('cli/ipvs.js'), ...args]);
+  return table.namespace.ipvs(args);
 }
 
 const POLICY = join(folder, 'escalation.yaml');

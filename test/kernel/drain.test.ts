@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { type Director, type DrainProgress, type IpvsError, openDirector } from '../../src/index.ts';
-import { built, type CommandResult, cli } from '../helpers/cli.ts';
+import { built, type CommandResult } from '../helpers/cli.ts';
 import { connectionsIn } from '../helpers/connections.ts';
 import { kernelTable } from '../helpers/kernel-table.ts';
 import { stateOf } from '../helpers/states.ts';
@@ -43,7 +43,7 @@ async function traffic(options: TrafficOptions): Promise<Traffic> {
 }
 
 function ipvs(...args: readonly string[]): Promise<CommandResult> {
-  return cli(['--netns', table.namespace.name, '--state-dir', stateDir, ...args]);
+  return table.namespace.ipvs(['--state-dir', stateDir, ...args]);
 }
 
 function sysctl(name: string, value?: number): number {

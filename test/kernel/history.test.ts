@@ -12,7 +12,7 @@ import { ipvsadm } from '../helpers/ipvsadm.ts';
 import { configured, kernelTable, refusal } from '../helpers/kernel-table.ts';
 import { stateOf } from '../helpers/states.ts';
 
-// Every start of the program is dear under emulation, so tests that follow each other build on each other.
+// Tests that follow each other build on each other.
 const table = kernelTable('history', { keep: true });
 const WEB = 'tcp://192.0.2.1:80';
 
@@ -35,10 +35,9 @@ function file(name: string, text: string): string {
   return path;
 }
 
-/** Inside the namespace already; its record is in `stateDir`. */
+/** Its record is in `stateDir`. */
 function ipvs(...args: readonly string[]): Promise<CommandResult> {
-  const run = ['ip', 'netns', 'exec', table.namespace.name, process.execPath, built('cli/ipvs.js')];
-  return command([...run, ...args, '--state-dir', stateDir]);
+  return table.namespace.ipvs([...args, '--state-dir', stateDir]);
 }
 
 async function lines(...args: readonly string[]): Promise<string[]> {
@@ -265,9 +264,9 @@ describe('drift', () => {
   });
 
   it('is looked at again and again', async () => {
-    const run = ['ip', 'netns', 'exec', table.namespace.name, 'timeout', '--preserve-status', '-s', 'INT', '15'];
-    const watching = [...run, process.execPath, built('cli/ipvs.js'), 'drift', '--watch', '1s', '--json'];
-    const { status, stdout, stderr } = await command([...watching, '--state-dir', stateDir]);
+    const watching = ['drift', '--watch', '1s', '--json', '--state-dir', stateDir];
+    const interrupt = { afterLines: 2, atMostMs: 60_000 };
+    const { status, stdout, stderr } = await table.namespace.ipvs(watching, { interrupt });
     expect({ status, stderr }).toEqual({ status: 2, stderr: '' });
     const frames = stdout
       .trimEnd()

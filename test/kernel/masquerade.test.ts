@@ -36,7 +36,7 @@ afterEach(() => {
 const absent = await natAbsence('auto');
 
 function ipvs(...args: readonly string[]) {
-  return cli(['--netns', namespace.name, '--state-dir', folder, ...args]);
+  return namespace.ipvs(['--state-dir', folder, ...args]);
 }
 
 function described(masquerade: readonly object[], more: object = {}): string {
@@ -277,15 +277,7 @@ describe('packets', () => {
   });
 
   async function applied(masquerade: readonly object[]): Promise<void> {
-    const result = await cli([
-      '--netns',
-      lab.gateway.name,
-      '--state-dir',
-      folder,
-      'apply',
-      '--yes',
-      described(masquerade),
-    ]);
+    const result = await lab.gateway.ipvs(['--state-dir', folder, 'apply', '--yes', described(masquerade)]);
     expect(result).toMatchObject({ status: 0, stderr: '' });
   }
 
@@ -444,7 +436,7 @@ describe('refusals', () => {
     const file = join(folder, 'state.yaml');
     writeFileSync(file, 'services: []\nsysctls: { net.ipv4.ip_forward: on }\n');
     for (const words of [['plan', file], ['apply', '--yes', file], ['drift']]) {
-      const result = await cli(['--netns', namespace.name, '--state-dir', folder, ...words], { environment });
+      const result = await namespace.ipvs(['--state-dir', folder, ...words], { environment });
       expect(result.stderr).toBe('');
     }
     expect(existsSync(marker)).toBe(false);
@@ -456,7 +448,7 @@ describe('refusals', () => {
 describe('tables of legacy', () => {
   const withLegacy = { IPVS_DIRECTOR_IPTABLES: 'legacy' };
   const legacy = (...args: readonly string[]) =>
-    cli(['--netns', namespace.name, '--state-dir', folder, 'masquerade', ...args], { environment: withLegacy });
+    namespace.ipvs(['--state-dir', folder, 'masquerade', ...args], { environment: withLegacy });
 
   test('are used where they are wanted, or refused where the kernel has none', async () => {
     const missing = await natAbsence('legacy');
@@ -486,8 +478,10 @@ describe('tables of legacy', () => {
   });
 
   test('are taken where they alone have rules', async ({ skip }) => {
-    const missing = await natAbsence('legacy');
-    if (missing !== undefined) skip(missing);
+    for (const variant of ['legacy', 'nft'] as const) {
+      const missing = await natAbsence(variant);
+      if (missing !== undefined) skip(missing);
+    }
     namespace.run('iptables-legacy', ['-t', 'nat', '-A', 'POSTROUTING', '-s', '10.9.0.0/24', '-j', 'MASQUERADE']);
     await ipvs('masquerade', 'add', '--source', '10.0.0.0/24');
     expect(saved('iptables-legacy-save', '-t', 'nat')).toContain(JUMP);

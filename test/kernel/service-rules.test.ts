@@ -15,7 +15,6 @@ import { MasqueradeTable } from '../../src/masquerade/masquerade-table.ts';
 import { linesOfRule, placeOf } from '../../src/masquerade/own-rule.ts';
 import { native } from '../../src/native.ts';
 import { KernelSysctls } from '../../src/sysctl/sysctls.ts';
-import { cli } from '../helpers/cli.ts';
 import { natAbsence } from '../helpers/nat.ts';
 import { type OneArm, otherVip, own, PORT, server, startOneArm, vip } from '../helpers/one-arm.ts';
 
@@ -206,8 +205,8 @@ describe('services behind one arm', () => {
     const service = `{ address: tcp://${vip.inet}:80, sourceNat: true, destinations: [{ address: ${server.inet}:${PORT} }] }`;
     const file = join(folder, 'state.yaml');
     writeFileSync(file, `services: [${service}]\n`);
-    const words = ['--netns', lab.director.name, '--state-dir', folder];
-    expect(await cli([...words, 'plan', file])).toMatchObject({
+    const words = ['--state-dir', folder];
+    expect(await lab.director.ipvs([...words, 'plan', file])).toMatchObject({
       status: 2,
       stdout: [
         '~ sysctl net.ipv4.ip_forward  0 → 1',
@@ -230,7 +229,7 @@ describe('services behind one arm', () => {
     await applied(`services: [${service}]`);
     expect((await director.drift()).differences).toEqual([]);
     expect(lab.ask(['tcp', vip.inet, 80])).toEqual([[own.inet, expect.any(Number)]]);
-    expect(await cli([...words, 'diff', 'kernel', '2'])).toMatchObject({
+    expect(await lab.director.ipvs([...words, 'diff', 'kernel', '2'])).toMatchObject({
       stdout: expect.stringContaining('no change'),
     });
     await director.apply((await director.undoIntent(1)).intent, { force: true });
