@@ -61,7 +61,7 @@ const smokeFiles = [
   'conformance',
   'connections',
   'example',
-  'smoke',
+  'nft',
 ].map((name) => `test/kernel/${name}.test.ts`);
 
 const hostJobs = [
@@ -166,14 +166,14 @@ function rememberTimes() {
 
 /** Installs packages that are missing. @param {readonly string[]} packages */
 function needs(...packages) {
-  const { status } = spawnSync('scripts/needs', packages, { stdio: 'inherit' });
+  const { status } = spawnSync(join(import.meta.dirname, 'needs'), packages, { stdio: 'inherit' });
   if (status !== 0) process.exit(1);
 }
 
 /** Gets a bed's kernel ready; returns the name of the bed that it is. @param {string} kernel */
 function prepare(kernel) {
   try {
-    return execFileSync('scripts/bed', ['--prepare', '--kernel', kernel], {
+    return execFileSync(join(import.meta.dirname, 'bed'), ['--prepare', '--kernel', kernel], {
       encoding: 'utf8',
       stdio: ['ignore', 'pipe', 'inherit'],
     }).trim();

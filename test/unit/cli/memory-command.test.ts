@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { built, type CommandResult, command } from '../helpers/cli.ts';
+import { built, type CommandResult, command } from '../../helpers/cli.ts';
 
 const powerless = ['setpriv', '--bounding-set=-all', '--inh-caps=-all', '--'];
 const web = 'tcp://192.0.2.1:80';
