@@ -3,6 +3,8 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { normalizeMasquerade } from '../../src/masquerade/rule.ts';
+import { linesOf } from '../../src/masquerade/rule-lines.ts';
 import { type Gateway, mapped, outer, startGateway } from '../helpers/gateway.ts';
 import { natAbsence } from '../helpers/nat.ts';
 
@@ -42,24 +44,23 @@ describe('rules of nft', () => {
   beforeEach(({ skip }) => skip(absent !== undefined, absent));
 
   it('are there as iptables-nft prints them, and applied again nothing changes', async () => {
-    const rules = [
+    const [ipv4, ipv6] = [
       { source: '10.0.0.0/24', out: 'out0', ports: '61000-61007' },
       { source: 'fd00::/64', out: 'out0', ports: '62000-62007' },
-    ];
+    ] as const;
+    const rules = [ipv4, ipv6];
     await applied(rules);
-    for (const [program, source] of [
-      ['iptables-nft-save', '10.0.0.0/24'],
-      ['ip6tables-nft-save', 'fd00::/64'],
+    for (const [program, rule] of [
+      ['iptables-nft-save', ipv4],
+      ['ip6tables-nft-save', ipv6],
     ] as const) {
-      expect(ours(program)).toEqual(
-        [
-          expect.stringMatching(/^:IPVSD-POSTROUTING/),
-          '-A POSTROUTING -j IPVSD-POSTROUTING',
-          ...Array(2).fill(expect.stringContaining(`-A IPVSD-POSTROUTING -s ${source} -o out0 -p`)),
-          expect.stringContaining(`-A IPVSD-POSTROUTING -s ${source} -o out0`),
-        ].slice(0, ours(program).length),
+      const chain = ours(program).filter((line) => line.startsWith('-A IPVSD'));
+      expect(chain.toSorted()).toEqual(
+        linesOf(normalizeMasquerade(rule))
+          .map((line) => `-A IPVSD-POSTROUTING ${line}`)
+          .toSorted(),
       );
-      expect(ours(program).length).toBeGreaterThan(2);
+      expect(ours(program)).toContain('-A POSTROUTING -j IPVSD-POSTROUTING');
     }
     expect(await applied(rules)).toMatch(/^nothing to change/);
   });
