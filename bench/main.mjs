@@ -21,7 +21,7 @@ import { startUp } from './start-up.mjs';
 /**
  * What bench/main.mjs writes.
  * @typedef {object} Measured
- * @property {{ kind: string, cpus: number, kernel: string, node: string, peers: Record<string, string> }} inside
+ * @property {{ kind: string, bed?: string, cpus: number, kernel: string, node: string, peers: Record<string, string> }} inside
  * @property {number} runs
  * @property {Section[]} sections
  */
@@ -105,6 +105,7 @@ for (const name of options.only) {
 const measured = {
   inside: {
     kind: kindOf(),
+    ...(process.env['IPVS_BED'] && { bed: process.env['IPVS_BED'] }),
     cpus: cpus().length,
     kernel: release(),
     node: process.version,

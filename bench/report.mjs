@@ -146,8 +146,13 @@ export function aboutOf({ bed, machine, runs }) {
     ['commit', commit],
     ['date', date],
     ['runs', String(runs)],
+    ...(inside.kind === 'uml' ? [/** @type {[string, string]} */ (['distorts', umlDistortion])] : []),
   ];
 }
+
+/** What a figure of a fast bed does not say of hardware. */
+const umlDistortion =
+  'one processor, no SMP; system calls and page faults cost several times more than on hardware, RCU grace periods next to nothing';
 
 /**
  * For a terminal.

@@ -28,8 +28,8 @@ if (!(before >= 0)) throw new Error(`--load-before ${options['load-before']} is 
 
 /** @type {import('./main.mjs').Measured} */
 const { inside, runs, sections } = JSON.parse(readFileSync(options.measured, 'utf8'));
-// What scripts/bed chooses where nothing is said.
-const bed = options.bed ?? (inside.kind.startsWith('qemu') ? 'bookworm' : inside.kind);
+// The bed that scripts/bed chose where none was named.
+const bed = options.bed ?? inside.bed ?? inside.kind;
 if (!/^[a-z][a-z0-9-]*$/.test(bed)) throw new Error(`"${bed}" is no name of a bed`);
 const after = loadavg()[0] ?? Number.NaN;
 const git = (/** @type {string[]} */ ...args) => execFileSync('git', args, { encoding: 'utf8' }).trim();
