@@ -2,8 +2,10 @@
 import { statSync } from 'node:fs';
 import type { Argv } from 'yargs';
 import type { Director } from '../director/director.ts';
+import type { LookContext } from '../director/look.ts';
 import type { Touches } from '../director/ownership.ts';
 import type { RecordOptions } from '../director/record.ts';
+import type { DirectWork } from '../director/verb.ts';
 import type { KernelTransport } from '../ipvs/backend.ts';
 import type { Ipvs, Logger, OpenOptions } from '../ipvs/ipvs.ts';
 import { type OptionSpec, yargsOption } from './command.ts';
@@ -57,23 +59,33 @@ export async function withDirector<T>(options: GlobalOptions, work: (director: D
   return closing(director, work);
 }
 
-/** For a verb that changes the table: under its lock, and with a record of what of it is ours, or is no more. */
+/**
+ * Runs a direct command: under the table's lock, with an entry of the history and a record of who owns what. `context` has
+ * the settings or the rules that it changes.
+ */
 export async function withVerb<T>(
   options: GlobalOptions,
   name: string,
   touches: Touches,
   work: (ipvs: Ipvs) => Promise<T>,
+  context: Omit<LookContext, 'ipvs'> = {},
 ): Promise<T> {
   if (options.transport === 'memory') return inMemory(options, (director) => director.verb(name, touches, work));
-  const [{ openIpvs }, { openRecord }, { verb }] = await Promise.all([
+  const [{ openIpvs }, { openRecord }, { verb }, { lookAt }] = await Promise.all([
     import('../ipvs/ipvs.ts'),
     import('../director/record.ts'),
     import('../director/verb.ts'),
+    import('../director/look.ts'),
   ]);
   const record = openRecord('', recordOptions(options));
   return closing(await openIpvs(await kernelOptions(options)), (ipvs) => {
     const settle = async () => (await import('../director/settled.ts')).settled(record, ipvs);
-    return verb(record, settle, name, touches, () => work(ipvs));
+    const look: DirectWork<T>['look'] = async (keys) => {
+      const defense =
+        context.sysctls && (await import('../director/defense-record.ts')).defenseRecord(record.store, record.table);
+      return lookAt({ ipvs, ...context, ...(defense && { defense }) }, keys);
+    };
+    return verb(record, settle, { command: name, touches, action: () => work(ipvs), look });
   });
 }
 

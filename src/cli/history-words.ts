@@ -26,6 +26,16 @@ export function historyTable(entries: readonly HistoryEntry[], paint: Paint): st
   return [paint('dim', head), ...lines].join('\n');
 }
 
+/** To what an undo leads: "to the state before entry 3 (apply web.yaml by root, 2026-11-30T18:00:00Z): 2 services, 5 destinations" */
+export function describePoint(side: 'before' | 'after', entry: HistoryEntry, desired: DesiredState): string {
+  const { id, command, by, at } = entry;
+  const file = fileOf(entry);
+  const what = `${command}${file === '-' ? '' : ` ${file}`} by ${by.user}, ${time(at)}`;
+  const described =
+    desired.services.length === 0 ? 'no file had been applied' : `the file then described ${sizeOf(desired)}`;
+  return `to the state ${side} entry ${id} (${what}); ${described}`;
+}
+
 /** What it was about, then its changes. */
 export function describeEntry({ entry, changes, previous, previousEntry, desired }: PastApply, paint: Paint): string {
   const { id, at, by, command, outcome, error, files: read } = entry;

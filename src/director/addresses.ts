@@ -29,6 +29,11 @@ export const addressesResource: Resource<DesiredState, Current, Current, Current
   pack: (current) => current,
   unpack: (packed) => packed,
   diff: diffAddresses,
+  overlay(onto, over, keys) {
+    if (!onto || !over) return onto;
+    const meant = (address: InterfaceAddress) => keys.has(keyOf(address));
+    return [...onto.filter((address) => !meant(address)), ...over.filter(meant)];
+  },
   undo(before, now, keys) {
     const [was, is] = [byKey(before ?? []), byKey(now ?? [])];
     return [...keys].flatMap((key) => {

@@ -15,7 +15,6 @@ import { chainsOf, type Rules, rulesOf } from './rules.ts';
 import type { ConfiguredService } from './service-configuration.ts';
 import { type DesiredService, type DesiredState, servicesByAddress } from './state.ts';
 import type { SysctlValues } from './sysctls.ts';
-import { describedAs } from './undo-target.ts';
 
 /** `tables`: as `Director.tables` gives them. */
 export type Side = { readonly desired: DesiredState } | { readonly tables: Tables };
@@ -178,4 +177,9 @@ function tablesWith(state: DesiredState, other: DesiredState): Tables {
     rules: chainsOf(state),
     addresses: [...addressesOf(state).values()].map(({ address }) => address),
   };
+}
+
+/** The kernel's order is that of a file: what is added last stands first. */
+function describedAs({ destinations, ...service }: ConfiguredService): DesiredService {
+  return { service, destinations };
 }

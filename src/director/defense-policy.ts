@@ -1,7 +1,7 @@
 /** The policy of the defense, as a resource. What holds it is the record, which a controller looks at every second. */
 import { type DefensePolicy, normalizePolicy } from '../defense/policy.ts';
 import { refusalBy } from '../errors.ts';
-import { type Change, type Diff, type Known, type Resource, UNDONE } from '../plan/resource.ts';
+import { type Change, type Diff, type Known, overlayWhole, type Resource, UNDONE } from '../plan/resource.ts';
 import type { Context } from './context.ts';
 import { DEFENSE_KEY } from './keys.ts';
 import type { DesiredState } from './state.ts';
@@ -25,6 +25,7 @@ export const defenseResource: Resource<
   pack: (current) => current,
   unpack: (packed) => packed,
   diff: diffPolicy,
+  overlay: overlayWhole(DEFENSE_KEY),
   undo: (before, now, keys) =>
     keys.has(DEFENSE_KEY) && before && !samePolicy(before, now) ? [change(before, 'file', UNDONE)] : [],
   check: async () => [],

@@ -20,7 +20,7 @@ import {
   type Source,
 } from '../plan/ledger.ts';
 import type { Lock } from '../plan/lock.ts';
-import { type Plan, planOf, samePlan, type Tables } from '../plan/plan.ts';
+import { type Plan, planOf, samePlan, type Tables, undoPlan } from '../plan/plan.ts';
 import type { Known } from '../plan/resource.ts';
 import { sighted } from '../plan/sightings.ts';
 import { Store } from '../plan/store.ts';
@@ -40,6 +40,7 @@ import { KernelSysctls, type SysctlHost } from '../sysctl/sysctls.ts';
 import type { Context } from './context.ts';
 import { defenseRecord, heldOriginals, idleDefense } from './defense-record.ts';
 import { destinationOf } from './destination-of.ts';
+import { addDirectEntry } from './direct-entry.ts';
 import { withDrainEffects } from './drain-effects.ts';
 import { DrainKeeper, type DrainOptions } from './drain-keeper.ts';
 import type { DrainProgress, RampProgress } from './drain-progress.ts';
@@ -49,9 +50,10 @@ import { type Difference, differencesIn } from './drift.ts';
 import { withGuardEffects } from './guard-effects.ts';
 import { serviceOf } from './keys.ts';
 import { type Excess, excesses } from './limits.ts';
-import { nextLedger } from './next-ledger.ts';
+import { lookAt } from './look.ts';
+import { nextLedger, restoredLedger } from './next-ledger.ts';
 import { foreignKeys, type Owner, ownership, ownServices, type Touches, touched } from './ownership.ts';
-import { entryOf, type PastApply, pastApply, wayBack } from './past.ts';
+import { entryOf, lastUndoable, type PastApply, pastApply, type UndoPoint, type WayBack, wayBack } from './past.ts';
 import { openRecord, type RecordOptions, type TableRecord } from './record.ts';
 import { planRefusal } from './refuse.ts';
 import { resources } from './resources.ts';
@@ -60,12 +62,14 @@ import { type DesiredState, NOTHING_DESIRED } from './state.ts';
 import { SysctlLoans } from './sysctl-loans.ts';
 import { withHeldEffects } from './sysctls.ts';
 import { addressesOf, targetedState, withNeededKeys } from './targets.ts';
-import { verb } from './verb.ts';
+import { type DirectWork, verb } from './verb.ts';
 
 /** What is wanted, and where it came from. */
 export interface Intent {
   readonly desired: DesiredState;
   readonly source?: Source;
+  /** Of an undo: `desired` is then what had been applied at that point, and the tables are restored as they were. */
+  readonly undo?: UndoPoint;
 }
 
 export interface PlanOptions {
@@ -202,7 +206,9 @@ export class Director implements AsyncDisposable {
   /** What would be done now. Changes nothing. */
   async plan(intent: Intent, options: PlanOptions = {}): Promise<IntendedPlan> {
     const ledger = this.#ledger();
-    return this.#planned(intent, options, ledger, await this.#read(intent.desired, ledger), this.#now());
+    const back = intent.undo && (await wayBack(this.#engine, intent.undo, ledger));
+    const current = await this.#read(intent.desired, ledger, back);
+    return this.#planned(intent, options, ledger, current, this.#now(), back);
   }
 
   /**
@@ -215,24 +221,32 @@ export class Director implements AsyncDisposable {
     const { force = false, command = 'apply', onPlan, signal } = options;
     return this.#locked(command, signal, async () => {
       const ledger = this.#ledger();
-      const before = await this.#read(intent.desired, ledger);
+      const back = intent.undo && (await wayBack(this.#engine, intent.undo, ledger));
+      const before = await this.#read(intent.desired, ledger, back);
       // One moment for all of it: weights that grow are the same in the plan and in what verifies it.
       const nowMs = this.#now();
-      const plan = await this.#planned(intent, shown?.options ?? options, ledger, before, nowMs);
+      const plan = await this.#planned(intent, shown?.options ?? options, ledger, before, nowMs, back);
       if (shown && shown.table !== plan.table)
         throw new IpvsError('PLAN_OUTDATED', { detail: 'it is of another boot, or of another network namespace' });
       if (shown && !samePlan(shown, plan)) throw new IpvsError('PLAN_OUTDATED');
       onPlan?.(plan);
       const refusal = planRefusal(plan, force);
       if (refusal) throw refusal;
-      const applied = await this.#applied(plan.intent, ledger, nowMs);
-      const next = nextLedger(ledger, applied, plan.intent.desired, plan.changes, servicesIn(before));
-      if (plan.changes.length === 0 && sameIntent(ledger.applied, applied)) {
-        this.#write(ledger, sameButFor(ledger, next));
-        return { outcome: 'applied', done: [], failed: [], skipped: [], undone: [], stuck: [] };
+      const entry = await this.#applied(plan.intent, ledger, nowMs);
+      const { desired } = plan.intent;
+      const transaction = { desired, plan, before, ledger, entry, command, by: this.#by };
+      if (back) {
+        const next = restoredLedger(ledger, back.owners, back.keys, entry.id + 1);
+        if (plan.changes.length === 0 && sameOwners(ledger, next)) return NOTHING_DONE;
+        const target = back.targetFrom(before);
+        return transact(this.#engine, { ...transaction, next, target, about: back.about }, options);
       }
-      const transaction = { desired: plan.intent.desired, plan, before, ledger, next, command, by: this.#by };
-      return transact(this.#engine, transaction, options);
+      const next = nextLedger(ledger, entry, desired, plan.changes, servicesIn(before));
+      if (plan.changes.length === 0 && sameIntent(ledger.applied, entry)) {
+        this.#write(ledger, sameButFor(ledger, next));
+        return NOTHING_DONE;
+      }
+      return transact(this.#engine, { ...transaction, next }, options);
     });
   }
 
@@ -261,7 +275,7 @@ export class Director implements AsyncDisposable {
       if (absent !== undefined) throw new IpvsError('SERVICE_NOT_FOUND', { operation: 'adopt', subject: absent });
       const chosen = present.filter(({ address }) => meant?.has(address) ?? true);
       const keys = foreignKeys(chosen, ownership(await this.#known(ledger)));
-      this.#write(ledger, touched(ledger, { makes: keys }));
+      await this.#changeOwners('adopt', new Set(keys), ledger, touched(ledger, { makes: keys }));
       return [...new Set(keys.flatMap((key) => serviceOf(key) ?? []))];
     });
   }
@@ -280,17 +294,17 @@ export class Director implements AsyncDisposable {
       if (unknown !== undefined)
         throw new IpvsError('SERVICE_NOT_FOUND', { operation: 'disown', subject: unknown, detail: 'it is not ours' });
       const applied = await this.#appliedWithout(ledger.applied, without);
-      this.#write(ledger, { ...touched(ledger, { takes: [...without] }), applied });
+      await this.#changeOwners('disown', without, ledger, { ...touched(ledger, { takes: [...without] }), applied });
       return [...without];
     });
   }
 
-  /** Does something to the table that is no apply, and remembers what of it is ours, or is no more. Throws LOCKED. */
+  /** Changes the table directly, and records it in the history, with who owns what. Throws LOCKED. */
   verb<T>(command: string, touches: Touches, action: (ipvs: Ipvs) => Promise<T>): Promise<T> {
-    const { store, table } = this.#engine;
+    const { store, table, context } = this.#engine;
     const record = { store, table, lock: this.#lock };
-    const settle = () => this.#settled();
-    return verb(record, settle, command, touches, () => action(this.ipvs));
+    const look: DirectWork<T>['look'] = (keys) => lookAt(context, keys);
+    return verb(record, () => this.#settled(), { command, touches, action: () => action(this.ipvs), look }, this.#now);
   }
 
   /** Takes the weight of a destination, until its connections are over. Throws SERVICE_NOT_FOUND, DESTINATION_NOT_FOUND. */
@@ -333,18 +347,27 @@ export class Director implements AsyncDisposable {
   }
 
   /**
-   * The way back, to be planned and applied like any other intent: to what had been applied before an entry, by default
-   * the last one that was applied. Throws NO_SUCH_ENTRY, STORE_DAMAGED.
+   * The way back, to be planned and applied like any other intent: to the state before an entry, by default the last one
+   * that was applied, or to the state after it. Everything that this entry and later ones changed or described is restored
+   * as it was, with its owner. Throws NO_SUCH_ENTRY, STORE_DAMAGED.
    */
-  async undoIntent(id?: number): Promise<{ readonly intent: Intent; readonly id: number }> {
-    const { desired, source, id: undone } = await wayBack(this.#engine, id);
-    return { intent: { desired, source }, id: undone };
+  async undoIntent(
+    id: number = lastUndoable(this.#store).id,
+    side: UndoPoint['side'] = 'before',
+  ): Promise<{ readonly intent: Intent; readonly id: number }> {
+    const undo = { id, side };
+    const { desired, source } = await wayBack(this.#engine, undo, this.#ledger());
+    return { intent: { desired, source, undo }, id };
   }
 
   /** The configuration after an entry, or as the kernel holds it now, by resource. */
   async tables(of: number | 'kernel'): Promise<Tables> {
     if (of === 'kernel') return configurations(resources, await readTables(this.#engine));
-    return tablesOf(this.#engine, entryOf(this.#store, of).after);
+    const entry = entryOf(this.#store, of);
+    if (entry.touched === undefined) return tablesOf(this.#engine, entry.after);
+    // A direct command keeps only what it touched: the rest follows from the kernel and later entries.
+    const back = await wayBack(this.#engine, { id: of, side: 'after' }, this.#ledger());
+    return back.targetFrom(await readTables(this.#engine));
   }
 
   /**
@@ -391,6 +414,15 @@ export class Director implements AsyncDisposable {
     return this.close();
   }
 
+  /** Writes the ledger, with an entry of the history, if it says something new. */
+  async #changeOwners(command: string, keys: ReadonlySet<string>, before: Ledger, after: Ledger): Promise<void> {
+    if (isDeepStrictEqual(before, after)) return;
+    const seen = await lookAt(this.#engine.context, keys);
+    const at = new Date(this.#now()).toISOString();
+    await addDirectEntry(this.#store, { command, by: this.#by, at, keys, before: seen, after: seen, ledger: before });
+    this.#store.writeLedger({ ...after, nextId: before.nextId + 1 });
+  }
+
   #ledger(): Ledger {
     return ledgerFor(this.#engine.table, this.#store.ledger());
   }
@@ -403,9 +435,9 @@ export class Director implements AsyncDisposable {
     return knownAt(ledger, await appliedTo<DesiredState>(this.#store, ledger), nowMs);
   }
 
-  async #read(desired: DesiredState, ledger: Ledger): Promise<Tables> {
+  async #read(desired: DesiredState, ledger: Ledger, back?: WayBack): Promise<Tables> {
     const applied = await appliedTo<DesiredState>(this.#store, ledger);
-    return readTables(this.#engine, applied ? [desired, applied] : [desired]);
+    return readTables(this.#engine, [desired, ...(applied ? [applied] : []), ...(back?.about ?? [])]);
   }
 
   async #lastDesired({ applied }: Ledger): Promise<DesiredState> {
@@ -418,7 +450,9 @@ export class Director implements AsyncDisposable {
     ledger: Ledger,
     current: Tables,
     nowMs: number,
+    back: WayBack | undefined,
   ): Promise<IntendedPlan> {
+    if (back) return this.#plannedUndo(intent, options, ledger, current, back);
     // Most of it is as it was applied.
     await this.#store.look(intent.desired);
     const known = await this.#known(ledger, nowMs);
@@ -435,6 +469,26 @@ export class Director implements AsyncDisposable {
     const { table } = this.#engine;
     const replaces = replacedBy(plan, intent, ledger);
     return { ...plan, table, intent: { ...intent, desired }, options, excess, ...(replaces && { replaces }) };
+  }
+
+  async #plannedUndo(
+    intent: Intent,
+    options: PlanOptions,
+    ledger: Ledger,
+    current: Tables,
+    { keys, targetFrom }: WayBack,
+  ): Promise<IntendedPlan> {
+    const changes = undoPlan(resources, targetFrom(current), current, keys);
+    const made = {
+      changes,
+      unchanged: keys.size - new Set(changes.map(({ key }) => key)).size,
+      conflicts: [],
+      strays: [],
+    };
+    const plan = withHeldEffects(made, () => heldOriginals(this.#engine.context.defense));
+    const applied = await appliedTo<DesiredState>(this.#store, ledger);
+    const excess = excesses(plan, servicesIn(current), limitOf(options, intent.desired, applied));
+    return { ...plan, table: this.#engine.table, intent, options, excess };
   }
 
   async #applied(
@@ -497,6 +551,13 @@ function replacedBy({ changes }: Plan, { source }: Intent, { applied }: Ledger):
 
 function servicesIn(tables: Tables): Snapshot {
   return tables['services'] as Snapshot;
+}
+
+const NOTHING_DONE: ApplyResult = { outcome: 'applied', done: [], failed: [], skipped: [], undone: [], stuck: [] };
+
+function sameOwners(a: Ledger, b: Ledger): boolean {
+  const ownersOf = ({ applied, made, drains, ramps }: Ledger) => ({ applied: applied?.desired, made, drains, ramps });
+  return isDeepStrictEqual(ownersOf(a), ownersOf(b));
 }
 
 /** What was applied before stays applied; of where it came from the last word counts. */

@@ -2,7 +2,15 @@
 import type { Snapshot } from '../ipvs/ipvs.ts';
 import type { Operation } from '../ipvs/operation.ts';
 import { formatMatch } from '../masquerade/rule.ts';
-import { type Applied, type Drain, keyOf, type Ledger, type Ramp } from '../plan/ledger.ts';
+import {
+  type Applied,
+  type DestinationOf,
+  type Drain,
+  keyOf,
+  type Ledger,
+  type Owners,
+  type Ramp,
+} from '../plan/ledger.ts';
 import type { Change } from '../plan/resource.ts';
 import { daemonKey, masqueradeKey, serviceOf } from './keys.ts';
 import { type DesiredService, type DesiredState, servicesByAddress } from './state.ts';
@@ -52,6 +60,23 @@ export function nextLedger(
       ...slow.flatMap((change) => rampOf(change, services, added, startedAtMs)),
     ],
     nextId: applied.id + 1,
+  };
+}
+
+/** After an undo: the owners are those of then, and so is what was in progress of everything that has one of the keys. */
+export function restoredLedger(ledger: Ledger, owners: Owners, keys: ReadonlySet<string>, nextId: number): Ledger {
+  const { applied, made } = owners;
+  const restored = <T extends DestinationOf>(now: readonly T[], then: readonly T[]): T[] => [
+    ...now.filter((each) => !keys.has(keyOf(each))),
+    ...then.filter((each) => keys.has(keyOf(each))),
+  ];
+  return {
+    ...ledger,
+    applied: applied && { ...applied, table: ledger.table },
+    made,
+    drains: restored(ledger.drains, owners.drains),
+    ramps: restored(ledger.ramps, owners.ramps),
+    nextId,
   };
 }
 

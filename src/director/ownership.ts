@@ -3,6 +3,7 @@ import type { Snapshot } from '../ipvs/ipvs.ts';
 import { chainPlaces, placeName } from '../masquerade/chain.ts';
 import { destinationKeyIn, type Ledger } from '../plan/ledger.ts';
 import type { Known } from '../plan/resource.ts';
+import { addressesOf } from './addresses.ts';
 import { chainKey, DEFENSE_KEY, daemonKey, serviceOf, sysctlKey, TIMEOUTS_KEY } from './keys.ts';
 import { ruleKey } from './rule-keys.ts';
 import type { DesiredState } from './state.ts';
@@ -13,8 +14,14 @@ export type Owner = 'ours' | 'verb' | 'foreign';
 
 /** Tells the owner of a key: an address, that of a service and a destination's with a blank between, or "sync master". */
 export function ownership({ applied, made }: Pick<Known<DesiredState>, 'applied' | 'made'>): (key: string) => Owner {
+  const described = describedKeys(applied);
+  return (key) => (described.has(key) ? 'ours' : made.has(key) ? 'verb' : 'foreign');
+}
+
+/** The keys of everything that a desired state describes. */
+export function describedKeys(applied: DesiredState | undefined): ReadonlySet<string> {
   const rules = applied ? wantedRules(applied) : new Map<string, never>();
-  const described = new Set([
+  return new Set([
     ...(applied?.services.flatMap(({ service: { address }, destinations }) => [
       address,
       ...destinations.map((destination) => destinationKeyIn(address, destination.address)),
@@ -25,14 +32,21 @@ export function ownership({ applied, made }: Pick<Known<DesiredState>, 'applied'
     ...[...rules.keys()].map(ruleKey),
     ...Object.keys(applied?.sysctls ?? {}).map(sysctlKey),
     ...(applied?.defense ? [DEFENSE_KEY] : []),
+    ...(applied ? addressesOf(applied).keys() : []),
   ]);
-  return (key) => (described.has(key) ? 'ours' : made.has(key) ? 'verb' : 'foreign');
 }
 
 /** What a verb makes and takes away, as keys. With a service go its destinations. */
 export interface Touches {
   readonly makes?: readonly string[];
   readonly takes?: readonly string[] | 'all services';
+  /** What it changes in place. */
+  readonly edits?: readonly string[];
+}
+
+/** The keys of everything that a direct command touches. */
+export function touchedKeys({ makes = [], takes = [], edits = [] }: Touches): ReadonlySet<string> | 'all services' {
+  return takes === 'all services' ? takes : new Set([...makes, ...takes, ...edits]);
 }
 
 /** The ledger after a verb; the same one if it says nothing new. */

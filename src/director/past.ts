@@ -1,12 +1,14 @@
 /** The history, with what its entries name; and the way back from one of them. */
 import { IpvsError } from '../errors.ts';
-import type { HistoryEntry, Source } from '../plan/ledger.ts';
+import type { HistoryEntry, Ledger, Owners, Source } from '../plan/ledger.ts';
 import { type PackedChanges, type PastChange, unpackChanges } from '../plan/packed-changes.ts';
+import type { Tables } from '../plan/plan.ts';
 import type { Store } from '../plan/store.ts';
-import { type Engine, tablesOf } from '../plan/transaction.ts';
+import { configurations, type Engine, overlaid, tablesOf } from '../plan/transaction.ts';
 import type { Context } from './context.ts';
+import { describedKeys } from './ownership.ts';
 import { type DesiredState, NOTHING_DESIRED } from './state.ts';
-import { undoTarget } from './undo-target.ts';
+import { sysctlsIn } from './sysctls.ts';
 
 /** An entry of the history, with what it names. */
 export interface PastApply {
@@ -38,32 +40,106 @@ export async function pastApply(store: Store, entry: HistoryEntry): Promise<Past
   };
 }
 
-export interface WayBack {
-  /** What had been applied before, and what the entry's plan removed besides. */
-  readonly desired: DesiredState;
-  /** Of what had been applied before. */
-  readonly source: Source;
-  /** Of the entry. */
+/** A point in the history to which an undo leads. */
+export interface UndoPoint {
   readonly id: number;
+  /** Before the entry, or after it. */
+  readonly side: 'before' | 'after';
 }
 
-/** Of the last entry that was applied, if none is named. Throws NO_SUCH_ENTRY. */
-export async function wayBack(engine: Engine<DesiredState, Context>, id?: number): Promise<WayBack> {
-  const { store } = engine;
-  const entry =
-    id === undefined ? store.history().findLast(({ outcome }) => outcome === 'applied') : entryOf(store, id);
+/** How an undo gets there. */
+export interface WayBack {
+  readonly point: UndoPoint;
+  /** What is restored: everything that the entries changed or described. */
+  readonly keys: ReadonlySet<string>;
+  /** The tables to which it leads: as they are now, with everything that has one of the keys as it was. */
+  readonly targetFrom: (now: Tables) => Tables;
+  /** The owners at that point. */
+  readonly owners: Owners;
+  /** What had been applied at that point. */
+  readonly desired: DesiredState;
+  readonly source: Source;
+  /** Desired states of the entries: they say which settings and chains are read. */
+  readonly about: readonly DesiredState[];
+}
+
+/** The entry that an undo is about if none is named. After a reboot it is not the recovery. Throws NO_SUCH_ENTRY. */
+export function lastUndoable(store: Store): HistoryEntry {
+  const entry = store.history().findLast(({ outcome, command }) => outcome === 'applied' && command !== 'recover');
   if (entry === undefined) throw new IpvsError('NO_SUCH_ENTRY', { operation: 'undo', detail: 'nothing was applied' });
-  if (entry.outcome === 'undone')
-    throw new IpvsError('NO_SUCH_ENTRY', { operation: 'undo', subject: String(id), detail: 'it was undone at once' });
-  const { changes, previous } = await pastApply(store, entry);
-  const desired = undoTarget(previous ?? NOTHING_DESIRED, changes, await tablesOf(engine, entry.before));
-  const { files, hosts } = appliedBefore(store, entry) ?? { files: [], hosts: {} };
-  return { desired, source: { files, hosts }, id: entry.id };
+  return entry;
+}
+
+/** Throws NO_SUCH_ENTRY, STORE_DAMAGED. */
+export async function wayBack(
+  engine: Engine<DesiredState, Context>,
+  point: UndoPoint,
+  ledger: Ledger,
+): Promise<WayBack> {
+  const { store, resources } = engine;
+  const entry = entryOf(store, point.id);
+  if (entry.outcome === 'undone') {
+    const about = { operation: 'undo', subject: String(point.id) };
+    throw new IpvsError('NO_SUCH_ENTRY', { ...about, detail: 'it was undone at once' });
+  }
+  const later = store.history().filter(({ id, outcome }) => id > entry.id && outcome !== 'undone');
+  const stretches: Stretch[] = [await stretchOf(engine, entry, point.side)];
+  for (const each of later) stretches.push(await stretchOf(engine, each, 'before'));
+  const [first] = point.side === 'before' ? [entry] : later;
+  const owners = first === undefined ? ledger : await ownersBefore(store, first, ledger);
+  const desired = owners.applied ? await store.get<DesiredState>(owners.applied.desired) : NOTHING_DESIRED;
+  const { files = [], hosts = {} } = owners.applied ?? {};
+  return {
+    point,
+    keys: new Set(stretches.flatMap(({ keys }) => [...keys])),
+    // The earliest stretch has the last word.
+    targetFrom: (now) =>
+      stretches.reduceRight(
+        (tables, stretch) => overlaid(resources, tables, stretch.tables, stretch.keys),
+        configurations(resources, now),
+      ),
+    owners,
+    desired,
+    source: { files, hosts },
+    about: stretches.flatMap(({ about }) => about),
+  };
+}
+
+/** What one entry adds to a way back. */
+interface Stretch {
+  readonly keys: ReadonlySet<string>;
+  readonly tables: Tables;
+  readonly about: readonly DesiredState[];
+}
+
+async function stretchOf(
+  engine: Engine<DesiredState, Context>,
+  entry: HistoryEntry,
+  side: UndoPoint['side'],
+): Promise<Stretch> {
+  const { changes, previous, desired } = await pastApply(engine.store, entry);
+  return {
+    keys: new Set([...changes.map(({ key }) => key), ...(entry.touched ?? describedKeys(desired))]),
+    tables: await tablesOf(engine, entry[side]),
+    about: [
+      desired,
+      ...(previous ? [previous] : []),
+      { services: [], sysctls: Object.fromEntries(sysctlsIn(new Set(entry.touched))) },
+    ],
+  };
+}
+
+async function ownersBefore(store: Store, entry: HistoryEntry, { made }: Ledger): Promise<Owners> {
+  if (entry.owners !== undefined) return store.get<Owners>(entry.owners);
+  // An entry of an earlier release says only what had been applied.
+  if (entry.previous === null) return { applied: null, made, drains: [], ramps: [] };
+  const { id, table, at, files, hosts } = appliedBefore(store, entry) ?? { ...entry, files: [], hosts: {} };
+  return { applied: { id, table, at, desired: entry.previous, files, hosts }, made, drains: [], ramps: [] };
 }
 
 /** The entry that applied what had been applied before; undefined if it is not kept. */
 function appliedBefore(store: Store, { id, previous }: HistoryEntry): HistoryEntry | undefined {
   return store
     .history()
-    .findLast((entry) => entry.id < id && entry.outcome === 'applied' && entry.desired === previous);
+    .findLast((entry) => entry.id < id && entry.outcome === 'applied' && entry.desired === previous && !entry.touched);
 }

@@ -39,6 +39,12 @@ export const rulesResource: Resource<DesiredState, Rules, Rules, Packed, RuleOpe
   pack: (current) => current && mapped(current, packed),
   unpack: (chains) => chains && mapped(chains, unpacked),
   diff: diffRules,
+  // A chain is all ours: it is restored whole.
+  overlay(onto, over, keys) {
+    if (!onto || !over) return onto;
+    const meant = new Set([...keys].flatMap((key) => placeOfKey(key) ?? []));
+    return { ...onto, ...Object.fromEntries(Object.entries(over).filter(([place]) => meant.has(place))) };
+  },
   undo(before, now, keys) {
     // Entries of the history from before there were rules say nothing of them.
     return chainPlaces.map(placeName).flatMap((place) => {

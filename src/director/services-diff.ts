@@ -93,7 +93,7 @@ function serviceChanges(
   changes.push(change('edit', { type: 'service.edit', service }, differences.join(', '), effects, cause));
 }
 
-function serviceDifferences(before: VirtualService, after: VirtualService): string[] {
+export function serviceDifferences(before: VirtualService, after: VirtualService): string[] {
   return [
     difference('scheduler', before.scheduler, after.scheduler),
     difference('flags', flagWords(before.schedulerFlags), flagWords(after.schedulerFlags)),
@@ -198,7 +198,7 @@ function effective(
   return { ...described, weight: held && held.weight > 0 && held.weight <= most ? held.weight : most };
 }
 
-function destinationDifferences(before: Destination, after: Destination): string[] {
+export function destinationDifferences(before: Destination, after: Destination): string[] {
   if (sameDestination(before, after)) return [];
   return [
     difference('weight', before.weight, after.weight),
@@ -224,7 +224,7 @@ function alsoTaken(
 }
 
 /** What goes with destinations that are deleted. */
-function cutBy({ destinations }: Pick<VirtualServiceWithDestinations, 'destinations'>): string[] {
+export function cutBy({ destinations }: { readonly destinations: readonly DestinationState[] }): string[] {
   const active = destinations.reduce((sum, { activeConnections }) => sum + activeConnections, 0);
   const inactive = destinations.reduce((sum, { inactiveConnections }) => sum + inactiveConnections, 0);
   return [
@@ -235,7 +235,7 @@ function cutBy({ destinations }: Pick<VirtualServiceWithDestinations, 'destinati
   ];
 }
 
-function summaryOf({ scheduler, schedulerFlags, persistence, onePacket }: VirtualService): string {
+export function summaryOf({ scheduler, schedulerFlags, persistence, onePacket }: VirtualService): string {
   return [
     scheduler,
     ...schedulerFlags,

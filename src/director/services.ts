@@ -12,7 +12,7 @@ import {
   sameService,
 } from './service-configuration.ts';
 import { diffServices } from './services-diff.ts';
-import { undoServices } from './services-undo.ts';
+import { overlayServices, undoServices } from './services-undo.ts';
 import { type DesiredState, NOTHING_DESIRED, servicesByAddress } from './state.ts';
 
 export const servicesResource: Resource<DesiredState, Snapshot, Configuration, Packed, Operation, Context> = {
@@ -22,6 +22,7 @@ export const servicesResource: Resource<DesiredState, Snapshot, Configuration, P
   pack,
   unpack,
   diff: diffServices,
+  overlay: overlayServices,
   undo: undoServices,
   async check({ ipvs }, changes): Promise<ChangeResult[]> {
     const refused = await ipvs.foreseeRefusals(changes.map(({ operation }) => operation));

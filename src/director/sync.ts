@@ -11,6 +11,7 @@ import {
   type Resource,
   type Stray,
   UNDONE,
+  WAS_ABSENT,
 } from '../plan/resource.ts';
 import { type Context, executed, unlessNotLoaded } from './context.ts';
 import { daemonKey } from './keys.ts';
@@ -25,12 +26,14 @@ export const syncResource: Resource<DesiredState, Daemons, Daemons, Daemons, Ope
   pack: (current) => current,
   unpack: (packed) => packed,
   diff: diffSync,
+  overlay: (onto, over, keys) =>
+    syncStates.flatMap((state) => daemonOf(keys.has(daemonKey(state)) ? over : onto, state) ?? []),
   undo(before, now, keys) {
     return syncStates.flatMap((state) => {
       if (!keys.has(daemonKey(state))) return [];
       const [was, is] = [daemonOf(before, state), daemonOf(now, state)];
       if (was && is && sameDaemon(was, is)) return [];
-      return [...(is ? [stop(state, UNDONE)] : []), ...(was ? [start(was, UNDONE)] : [])];
+      return [...(is ? [stop(state, was ? UNDONE : WAS_ABSENT)] : []), ...(was ? [start(was, UNDONE)] : [])];
     });
   },
   check: async () => [],

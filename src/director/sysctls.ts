@@ -35,6 +35,12 @@ export const sysctlsResource: Resource<
   pack: (current) => current,
   unpack: (packed) => packed,
   diff: diffSysctls,
+  overlay(onto, over, keys) {
+    if (!onto || !over) return onto;
+    const names = Object.keys({ ...onto, ...over });
+    const values = names.map((name) => [name, (keys.has(sysctlKey(name)) ? over : onto)[name]] as const);
+    return Object.fromEntries(values.filter((entry): entry is readonly [string, string] => entry[1] !== undefined));
+  },
   undo(before, now, keys) {
     if (!before || !now) return [];
     return Object.entries(now).flatMap(([name, value]) => {
@@ -75,7 +81,7 @@ async function read(context: Context, about?: readonly DesiredState[]): Promise<
   return Object.fromEntries(values.filter((entry): entry is readonly [string, string] => entry[1] !== undefined));
 }
 
-function sysctlsIn(keys: ReadonlySet<string>): [name: string, value: string][] {
+export function sysctlsIn(keys: ReadonlySet<string>): [name: string, value: string][] {
   const prefix = sysctlKey('');
   return [...keys].flatMap((key) => (key.startsWith(prefix) ? [[key.slice(prefix.length), '']] : []));
 }

@@ -1,7 +1,7 @@
 /** How long idle connections are kept, as a resource. */
 import { describe, type Operation } from '../ipvs/operation.ts';
 import { type Timeouts, timeoutNames } from '../ipvs/timeouts.ts';
-import type { Change, Diff, Known, Resource } from '../plan/resource.ts';
+import { type Change, type Diff, type Known, overlayWhole, type Resource } from '../plan/resource.ts';
 import { type Context, executed, unlessNotLoaded } from './context.ts';
 import { TIMEOUTS_KEY } from './keys.ts';
 import type { DesiredState } from './state.ts';
@@ -16,6 +16,7 @@ export const timeoutsResource: Resource<DesiredState, Current, Current, Current,
   pack: (current) => current,
   unpack: (packed) => packed,
   diff: diffTimeouts,
+  overlay: overlayWhole(TIMEOUTS_KEY),
   undo(before, now, keys) {
     if (!keys.has(TIMEOUTS_KEY)) return [];
     const was = before ?? KERNEL_DEFAULTS;

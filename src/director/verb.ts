@@ -1,18 +1,29 @@
-/** A verb: a change of the table that is no apply. Most of what it takes is its start, so it loads no plans. */
+/** A direct command: a change of the table that is no apply. Most of what it takes is its start, so it loads no plans. */
+import { author } from '../plan/author.ts';
 import { isUnderWay, ledgerFor } from '../plan/ledger.ts';
-import { type Touches, touched } from './ownership.ts';
+import type { Tables } from '../plan/plan.ts';
+import { type Touches, touched, touchedKeys } from './ownership.ts';
 import type { TableRecord } from './record.ts';
 
+export interface DirectWork<T> {
+  /** As the history shows it: "service add". */
+  readonly command: string;
+  readonly touches: Touches;
+  action(): Promise<T>;
+  /** Configurations of everything that has one of the keys, by resource. */
+  look(keys: ReadonlySet<string> | 'all services'): Promise<Tables>;
+}
+
 /**
- * Does something to the table, under its lock, and remembers what of it is ours, or is no more. What a crash left, or drains,
- * is dealt with before, by `settle`. Throws LOCKED, FILE_UNWRITABLE, STORE_DAMAGED before anything is done; and what the action does.
+ * Changes the table under its lock, and records it: an entry of the history, and who owns what. First `settle` recovers an
+ * interrupted apply and carries drains on. Throws LOCKED, FILE_UNWRITABLE, STORE_DAMAGED before anything is done; and what
+ * the action throws.
  */
 export async function verb<T>(
   { store, table, lock }: TableRecord,
   settle: () => Promise<unknown>,
-  command: string,
-  touches: Touches,
-  action: () => Promise<T>,
+  { command, touches, action, look }: DirectWork<T>,
+  now: () => number = Date.now,
 ): Promise<T> {
   const held = await lock(command, undefined);
   try {
@@ -22,7 +33,9 @@ export async function verb<T>(
       await settle();
       before = ledger();
     }
-    // What is about to be made is ours before it is there: a crash in between leaves nothing that is nobody's.
+    const about = touchedKeys(touches);
+    const seen = await look(about);
+    // What it makes is ours before it is there: a crash in between leaves no object without an owner.
     const planned = touched(before, { makes: touches.makes ?? [] });
     if (planned !== before) store.writeLedger(planned);
     let result: T;
@@ -33,7 +46,12 @@ export async function verb<T>(
       throw error;
     }
     const after = touched(planned, { takes: touches.takes ?? [] });
-    if (after !== planned) store.writeLedger(after);
+    const { addDirectEntry, serviceKeysIn } = await import('./direct-entry.ts');
+    const keys = about === 'all services' ? serviceKeysIn(seen) : about;
+    const at = new Date(now()).toISOString();
+    const found = { before: seen, after: await look(about) };
+    await addDirectEntry(store, { command, by: author(), at, keys, ...found, ledger: before });
+    store.writeLedger({ ...after, nextId: before.nextId + 1 });
     return result;
   } finally {
     held.release();

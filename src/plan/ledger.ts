@@ -111,13 +111,24 @@ export interface Author {
   readonly uid: number;
 }
 
+/** Who owns what, and what is in progress, at a moment. */
+export type Owners = Pick<Ledger, 'applied' | 'made' | 'drains' | 'ramps'>;
+
 /** Written before the first change of an apply, and removed after its last. */
 export interface Journal {
   readonly version: 1;
   readonly command: string;
   readonly by: Author;
   /** What the ledger will be when all is done. */
-  readonly next: Ledger & { readonly applied: Applied };
+  readonly next: Ledger;
+  /** What the history will say of it. Absent in journals of earlier releases: `next.applied`. */
+  readonly entry?: Applied;
+  /** The owners before (`Owners`). */
+  readonly owners?: ObjectId;
+  /** Of an undo: the tables to which it leads (`PackedTables`). Otherwise the desired state of `entry` says that. */
+  readonly target?: ObjectId;
+  /** Desired states that say, beside those of the ledger, what of the tables is read. */
+  readonly about?: readonly ObjectId[];
   /** The tables as they were (`PackedTables`). */
   readonly before: ObjectId;
   /** The changes (`PackedChanges`). */
@@ -149,6 +160,10 @@ export interface HistoryEntry extends Applied {
   /** The tables (`PackedTables`). */
   readonly before: ObjectId;
   readonly after: ObjectId;
+  /** The owners before (`Owners`). Absent in entries of earlier releases. */
+  readonly owners?: ObjectId;
+  /** Of a direct command: the keys of everything that it touched, and nothing else is in `before` and `after`. */
+  readonly touched?: readonly string[];
   /** Why it was not applied. */
   readonly error?: string;
 }

@@ -30,6 +30,8 @@ export function isRemoval({ phase }: Pick<Change, 'phase'>): boolean {
 
 /** What an undo says of a change, which is all that there is to say. */
 export const UNDONE = 'as it was before';
+/** What it says of a removal. */
+export const WAS_ABSENT = 'was not there before';
 
 /** One step of a plan: an operation, and what a person wants to know of it. */
 export interface Change<Operation = unknown> {
@@ -121,12 +123,19 @@ export interface Resource<Desired, Current extends Configuration, Configuration,
   unpack(packed: Packed, base: Desired | undefined): Configuration;
   /** Desired × what is known × kernel. Pure. */
   diff(desired: Desired, known: Known<Desired>, current: Current, options: DiffOptions): Diff<Operation>;
+  /** A configuration, with everything that has one of the keys as it is in another one. Pure. */
+  overlay(onto: Configuration, over: Configuration, keys: ReadonlySet<string>): Configuration;
   /** The changes that make what has one of the keys as it was before. Pure. */
   undo(before: Configuration, now: Configuration, keys: ReadonlySet<string>): Change<Operation>[];
   /** Those of the changes that are known to be refused, before any is made. */
   check(context: Context, changes: readonly Change<Operation>[]): Promise<ChangeResult[]>;
   /** In order; a refusal does not stop the rest. */
   apply(context: Context, changes: readonly Change<Operation>[]): Promise<ChangeResult[]>;
+}
+
+/** `overlay` of a resource whose configuration is one value with one key. */
+export function overlayWhole<T>(key: string): (onto: T, over: T, keys: ReadonlySet<string>) => T {
+  return (onto, over, keys) => (keys.has(key) ? over : onto);
 }
 
 /** Any resource: methods take what their own resource gave. */

@@ -52,7 +52,8 @@ export class Store {
   journal(): Journal | undefined {
     return this.#record<Journal>(
       JOURNAL,
-      ({ next, before, plan }) => isLedger(next ?? {}) && isObject(next?.applied) && isText(before) && isText(plan),
+      ({ next, entry, before, plan }) =>
+        isLedger(next ?? {}) && isObject(entry ?? next?.applied) && isText(before) && isText(plan),
     );
   }
 
@@ -114,13 +115,15 @@ export class Store {
     // What tables are told by the difference to is what had been applied before, or then.
     const named = new Set([
       this.ledger()?.applied?.desired,
-      ...(journal ? [journal.before, journal.plan, journal.next.applied.desired] : []),
-      ...this.history().flatMap(({ desired, previous, plan, before, after }) => [
+      ...(journal ? [journal.before, journal.plan, journal.owners, journal.target, ...(journal.about ?? [])] : []),
+      ...(journal ? [journal.next.applied?.desired, journal.entry?.desired] : []),
+      ...this.history().flatMap(({ desired, previous, plan, before, after, owners }) => [
         desired,
         previous,
         plan,
         before,
         after,
+        owners,
       ]),
     ]);
     for (const name of this.#files.list(OBJECTS)) {

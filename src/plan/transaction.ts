@@ -6,12 +6,14 @@
 import { IpvsError } from '../errors.ts';
 import { knownAt } from './known.ts';
 import {
+  type Applied,
   type Author,
   type HistoryEntry,
   type Journal,
   type Ledger,
   ledgerFor,
   type ObjectId,
+  type Owners,
   type PackedTables,
 } from './ledger.ts';
 import { type PackedChanges, type PastChange, packChanges, unpackChanges } from './packed-changes.ts';
@@ -61,14 +63,20 @@ export interface ApplyResult {
 
 export interface Transaction<Desired> {
   readonly desired: Desired;
-  readonly plan: Plan;
+  readonly plan: Pick<Plan, 'changes'>;
   /** The tables that the plan was made from. */
   readonly before: Tables;
   readonly ledger: Ledger;
   /** What the ledger will be when all is done. */
-  readonly next: Journal['next'];
+  readonly next: Ledger;
+  /** What the history will say of it. */
+  readonly entry: Applied;
   readonly command: string;
   readonly by: Author;
+  /** Of an undo: the tables to which it leads. Default: those that `desired` describes. */
+  readonly target?: Tables;
+  /** Desired states that say, beside `desired` and what was applied, which settings and chains are read. */
+  readonly about?: readonly Desired[];
 }
 
 /** How many changes go to the kernel between two looks at the signal. */
@@ -77,48 +85,71 @@ const SLICE = 2048;
 /** Under the table's lock, with no journal left. Refusals are returned, not thrown. */
 export async function transact<Desired, Context>(
   engine: Engine<Desired, Context>,
-  { desired, plan: { changes }, before, ledger, next, command, by }: Transaction<Desired>,
+  {
+    desired,
+    plan: { changes },
+    before,
+    ledger,
+    next,
+    entry,
+    command,
+    by,
+    target,
+    about: more = [],
+  }: Transaction<Desired>,
   options: RunOptions = {},
 ): Promise<ApplyResult> {
   const { store } = engine;
   const refused = await foreseen(engine, changes);
   if (refused.length > 0) return untouched(changes, refused);
-  const known = await knownWhile(engine, ledger, next);
-  const about = await statesOf(engine, ledger, desired);
-  const kept = { before: await putTables(engine, before, ledger), plan: await store.put(packChanges(changes)) };
-  const journal: Journal = { version: 1, command, by, next, ...kept };
+  const known = await knownWhile(engine, ledger, next, entry);
+  const about = [...(await statesOf(engine, ledger, desired)), ...more];
+  const journal: Journal = {
+    version: 1,
+    command,
+    by,
+    next,
+    entry,
+    before: await putTables(engine, before, ledger),
+    plan: await store.put(packChanges(changes)),
+    owners: await putOwners(store, ledger),
+    ...(target && { target: await putTables(engine, target, ledger) }),
+    ...(more.length > 0 && { about: await putAll(store, more) }),
+  };
   store.writeJournal(journal);
   const run = await makeChanges(engine, changes, options);
   const keys = keysOf(changes);
-  const left = leftOf(engine, desired, known, changes, keys);
+  const left = target ? leftTo(engine, target, keys) : leftOf(engine, desired, known, changes, keys);
   const { failed, now } = await verified(engine, run, left, about, { before, changes, keys });
   if (now !== undefined && failed.length === 0) {
     await commit(engine, journal, ledger, changes.length, { outcome: 'applied', after: now });
-    return { ...run, outcome: 'applied', id: next.applied.id, undone: [], stuck: [] };
+    return { ...run, outcome: 'applied', id: entry.id, undone: [], stuck: [] };
   }
   const undo = await undone(engine, before, keys, about);
   const error = failed.map(({ error }) => error.message).join('; ');
   await commit(engine, journal, ledger, changes.length, { ...undo, error });
-  return { ...run, failed, outcome: undo.outcome, id: next.applied.id, undone: undo.done, stuck: undo.stuck };
+  return { ...run, failed, outcome: undo.outcome, id: entry.id, undone: undo.done, stuck: undo.stuck };
 }
 
 /** Ends what the journal says: the ledger is written, and from then on it is over. */
 async function commit<Desired, Context>(
   engine: Engine<Desired, Context>,
-  { next, command, by, before, plan }: Journal,
+  journal: Journal,
   previous: Ledger,
   changes: number,
   end: { readonly outcome: HistoryEntry['outcome']; readonly after: Tables; readonly error?: string },
 ): Promise<void> {
   const { store } = engine;
   const { outcome, error } = end;
+  const { next, command, by, before, plan, owners } = journal;
   const ledger = outcome === 'applied' ? next : { ...previous, nextId: next.nextId };
-  const entry = { version: 1, ...next.applied, by, command, outcome, changes, plan, before } as const;
+  const entry = { version: 1, ...entryOf(journal), by, command, outcome, changes, plan, before } as const;
   try {
     store.addHistory({
       ...entry,
       previous: previous.applied?.desired ?? null,
       after: await putTables(engine, end.after, ledger),
+      ...(owners !== undefined && { owners }),
       ...(error !== undefined && { error }),
     });
     store.writeLedger(ledger);
@@ -162,10 +193,15 @@ export async function recover<Desired, Context>(engine: Engine<Desired, Context>
     return { ...nothing, outcome: next.table === table ? 'committed' : 'dropped' };
   }
   const changes = unpackChanges(await store.get<PackedChanges>(journal.plan));
-  const desired = await store.get<Desired>(next.applied.desired);
+  const entry = entryOf(journal);
+  const desired = await store.get<Desired>(entry.desired);
   const keys = keysOf(changes);
-  const left = leftOf(engine, desired, await knownWhile(engine, ledger, next), changes, keys);
-  const about = await statesOf(engine, ledger, desired);
+  const left =
+    journal.target === undefined
+      ? leftOf(engine, desired, await knownWhile(engine, ledger, next, entry), changes, keys)
+      : leftTo(engine, await tablesOf(engine, journal.target), keys);
+  const more = await Promise.all((journal.about ?? []).map((id) => store.get<Desired>(id)));
+  const about = [...(await statesOf(engine, ledger, desired)), ...more];
   const rest = left(await readTables(engine, about));
   if (onlyRemovals(rest)) {
     const run = await makeChanges(engine, rest, {});
@@ -178,6 +214,25 @@ export async function recover<Desired, Context>(engine: Engine<Desired, Context>
   const undo = await undone(engine, await tablesOf(engine, journal.before), keys, about);
   await commit(engine, journal, ledger, changes.length, { ...undo, error: 'it was interrupted' });
   return { journal, ...undo };
+}
+
+/** What the history will say of it. */
+export function entryOf({ entry, next }: Journal): Applied {
+  const { applied } = next;
+  if (entry ?? applied) return (entry ?? applied) as Applied;
+  throw new TypeError('a journal without an entry is refused when it is read');
+}
+
+/** Keeps what says who owned what before a transaction. */
+function putOwners(store: Store, { applied, made, drains, ramps }: Ledger): Promise<ObjectId> {
+  const owners: Owners = { applied, made, drains, ramps };
+  return store.put(owners);
+}
+
+async function putAll(store: Store, values: readonly unknown[]): Promise<ObjectId[]> {
+  const ids: ObjectId[] = [];
+  for (const value of values) ids.push(await store.put(value));
+  return ids;
 }
 
 /** Keeps tables; what is as was applied to them is not written out again. */
@@ -195,24 +250,26 @@ async function putTables<Desired, Context>(
   return store.put(kept);
 }
 
-/** Tables that were kept. Throws STORE_DAMAGED. */
+/** Tables that were kept: of a direct command, those that it touched. Throws STORE_DAMAGED. */
 export async function tablesOf<Desired, Context>(
   { resources, store }: Pick<Engine<Desired, Context>, 'resources' | 'store'>,
   id: ObjectId,
 ): Promise<Tables> {
   const { base, tables } = await store.get<PackedTables>(id);
   const desired = base === null ? undefined : await store.get<Desired>(base);
-  return Object.fromEntries(resources.map(({ name, unpack }) => [name, unpack(tables[name], desired)]));
+  const kept = resources.filter(({ name }) => name in tables);
+  return Object.fromEntries(kept.map(({ name, unpack }) => [name, unpack(tables[name], desired)]));
 }
 
 /** What counts as known while changes are made: ours by what was applied before, on its way by what is beginning. */
 async function knownWhile<Desired, Context>(
   { store }: Engine<Desired, Context>,
   ledger: Ledger,
-  next: Journal['next'],
+  next: Ledger,
+  { at }: Applied,
 ): Promise<Known<Desired>> {
   const applied = await appliedTo<Desired>(store, ledger);
-  return knownAt({ made: ledger.made, drains: next.drains, ramps: next.ramps }, applied, Date.parse(next.applied.at));
+  return knownAt({ made: ledger.made, drains: next.drains, ramps: next.ramps }, applied, Date.parse(at));
 }
 
 /** What was applied last to the ledger's table; undefined if that was another. */
@@ -240,6 +297,27 @@ function leftOf<Desired, Context>(
 ): (now: Tables) => readonly Change[] {
   const options = { adopt: true, prune: true, targets: new Set(changes.map(({ of }) => of)) };
   return (now) => planOf(resources, desired, known, now, options).changes.filter(({ key }) => keys.has(key));
+}
+
+/** What tables leave to do of an undo. */
+function leftTo<Desired, Context>(
+  { resources }: Engine<Desired, Context>,
+  target: Tables,
+  keys: ReadonlySet<string>,
+): (now: Tables) => readonly Change[] {
+  return (now) => undoPlan(resources, target, now, keys);
+}
+
+/** A configuration of all tables, with everything that has one of the keys as it is in another one. */
+export function overlaid<Desired, Context>(
+  resources: readonly AnyResource<Desired, Context>[],
+  onto: Tables,
+  over: Tables,
+  keys: ReadonlySet<string>,
+): Tables {
+  return Object.fromEntries(
+    resources.map(({ name, overlay }) => [name, name in over ? overlay(onto[name], over[name], keys) : onto[name]]),
+  );
 }
 
 function keysOf(changes: readonly PastChange[]): ReadonlySet<string> {

@@ -62,8 +62,10 @@ export const command: Group = {
         const changes = settingsOf(options, true);
         if (Object.values(changes).every((value) => value === undefined))
           throw new UsageError('there is nothing to change');
-        const { service, address, subject } = named(options);
-        await withVerb(options, 'destination edit', {}, (ipvs) => ipvs.editDestination(service, address, changes));
+        const { service, address, key, subject } = named(options);
+        await withVerb(options, 'destination edit', { edits: [key] }, (ipvs) =>
+          ipvs.editDestination(service, address, changes),
+        );
         return { done: 'edited', subject };
       },
     }),

@@ -141,7 +141,7 @@ async function withRules<T>(
   options: GlobalOptions,
   ...[name, touches, work]: [string, Parameters<typeof withVerb>[2], (table: MasqueradeTable) => Promise<T>]
 ): Promise<T> {
-  return withMasquerade(options, (table) => withVerb(options, name, touches, () => work(table)));
+  return withMasquerade(options, (table) => withVerb(options, name, touches, () => work(table), { masquerade: table }));
 }
 
 /** Without it the rule is never asked. */

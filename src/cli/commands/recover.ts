@@ -1,6 +1,6 @@
 /** `ipvs recover`: after a crash, or a reboot. */
 import { describeChanges } from '../../director/describe.ts';
-import type { Recovery } from '../../plan/transaction.ts';
+import { entryOf, type Recovery } from '../../plan/transaction.ts';
 import { command } from '../command.ts';
 import { EXIT, printError } from '../exit.ts';
 import { type GlobalOptions, withDirector } from '../globals.ts';
@@ -38,8 +38,8 @@ export { spec as command };
 
 function told(recovery: Recovery, json: boolean): number {
   const { journal, outcome, done, stuck } = recovery;
-  const { command, by, next } = journal;
-  const interrupted = { command, by, at: next.applied.at };
+  const { command, by } = journal;
+  const interrupted = { command, by, at: entryOf(journal).at };
   if (json) printJson({ outcome, interrupted, done, stuck: stuck.map(withCode) });
   else print(`"${command}" by ${by.user}, begun ${time(interrupted.at)}, was interrupted: ${wordsOf(recovery)}`);
   for (const { error } of stuck) printError(error.with({ operation: 'undo' }), json);

@@ -65,7 +65,7 @@ export const command: Group = {
         if (Object.values(changes).every((value) => value === undefined))
           throw new UsageError('there is nothing to change');
         const address = serviceKey(options.service);
-        await withVerb(options, 'service edit', {}, async (ipvs) => {
+        await withVerb(options, 'service edit', { edits: [address] }, async (ipvs) => {
           if (refinesPersistence(options) && (await ipvs.service(address)).persistence === null)
             throw new UsageError(PERSISTENCE_FIRST);
           await ipvs.editService(address, changes);

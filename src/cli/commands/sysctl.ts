@@ -1,4 +1,5 @@
 /** `ipvs sysctl list|get|set|explain|guard`: settings of the kernel that balancing depends on. */
+import { sysctlKey } from '../../director/keys.ts';
 import { IpvsError } from '../../errors.ts';
 import { type SysctlSpec, sysctlFeature } from '../../sysctl/catalogue.ts';
 import type { GuardEvent } from '../../sysctl/guard.ts';
@@ -66,12 +67,16 @@ export const command: Group = {
         const { normalizeSysctls } = await import('../../sysctl/settings.ts');
         const names = Object.keys(normalizeSysctls(wanted));
         kernelOnly(options);
-        const changes = await withVerb(options, 'sysctl set', {}, async () => {
+        const edits = names.map(sysctlKey);
+        const set = (table: SysctlTable) => async () => {
           const held = await heldNow(options);
           const subject = names.find((name) => Object.hasOwn(held, name));
           if (subject !== undefined) throw new IpvsError('SYSCTL_HELD', { operation: 'set sysctl', subject });
-          return withSysctls(options, (table) => table.set(wanted));
-        });
+          return table.set(wanted);
+        };
+        const changes = await withSysctls(options, (sysctls) =>
+          withVerb(options, 'sysctl set', { edits }, set(sysctls), { sysctls }),
+        );
         if (options.json) printJson({ done: 'set', changes });
         else print(changes.length === 0 ? 'nothing to change' : changes.map(changeWords).join('\n'));
         return EXIT.done;

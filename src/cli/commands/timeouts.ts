@@ -1,5 +1,6 @@
 /** `ipvs timeouts [set]` */
 
+import { TIMEOUTS_KEY } from '../../director/keys.ts';
 import { settingsOfTimeouts } from '../../ipvs/settings.ts';
 import { formatTimeouts } from '../../ipvs/timeouts.ts';
 import { action, type Group } from '../command.ts';
@@ -50,7 +51,7 @@ export const command: Group = {
           tcpFinSeconds: seconds(options.tcpFin, 'tcp-fin'),
           udpSeconds: seconds(options.udp, 'udp'),
         };
-        await withVerb(options, 'timeouts set', {}, (ipvs) => ipvs.setTimeouts(timeouts));
+        await withVerb(options, 'timeouts set', { edits: [TIMEOUTS_KEY] }, (ipvs) => ipvs.setTimeouts(timeouts));
         const given = Object.fromEntries(Object.entries(timeouts).filter(([, value]) => value !== undefined));
         if (options.json) printJson({ done: 'set', ...given });
         else print(`set timeouts: ${formatTimeouts(given)}`);

@@ -1,27 +1,46 @@
-/** `ipvs undo`: back to what was applied before. */
+/** `ipvs undo`: back to the state before an entry of the history, or after it. */
 import { command } from '../command.ts';
+import { UsageError } from '../exit.ts';
 import { type GlobalOptions, withDirector } from '../globals.ts';
-import { entryId } from '../options.ts';
-import { planArguments } from '../plan-input.ts';
+import { describePoint } from '../history-words.ts';
+import { entryId, oneValue } from '../options.ts';
+import { print } from '../stdout.ts';
 import { ENTRY } from '../words.ts';
 import { type ApplyArguments, applied, applyOptions } from './apply.ts';
 
-const { adopt = { describe: '' } } = planArguments;
+interface Options extends GlobalOptions, ApplyArguments {
+  readonly id?: string;
+  readonly to?: string;
+}
 
-const spec = command<GlobalOptions & ApplyArguments & { readonly id?: string }>({
+const spec = command<Options>({
   description:
-    'Applies what had been applied before the last apply, or before the entry that is named: an apply like any other, which shows its changes, asks, and is undone itself by another undo. What a plan removed that never was in a file comes back too; connections and counters do not.',
-  arguments: { id: `${ENTRY}; default: the last that was applied` },
-  options: { ...applyOptions, adopt },
+    'Restores the state before the last apply or direct command, or before the entry that is named. It restores everything that this entry and later ones changed or described: configuration and owner. An object that existed before is never deleted: an adopted one is foreign again. The undo is itself an entry, which another undo takes back. Connections and counters do not come back.',
+  arguments: { id: `${ENTRY}; default: the last one that was applied` },
+  options: {
+    to: { value: 'ID', describe: 'Restore the state after this entry' },
+    ...applyOptions,
+  },
   examples: [
     { line: 'ipvs undo --dry-run', meaning: 'show what it would change' },
-    { line: 'ipvs undo 3 --yes', meaning: 'back to what was applied before entry 3' },
+    { line: 'ipvs undo 3 --yes', meaning: 'back to the state before entry 3' },
+    { line: 'ipvs undo --to 3 --yes', meaning: 'back to the state after entry 3' },
   ],
   run(options) {
-    const id = options.id === undefined ? undefined : entryId(options.id);
+    const to = oneValue(options.to, 'to');
+    if (options.id !== undefined && to !== undefined)
+      throw new UsageError(
+        '"undo ID" leads to the state before an entry, "undo --to ID" to the state after it: say one',
+      );
+    const named = to ?? options.id;
+    const id = named === undefined ? undefined : entryId(named);
     return withDirector(options, async (director) => {
-      const undo = await director.undoIntent(id);
-      return applied(director, undo.intent, options, { command: `undo ${undo.id}` });
+      const undo = await director.undoIntent(id, to === undefined ? 'before' : 'after');
+      const { entry } = await director.entry(undo.id);
+      const side = to === undefined ? 'before' : 'after';
+      if (!options.json) print(describePoint(side, entry, undo.intent.desired));
+      const name = to === undefined ? `undo ${undo.id}` : `undo --to ${undo.id}`;
+      return applied(director, undo.intent, options, { command: name });
     });
   },
 });

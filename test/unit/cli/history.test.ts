@@ -83,7 +83,10 @@ test('an undo goes back, and another one forth again', async () => {
   await director.apply({ desired: one, source });
   await director.apply({ desired: two, source: included });
   const back = await director.undoIntent();
-  expect(back).toEqual({ id: 2, intent: { desired: one, source } });
+  expect(back).toEqual({ id: 2, intent: { desired: one, source, undo: { id: 2, side: 'before' } } });
   await director.apply(back.intent, { command: 'undo 2' });
-  expect(await director.undoIntent()).toEqual({ id: 3, intent: { desired: two, source: included } });
+  expect(await director.undoIntent()).toEqual({
+    id: 3,
+    intent: { desired: two, source: included, undo: { id: 3, side: 'before' } },
+  });
 });

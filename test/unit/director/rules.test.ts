@@ -5,7 +5,6 @@ import { differencesIn } from '../../../src/director/drift.ts';
 import { nextLedger } from '../../../src/director/next-ledger.ts';
 import { chainsOf, type Rules, rulesResource } from '../../../src/director/rules.ts';
 import type { DesiredState } from '../../../src/director/state.ts';
-import { undoTarget } from '../../../src/director/undo-target.ts';
 import type { Chain } from '../../../src/masquerade/chain.ts';
 import { type MasqueradeInput, normalizeMasquerade } from '../../../src/masquerade/rule.ts';
 import { NOTHING_KNOWN } from '../../../src/plan/known.ts';
@@ -157,23 +156,6 @@ describe('the way back', () => {
     expect(rulesResource.undo(held(six), held(), keys)).toEqual([]);
     expect(rulesResource.undo(held(), held(a), new Set(['tcp://192.0.2.1:80']))).toEqual([]);
     expect(rulesResource.undo(null, held(a), keys)).toEqual([]);
-  });
-
-  test('leads to what was there of what nothing had been said', () => {
-    const { changes } = rulesResource.diff(state(a), known(), held(b), { prune: true });
-    const before = { services: { services: [] }, rules: held(b) };
-    expect(undoTarget({ services: [] }, changes, before).masquerade).toEqual(rules(b));
-    expect(undoTarget(state(six), changes, before).masquerade).toEqual(rules(six, b));
-    expect(undoTarget({ services: [] }, [], before)).not.toHaveProperty('masquerade');
-  });
-
-  test('leads to none where there were none, and says nothing of them where only those of services were changed', () => {
-    const of = (wanted: DesiredState) => rulesResource.diff(wanted, known(), held(), {}).changes;
-    const before = { services: { services: [] }, rules: held() };
-    expect(undoTarget({ services: [] }, of(state(a)), before).masquerade).toEqual([]);
-    const changes = of(parseState('services: [{ address: "tcp://192.0.2.1:80", sourceNat: true }]'));
-    expect(changes).toHaveLength(1);
-    expect(undoTarget({ services: [] }, changes, before)).not.toHaveProperty('masquerade');
   });
 });
 

@@ -1,0 +1,74 @@
+/** A direct command as an entry of the history: what it changed, and who owned it before. */
+import type { Author, Ledger, Owners, PackedTables } from '../plan/ledger.ts';
+import { destinationKeyIn } from '../plan/ledger.ts';
+import { packChanges } from '../plan/packed-changes.ts';
+import { inPhases, type Tables } from '../plan/plan.ts';
+import { type Change, isRemoval } from '../plan/resource.ts';
+import type { Store } from '../plan/store.ts';
+import { resources } from './resources.ts';
+import type { Configuration } from './service-configuration.ts';
+import { NOTHING_DESIRED } from './state.ts';
+
+export interface DirectCommand {
+  readonly command: string;
+  readonly by: Author;
+  /** ISO 8601. */
+  readonly at: string;
+  /** The keys of everything that it touched. */
+  readonly keys: ReadonlySet<string>;
+  /** Configurations, of the resources that the keys are of. */
+  readonly before: Tables;
+  readonly after: Tables;
+  /** As it was before. */
+  readonly ledger: Ledger;
+}
+
+/** Adds the entry. Throws FILE_UNWRITABLE. */
+export async function addDirectEntry(store: Store, direct: DirectCommand): Promise<void> {
+  const { command, by, at, keys, before, after, ledger } = direct;
+  const { applied, made, drains, ramps } = ledger;
+  const changes = changesBetween(before, after, keys);
+  const owners: Owners = { applied, made, drains, ramps };
+  store.addHistory({
+    version: 1,
+    id: ledger.nextId,
+    table: ledger.table,
+    at,
+    desired: applied?.desired ?? (await store.put(NOTHING_DESIRED)),
+    files: [],
+    hosts: {},
+    by,
+    command,
+    outcome: 'applied',
+    changes: changes.length,
+    previous: applied?.desired ?? null,
+    plan: await store.put(packChanges(changes)),
+    before: await putPart(store, before),
+    after: await putPart(store, after),
+    owners: await store.put(owners),
+    touched: [...keys],
+  });
+}
+
+/** What leads from one part of the tables to the other. */
+export function changesBetween(before: Tables, after: Tables, keys: ReadonlySet<string>): Change[] {
+  const changes = resources.flatMap(({ name, undo }) => (name in before ? undo(after[name], before[name], keys) : []));
+  return inPhases(changes.map((change) => (isRemoval(change) ? { ...change, detail: '' } : change)));
+}
+
+/** The keys of all services and destinations in a part of the tables. */
+export function serviceKeysIn(tables: Tables): Set<string> {
+  const { services } = tables['services'] as Configuration;
+  return new Set(
+    services.flatMap(({ address, destinations }) => [
+      address,
+      ...destinations.map((destination) => destinationKeyIn(address, destination.address)),
+    ]),
+  );
+}
+
+function putPart(store: Store, tables: Tables) {
+  const packed = resources.flatMap(({ name, pack }) => (name in tables ? [[name, pack(tables[name], undefined)]] : []));
+  const part: PackedTables = { base: null, tables: Object.fromEntries(packed) };
+  return store.put(part);
+}
