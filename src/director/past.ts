@@ -1,12 +1,13 @@
 /** The history, with what its entries name; and the way back from one of them. */
 import { IpvsError } from '../errors.ts';
-import type { HistoryEntry, Ledger, Owners, Source } from '../plan/ledger.ts';
+import { destinationKeyIn, type HistoryEntry, type Ledger, type Owners, type Source } from '../plan/ledger.ts';
 import { type PackedChanges, type PastChange, unpackChanges } from '../plan/packed-changes.ts';
 import type { Tables } from '../plan/plan.ts';
 import type { Store } from '../plan/store.ts';
 import { configurations, type Engine, overlaid, tablesOf } from '../plan/transaction.ts';
 import type { Context } from './context.ts';
 import { describedKeys } from './ownership.ts';
+import type { Configuration, ConfiguredService } from './service-configuration.ts';
 import { type DesiredState, NOTHING_DESIRED } from './state.ts';
 import { sysctlsIn } from './sysctls.ts';
 
@@ -118,15 +119,34 @@ async function stretchOf(
   side: UndoPoint['side'],
 ): Promise<Stretch> {
   const { changes, previous, desired } = await pastApply(engine.store, entry);
+  const [before, after] = [await tablesOf(engine, entry.before), await tablesOf(engine, entry.after)];
+  const named = [...changes.map(({ key }) => key), ...(entry.touched ?? describedKeys(desired))];
   return {
-    keys: new Set([...changes.map(({ key }) => key), ...(entry.touched ?? describedKeys(desired))]),
-    tables: await tablesOf(engine, entry[side]),
+    keys: new Set([...named, ...destinationsWith(named, before, after)]),
+    tables: side === 'before' ? before : after,
     about: [
       desired,
       ...(previous ? [previous] : []),
       { services: [], sysctls: Object.fromEntries(sysctlsIn(new Set(entry.touched))) },
     ],
   };
+}
+
+/** The keys of destinations that came or went with their service, which is all that a plan or a command names. */
+function destinationsWith(keys: readonly string[], ...tables: readonly [before: Tables, after: Tables]): string[] {
+  const [before, after] = tables.map((each) => servicesByKey(each)) as [ServicesByKey, ServicesByKey];
+  return keys.flatMap((key) => {
+    const [was, is] = [before.get(key), after.get(key)];
+    if ((was === undefined) === (is === undefined)) return [];
+    return (was ?? is)?.destinations.map(({ address }) => destinationKeyIn(key, address)) ?? [];
+  });
+}
+
+type ServicesByKey = ReadonlyMap<string, ConfiguredService>;
+
+function servicesByKey(tables: Tables): ServicesByKey {
+  const held = tables['services'] as Configuration | undefined;
+  return new Map(held?.services.map((service) => [service.address, service]));
 }
 
 async function ownersBefore(store: Store, entry: HistoryEntry, { made }: Ledger): Promise<Owners> {
