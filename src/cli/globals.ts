@@ -85,8 +85,13 @@ export async function withVerb<T>(
         context.sysctls && (await import('../director/defense-record.ts')).defenseRecord(record.store, record.table);
       return lookAt({ ipvs, ...context, ...(defense && { defense }) }, keys);
     };
-    return verb(record, settle, { command: name, touches, action: () => work(ipvs), look });
+    return verb(record, settle, { command: name, touches, action: () => work(ipvs), look, onUnrecorded });
   });
+}
+
+/** The command is done: what it did is not in the history, and that is said. */
+function onUnrecorded({ message }: Error): void {
+  console.error(`ipvs: warning: the command is done, but "ipvs history" and "ipvs undo" do not know it: ${message}`);
 }
 
 /** Opens the table for `work` that only reads, and closes it whatever happens. */

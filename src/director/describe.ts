@@ -2,6 +2,7 @@
 import type { PastChange } from '../plan/packed-changes.ts';
 import type { Plan } from '../plan/plan.ts';
 import type { Stray } from '../plan/resource.ts';
+import type { OwnerChange } from './ownership.ts';
 
 export type Style = 'bold' | 'dim' | 'green' | 'yellow' | 'red';
 /** Colours a text, or leaves it as it is. */
@@ -23,21 +24,42 @@ function kindOf({ verb }: PastChange): Kind {
 }
 
 /** By service, each change with what it costs; what stays as it is is only counted. */
-export function describePlan(plan: Plan & { readonly replaces?: string }, paint: Paint = plain): string {
+export function describePlan(
+  plan: Plan & { readonly replaces?: string; readonly owners?: readonly OwnerChange[] },
+  paint: Paint = plain,
+): string {
   const inside = plan.strays.filter(({ key, of }) => key !== of);
   const conflicts = plan.conflicts.map(
     ({ subject }) => `${paint('red', '!')} ${subject}: described, but somebody else made it`,
   );
   const others = plan.strays.length - inside.length;
   const apart = others === 0 ? '' : `; ${others} not in the file and left alone`;
-  const sum = sumOf(plan.changes, 'toDo') || 'nothing to change';
+  const { owners = [] } = plan;
+  const still = owners.length > 0 ? 'the table stays as it is, owners change' : 'nothing to change';
+  const sum = sumOf(plan.changes, 'toDo') || still;
   const { replaces } = plan;
   const note =
     replaces === undefined
       ? []
       : [paint('yellow', `what leaves was applied from ${replaces}, which this file replaces`)];
   const total = `${sum}; ${plan.unchanged} unchanged${apart}`;
-  return [...conflicts, ...groupsOf(plan.changes, inside, paint), ...note, total].join('\n');
+  return [
+    ...conflicts,
+    ...groupsOf(plan.changes, inside, paint),
+    ...describeOwners(owners, paint),
+    ...note,
+    total,
+  ].join('\n');
+}
+
+const MOST_OWNERS = 10;
+
+function describeOwners(owners: readonly OwnerChange[], paint: Paint): string[] {
+  const lines = owners
+    .slice(0, MOST_OWNERS)
+    .map(({ key, from, to }) => `${paint('yellow', '=')} ${key}  owner ${from} → ${to}`);
+  const rest = owners.length - lines.length;
+  return rest > 0 ? [...lines, `  and ${rest} more owners`] : lines;
 }
 
 /** Changes that were made, or that lead from one state to another: by service, then how many. */

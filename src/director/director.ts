@@ -40,7 +40,7 @@ import { KernelSysctls, type SysctlHost } from '../sysctl/sysctls.ts';
 import type { Context } from './context.ts';
 import { defenseRecord, heldOriginals, idleDefense } from './defense-record.ts';
 import { destinationOf } from './destination-of.ts';
-import { addDirectEntry } from './direct-entry.ts';
+import { addDirectEntry, serviceKeysIn } from './direct-entry.ts';
 import { withDrainEffects } from './drain-effects.ts';
 import { DrainKeeper, type DrainOptions } from './drain-keeper.ts';
 import type { DrainProgress, RampProgress } from './drain-progress.ts';
@@ -52,10 +52,21 @@ import { serviceOf } from './keys.ts';
 import { type Excess, excesses } from './limits.ts';
 import { lookAt } from './look.ts';
 import { nextLedger, restoredLedger } from './next-ledger.ts';
-import { foreignKeys, type Owner, ownership, ownServices, type Touches, touched } from './ownership.ts';
+import {
+  describedKeys,
+  foreignKeys,
+  type Owner,
+  type OwnerChange,
+  ownerChanges,
+  ownership,
+  ownServices,
+  type Touches,
+  touched,
+} from './ownership.ts';
 import { entryOf, lastUndoable, type PastApply, pastApply, type UndoPoint, type WayBack, wayBack } from './past.ts';
 import { openRecord, type RecordOptions, type TableRecord } from './record.ts';
 import { planRefusal } from './refuse.ts';
+import { type Remains, remainsOf } from './remains.ts';
 import { resources } from './resources.ts';
 import { type Settled, settle } from './settled.ts';
 import { type DesiredState, NOTHING_DESIRED } from './state.ts';
@@ -93,6 +104,8 @@ export interface IntendedPlan extends Plan {
   readonly options: PlanOptions;
   /** Of what it takes away more than it may. */
   readonly excess: readonly Excess[];
+  /** Of an undo, and of an apply that adopts: existing objects that get another owner. */
+  readonly owners?: readonly OwnerChange[];
 }
 
 export interface ApplyOptions extends RunOptions {
@@ -307,6 +320,12 @@ export class Director implements AsyncDisposable {
     return verb(record, () => this.#settled(), { command, touches, action: () => action(this.ipvs), look }, this.#now);
   }
 
+  /** What a flush leaves: it removes services alone. */
+  async remains(): Promise<Remains> {
+    const applied = await appliedTo<DesiredState>(this.#store, this.#ledger());
+    return remainsOf(applied, await readTables(this.#engine));
+  }
+
   /** Takes the weight of a destination, until its connections are over. Throws SERVICE_NOT_FOUND, DESTINATION_NOT_FOUND. */
   drain(service: string, destination: string, options?: DrainOptions): Promise<Drain> {
     return this.#drains.begin(service, destination, options);
@@ -468,7 +487,8 @@ export class Director implements AsyncDisposable {
     const excess = excesses(plan, servicesIn(current), limitOf(options, intent.desired, known.applied));
     const { table } = this.#engine;
     const replaces = replacedBy(plan, intent, ledger);
-    return { ...plan, table, intent: { ...intent, desired }, options, excess, ...(replaces && { replaces }) };
+    const more = { ...(replaces && { replaces }), ...(adopt && { owners: adoptedBy(desired, known, current) }) };
+    return { ...plan, table, intent: { ...intent, desired }, options, excess, ...more };
   }
 
   async #plannedUndo(
@@ -476,9 +496,10 @@ export class Director implements AsyncDisposable {
     options: PlanOptions,
     ledger: Ledger,
     current: Tables,
-    { keys, targetFrom }: WayBack,
+    { keys, targetFrom, owners: { applied: earlier, made: madeEarlier }, desired }: WayBack,
   ): Promise<IntendedPlan> {
-    const changes = undoPlan(resources, targetFrom(current), current, keys);
+    const target = targetFrom(current);
+    const changes = undoPlan(resources, target, current, keys);
     const made = {
       changes,
       unchanged: keys.size - new Set(changes.map(({ key }) => key)).size,
@@ -488,7 +509,14 @@ export class Director implements AsyncDisposable {
     const plan = withHeldEffects(made, () => heldOriginals(this.#engine.context.defense));
     const applied = await appliedTo<DesiredState>(this.#store, ledger);
     const excess = excesses(plan, servicesIn(current), limitOf(options, intent.desired, applied));
-    return { ...plan, table: this.#engine.table, intent, options, excess };
+    const [now, then] = [
+      ownership({ applied, made: new Set(ledger.made) }),
+      ownership({ applied: earlier ? desired : undefined, made: new Set(madeEarlier) }),
+    ];
+    const present = serviceKeysIn(current);
+    const kept = [...serviceKeysIn(target)].filter((key) => present.has(key));
+    const owners = ownerChanges(kept, now, then);
+    return { ...plan, table: this.#engine.table, intent, options, excess, ...(owners.length > 0 && { owners }) };
   }
 
   async #applied(
@@ -547,6 +575,13 @@ function limitOf({ maxChange }: PlanOptions, desired: DesiredState, applied: Des
 function replacedBy({ changes }: Plan, { source }: Intent, { applied }: Ledger): string | undefined {
   const [before, now] = [applied?.files[0]?.path, source?.files[0]?.path];
   return before !== now && changes.some(({ phase }) => phase === 'remove-service') ? before : undefined;
+}
+
+/** What a plan takes over: objects that exist, and that it describes. */
+function adoptedBy(desired: DesiredState, known: Known<DesiredState>, current: Tables): OwnerChange[] {
+  const described = describedKeys(desired);
+  const present = [...serviceKeysIn(current)].filter((key) => described.has(key));
+  return ownerChanges(present, ownership(known), () => 'ours').filter(({ from }) => from === 'foreign');
 }
 
 function servicesIn(tables: Tables): Snapshot {

@@ -36,6 +36,24 @@ export function describedKeys(applied: DesiredState | undefined): ReadonlySet<st
   ]);
 }
 
+export interface OwnerChange {
+  readonly key: string;
+  readonly from: Owner;
+  readonly to: Owner;
+}
+
+/** Which of the keys have another owner afterwards. */
+export function ownerChanges(
+  keys: Iterable<string>,
+  before: (key: string) => Owner,
+  after: (key: string) => Owner,
+): OwnerChange[] {
+  return [...keys].flatMap((key) => {
+    const [from, to] = [before(key), after(key)];
+    return from === to ? [] : [{ key, from, to }];
+  });
+}
+
 /** What a verb makes and takes away, as keys. With a service go its destinations. */
 export interface Touches {
   readonly makes?: readonly string[];

@@ -1,4 +1,5 @@
 /** A direct command: a change of the table that is no apply. Most of what it takes is its start, so it loads no plans. */
+import { IpvsError } from '../errors.ts';
 import { author } from '../plan/author.ts';
 import { isUnderWay, ledgerFor } from '../plan/ledger.ts';
 import type { Tables } from '../plan/plan.ts';
@@ -10,6 +11,8 @@ export interface DirectWork<T> {
   readonly command: string;
   readonly touches: Touches;
   action(): Promise<T>;
+  /** Called where the command is done, but its entry cannot be written. Default: the error is thrown. */
+  onUnrecorded?(error: IpvsError): void;
   /** Configurations of everything that has one of the keys, by resource. */
   look(keys: ReadonlySet<string> | 'all services'): Promise<Tables>;
 }
@@ -22,7 +25,7 @@ export interface DirectWork<T> {
 export async function verb<T>(
   { store, table, lock }: TableRecord,
   settle: () => Promise<unknown>,
-  { command, touches, action, look }: DirectWork<T>,
+  { command, touches, action, look, onUnrecorded }: DirectWork<T>,
   now: () => number = Date.now,
 ): Promise<T> {
   const held = await lock(command, undefined);
@@ -49,9 +52,15 @@ export async function verb<T>(
     const { addDirectEntry, serviceKeysIn } = await import('./direct-entry.ts');
     const keys = about === 'all services' ? serviceKeysIn(seen) : about;
     const at = new Date(now()).toISOString();
-    const found = { before: seen, after: await look(about) };
-    await addDirectEntry(store, { command, by: author(), at, keys, ...found, ledger: before });
-    store.writeLedger({ ...after, nextId: before.nextId + 1 });
+    try {
+      const found = { before: seen, after: await look(about) };
+      await addDirectEntry(store, { command, by: author(), at, keys, ...found, ledger: before });
+      store.writeLedger({ ...after, nextId: before.nextId + 1 });
+    } catch (error) {
+      if (after !== planned) store.writeLedger(after);
+      if (onUnrecorded === undefined || !(error instanceof IpvsError)) throw error;
+      onUnrecorded(error);
+    }
     return result;
   } finally {
     held.release();

@@ -207,7 +207,7 @@ describe('the history', () => {
     const now = await table.ipvs.destinations(WEB);
     expect(await ipvs('undo', '--dry-run')).toMatchObject({
       status: 2,
-      stdout: expect.stringContaining('- 10.0.0.2:80  left the file'),
+      stdout: expect.stringContaining('- 10.0.0.2:80  was not there before'),
     });
     expect((await ipvs('undo')).stderr).toContain('--yes');
     expect(await table.ipvs.destinations(WEB)).toEqual(now);

@@ -71,7 +71,8 @@ export async function applied(
   }
   const refusal = planRefusal(plan, force);
   if (refusal) return printError(refusal, json);
-  if (options.dryRun) return plan.changes.length === 0 ? EXIT.done : EXIT.changes;
+  const changesSomething = plan.changes.length > 0 || (plan.owners ?? []).length > 0;
+  if (options.dryRun) return changesSomething ? EXIT.changes : EXIT.done;
   if (plan.changes.length === 0) {
     await apply(plan); // that it is ours is worth remembering
     return EXIT.done;

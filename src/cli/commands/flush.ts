@@ -1,25 +1,48 @@
 /** `ipvs flush` */
+import type { Remains } from '../../director/remains.ts';
 import { command } from '../command.ts';
 import { EXIT, UsageError } from '../exit.ts';
-import { type GlobalOptions, withVerb } from '../globals.ts';
+import { type GlobalOptions, withDirector } from '../globals.ts';
 import { canAsk, confirm, printJson } from '../output.ts';
 import { print } from '../stdout.ts';
+import { report } from './apply.ts';
 
-const spec = command<GlobalOptions & { readonly yes?: boolean }>({
+const spec = command<GlobalOptions & { readonly yes?: boolean; readonly all?: boolean }>({
   description:
-    'Removes all services and destinations, whoever made them. Connections stay until they time out; timeouts and sync daemons stay as they are.',
-  options: { yes: { alias: 'y', describe: 'Do not ask' } },
-  examples: [{ line: 'ipvs flush --yes' }],
+    'Removes all services and destinations, whoever created them. Connections stay until they time out. Timeouts, sync daemons, virtual addresses and rules stay too, and are listed; with --all those that we created are removed first. "ipvs undo" takes a flush back.',
+  options: {
+    yes: { alias: 'y', describe: 'Do not ask' },
+    all: { describe: 'Also remove the virtual addresses, rules and sync daemons that we created' },
+  },
+  examples: [{ line: 'ipvs flush --yes' }, { line: 'ipvs flush --all --yes', meaning: 'leave nothing of ours' }],
   async run(options) {
+    const { all = false, json = false } = options;
     if (!options.yes) {
       if (!canAsk()) throw new UsageError('this removes every service: say --yes');
       if (!(await confirm('Remove every service of this network namespace?'))) return EXIT.error;
     }
-    await withVerb(options, 'flush', { takes: 'all services' }, (ipvs) => ipvs.flush());
-    if (options.json) printJson({ done: 'flushed' });
-    else print('removed all services');
-    return EXIT.done;
+    return withDirector(options, async (director) => {
+      if (all) {
+        // What is described leaves the file; "force" because that is what was asked for.
+        const desired = { services: [], sync: [], masquerade: [] };
+        const result = await director.apply({ desired }, { force: true, command: 'flush --all' });
+        if (result.outcome !== 'applied') return report(result, json);
+      }
+      await director.verb('flush', { takes: 'all services' }, (ipvs) => ipvs.flush());
+      const remains = await director.remains();
+      if (json) printJson({ done: 'flushed', remains });
+      else print(['removed all services', ...wordsOf(remains)].join('\n'));
+      return EXIT.done;
+    });
   },
 });
 
 export { spec as command };
+
+function wordsOf({ addresses, rules, daemons }: Remains): string[] {
+  return [
+    ...addresses.map((address) => `still there: address ${address}`),
+    ...rules.map((rule) => `still there: rule ${rule}`),
+    ...daemons.map((daemon) => `still there: sync daemon ${daemon}`),
+  ];
+}

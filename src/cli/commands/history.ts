@@ -10,7 +10,7 @@ import { ENTRY } from '../words.ts';
 
 export const command: Group = {
   description:
-    'Every apply, undo and recovery that changed the table, or tried to: when, by whom, and from which file. The last 100 are kept. What single verbs do is not in it.',
+    'Every apply, undo, recovery and direct command that changed the table, or tried to: when, by whom, and from which file. The last 100 are kept.',
   fallback: 'list',
   actions: [
     action({
