@@ -1,6 +1,8 @@
 /** The composition root: a table, what is remembered of it, and everything that can be done to both. */
 import { isDeepStrictEqual } from 'node:util';
+import type { AddressHost } from '../addresses/address-host.ts';
 import { AddressTable } from '../addresses/address-table.ts';
+import type { HeldAddress } from '../addresses/interface-address.ts';
 import { IpvsError } from '../errors.ts';
 import { serviceKey } from '../ipvs/address.ts';
 import { type Ipvs, type OpenOptions, openIpvsAt, type Snapshot } from '../ipvs/ipvs.ts';
@@ -37,6 +39,7 @@ import {
 } from '../plan/transaction.ts';
 import { SysctlTable } from '../sysctl/sysctl-table.ts';
 import { KernelSysctls, type SysctlHost } from '../sysctl/sysctls.ts';
+import { withRemovalEffects } from './address-effects.ts';
 import type { Context } from './context.ts';
 import { defenseRecord, heldOriginals, idleDefense } from './defense-record.ts';
 import { destinationOf } from './destination-of.ts';
@@ -89,6 +92,8 @@ export interface IntendedPlan extends Plan {
   readonly options: PlanOptions;
   /** Of what it takes away more than it may. */
   readonly excess: readonly Excess[];
+  /** What goes with an address beyond what the plan is about, each in words. */
+  readonly wider?: readonly string[];
 }
 
 export interface ApplyOptions extends RunOptions {
@@ -128,7 +133,7 @@ export async function openDirector(options: DirectorOptions = {}): Promise<Direc
 export interface DirectorParts extends Partial<TableRecord> {
   readonly ipvs: Ipvs;
   /** Those of interfaces. Default: there are none. */
-  readonly addresses?: AddressTable;
+  readonly addresses?: AddressHost;
   readonly by?: Author;
   readonly now?: () => number;
   /** Called once, at the end. */
@@ -207,7 +212,7 @@ export class Director implements AsyncDisposable {
 
   /**
    * Carries out a plan, if it is still what would be done, or whatever is to do for an intent. Refusals of the kernel are
-   * returned, after what was done was undone. Throws LOCKED, NOT_OURS, LIMIT_EXCEEDED, PLAN_OUTDATED.
+   * returned, after what was done was undone. Throws LOCKED, NOT_OURS, LIMIT_EXCEEDED, WIDER_EFFECTS, PLAN_OUTDATED.
    */
   async apply(what: Intent | IntendedPlan, options: ApplyOptions & PlanOptions = {}): Promise<ApplyResult> {
     const shown = 'changes' in what ? what : undefined;
@@ -226,7 +231,7 @@ export class Director implements AsyncDisposable {
       const refusal = planRefusal(plan, force);
       if (refusal) throw refusal;
       const applied = await this.#applied(plan.intent, ledger, nowMs);
-      const next = nextLedger(ledger, applied, plan.intent.desired, plan.changes, servicesIn(before));
+      const next = nextLedger(ledger, applied, plan.intent.desired, plan.changes, servicesIn(before), plan.adopted);
       if (plan.changes.length === 0 && sameIntent(ledger.applied, applied)) {
         this.#write(ledger, sameButFor(ledger, next));
         return { outcome: 'applied', done: [], failed: [], skipped: [], undone: [], stuck: [] };
@@ -430,7 +435,8 @@ export class Director implements AsyncDisposable {
     const withDrains = await withDrainEffects(withGuardEffects(made, desired, servicesIn(current)), desired, () =>
       this.#runner.stranded(),
     );
-    const plan = withHeldEffects(withDrains, () => heldOriginals(this.#engine.context.defense));
+    const withHeld = withHeldEffects(withDrains, () => heldOriginals(this.#engine.context.defense));
+    const plan = await withRemovalEffects(withHeld, addressesIn(current), this.#engine.context.addresses);
     const excess = excesses(plan, servicesIn(current), limitOf(options, intent.desired, known.applied));
     const { table } = this.#engine;
     const replaces = replacedBy(plan, intent, ledger);
@@ -497,6 +503,10 @@ function replacedBy({ changes }: Plan, { source }: Intent, { applied }: Ledger):
 
 function servicesIn(tables: Tables): Snapshot {
   return tables['services'] as Snapshot;
+}
+
+function addressesIn(tables: Tables): readonly HeldAddress[] | null {
+  return tables['addresses'] as readonly HeldAddress[] | null;
 }
 
 /** What was applied before stays applied; of where it came from the last word counts. */

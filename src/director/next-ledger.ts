@@ -13,6 +13,7 @@ export function nextLedger(
   desired: DesiredState,
   changes: readonly Change[],
   before: Snapshot,
+  adopted: readonly string[] = [],
 ): Ledger & { readonly applied: Applied } {
   const described = describedKeys(desired);
   const own = (changes as readonly Change<Operation>[]).filter(({ resource }) => resource === 'services');
@@ -37,6 +38,7 @@ export function nextLedger(
     applied,
     // What is described is ours by the file.
     made: ledger.made.filter((key) => !described(key) && !gone(key)),
+    adopted,
     drains: [
       ...ledger.drains.filter((drain) => {
         const key = keyOf(drain);

@@ -10,6 +10,8 @@ export interface Ledger {
   readonly applied: Applied | null;
   /** Keys of what verbs made, or took over. */
   readonly made: readonly string[];
+  /** Keys of objects that the last apply adopted: foreign ones that its file describes. They are never deleted. */
+  readonly adopted?: readonly string[];
   readonly drains: readonly Drain[];
   /** Drains that are over and hold no weight, for those who ask how they ended. The latest last. */
   readonly ended?: readonly EndedDrain[];
