@@ -29,7 +29,8 @@ export function removalOf(address: InterfaceAddress, before: Holdings): Removal 
   const { addresses, routes } = before;
   const isBeside = (each: InterfaceAddress) => each.interface === address.interface && isIpv6(each) === isIpv6(address);
   const list = addresses.filter(isBeside);
-  const left = withoutAddress(list, address, before.promotesSecondaries(address.interface)) ?? list;
+  const promotes = !isIpv6(address) && before.promotesSecondaries(address.interface);
+  const left = withoutAddress(list, address, promotes) ?? list;
   const gone = list.filter((each) => !left.some((other) => isSame(each, other)));
   const rest = addresses.flatMap((each) => (isBeside(each) ? (left.find((other) => isSame(each, other)) ?? []) : each));
   const family = isIpv6(address) ? 'inet6' : 'inet';

@@ -13,7 +13,7 @@ import { removalOf } from '../../src/addresses/removal.ts';
 import { native } from '../../src/native.ts';
 import { makeNamespace, type TestNamespace } from '../helpers/namespace.ts';
 
-const RUNS = 40;
+const RUNS = 20;
 const MOST_STEPS = 30;
 
 let namespace: TestNamespace;
