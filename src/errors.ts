@@ -62,6 +62,11 @@ export const errorTable = {
     message: 'the plan takes away more than one apply may',
     hint: 'look at the plan; --force carries it out all the same',
   },
+  WIDER_EFFECTS: {
+    kind: 'config',
+    message: 'with an address the kernel takes away more than the plan is about',
+    hint: 'look at the plan; --force carries it out all the same',
+  },
   NOT_OURS: {
     kind: 'config',
     message: 'it is described, but somebody else made it',

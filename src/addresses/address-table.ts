@@ -11,14 +11,25 @@ import {
   deleteAddressRequest,
   dumpAddressesRequest,
   dumpLinksRequest,
+  dumpRoutesRequest,
   type Link,
   linkRequest,
   NETLINK_ROUTE,
   readAddress,
   readLink,
+  readRoute,
 } from '../netlink/rtnetlink.ts';
 import { Turns } from '../netlink/turns.ts';
-import { formatInterfaceAddress, type InterfaceAddress, normalizeInterfaceAddress } from './interface-address.ts';
+import { KernelSysctls } from '../sysctl/sysctls.ts';
+import type { AddressHost, Route } from './address-host.ts';
+import {
+  formatInterfaceAddress,
+  type HeldAddress,
+  type InterfaceAddress,
+  normalizeInterfaceAddress,
+  unlessUsual,
+  usualLifetime,
+} from './interface-address.ts';
 import {
   type AddressOperation,
   type AddressResult,
@@ -37,7 +48,7 @@ export interface AddressTableOptions {
 }
 
 /** Calls may overlap; they are carried out one after the other, in the order of the calls. */
-export class AddressTable {
+export class AddressTable implements AddressHost {
   readonly #native: Native;
   readonly #namespacePath: string;
   readonly #connection: NetlinkConnection;
@@ -60,18 +71,46 @@ export class AddressTable {
   }
 
   /** Of all interfaces, in the kernel's order. Throws TABLE_CHANGING, REPLY_LOST, REPLY_MALFORMED, CLOSED. */
-  list(): Promise<InterfaceAddress[]> {
+  list(): Promise<HeldAddress[]> {
     return this.#exclusive(async () => {
-      const addresses = await this.#dump(dumpAddressesRequest, readAddress);
+      const addresses = await this.#dump('addresses', dumpAddressesRequest, readAddress);
       // Read later: an address of an interface that is not among them went with it.
-      const links = await this.#dump(dumpLinksRequest, readLink);
-      const names = new Map(links.map(({ index, name }) => [index, name]));
-      return addresses.flatMap((address) => {
-        const name = address && names.get(address.index);
-        if (address === undefined || name === undefined) return [];
-        return [{ interface: name, address: ipOf(address.bytes).text, prefixLength: address.prefixLength }];
+      const names = await this.#linkNames();
+      return addresses.flatMap((each) => {
+        const name = each && names.get(each.index);
+        if (each === undefined || name === undefined) return [];
+        const address = { interface: name, address: ipOf(each.bytes).text, prefixLength: each.prefixLength };
+        const lifetime = each.lifetime && unlessUsual(address, each.lifetime);
+        return [{ ...address, ...(lifetime && { lifetime }), ...(each.isSecondary && { isSecondary: true as const }) }];
       });
     });
+  }
+
+  /** Of all routing tables. Throws what `list` throws. */
+  routes(): Promise<Route[]> {
+    return this.#exclusive(async () => {
+      const routes = await this.#dump('routes', dumpRoutesRequest, readRoute);
+      const names = await this.#linkNames();
+      return routes.flatMap((route) => {
+        if (route === undefined) return [];
+        const { family, destination, prefixLength, gateway, source, isKernels } = route;
+        const name = route.index === undefined ? undefined : names.get(route.index);
+        return {
+          family,
+          destination: prefixLength === 0 ? 'default' : `${ipOf(destination).text}/${prefixLength}`,
+          ...(name !== undefined && { interface: name }),
+          ...(gateway && { gateway: ipOf(gateway).text }),
+          ...(source && { source: ipOf(source).text }),
+          ...(isKernels && { isKernels }),
+        };
+      });
+    });
+  }
+
+  /** The kernel goes by the setting of the interface or that of "all". Throws SYSCTL_NOT_FOUND, SYSCTL_FAILED. */
+  promotesSecondaries(interfaceName: string): boolean {
+    const sysctls = new KernelSysctls(this.#native, this.#namespacePath);
+    return ['all', interfaceName].some((name) => sysctls.read(`net/ipv4/conf/${name}/promote_secondaries`) !== '0');
   }
 
   /**
@@ -138,8 +177,8 @@ export class AddressTable {
 
   /** Throws the refusal. */
   #change({ index }: Link, operation: AddressOperation): void {
-    const { address, prefixLength } = operation.address;
-    const target = { index, bytes: parseIp(address).bytes, prefixLength };
+    const { address, prefixLength, lifetime = usualLifetime(operation.address) } = operation.address;
+    const target = { index, bytes: parseIp(address).bytes, prefixLength, lifetime };
     const request = operation.type === 'address.add' ? addAddressRequest(target) : deleteAddressRequest(target);
     const { outcome } = this.#connection.request(request, () => undefined);
     if (outcome.errno !== 0) throw addressRefusal(operation, outcome);
@@ -174,8 +213,13 @@ export class AddressTable {
     return fd;
   }
 
-  async #dump<T>(request: Request, read: (message: Message) => T): Promise<T[]> {
-    const about = { operation: 'read', subject: 'addresses' };
+  async #linkNames(): Promise<ReadonlyMap<number, string>> {
+    const links = await this.#dump('addresses', dumpLinksRequest, readLink);
+    return new Map(links.map(({ index, name }) => [index, name]));
+  }
+
+  async #dump<T>(subject: string, request: Request, read: (message: Message) => T): Promise<T[]> {
+    const about = { operation: 'read', subject };
     for (let attempt = 1; attempt <= DUMP_TRIES; attempt++) {
       const { errno: code, items, interrupted } = await this.#connection.dump(request, read);
       if (code !== 0) throw new IpvsError('KERNEL_REFUSED', { ...about, errno: code });

@@ -14,6 +14,39 @@ export interface InterfaceAddress {
   readonly address: string;
   /** 1 to 32, or 128; 0 is seen only where other software set it. */
   readonly prefixLength: number;
+  /** Absent where it is the usual one, which an address gets when it is added: see `usualLifetime`. */
+  readonly lifetime?: Lifetime;
+}
+
+/** In seconds: how long an address may be the source of new connections, and how long it stays. */
+export interface Lifetime {
+  readonly preferredSeconds: number;
+  readonly validSeconds: number;
+}
+
+/** INFINITY_LIFE_TIME of the kernel. */
+export const FOREVER = 0xffff_ffff;
+
+/**
+ * An IPv6 address alone in its network is a virtual one, and not for this host to call others from (RFC 6724, rule 3): by
+ * the longest match (rule 8) it would be the source of everything that goes to its network, tunnels to real servers
+ * included, which have the address too and drop what comes from it. So it is deprecated from the start.
+ */
+export function usualLifetime({ address, prefixLength }: Pick<InterfaceAddress, 'address' | 'prefixLength'>): Lifetime {
+  const isVirtual = prefixLength === 128 && address.includes(':');
+  return { preferredSeconds: isVirtual ? 0 : FOREVER, validSeconds: FOREVER };
+}
+
+export function unlessUsual(address: InterfaceAddress, lifetime: Lifetime): Lifetime | undefined {
+  const { preferredSeconds, validSeconds } = usualLifetime(address);
+  const isUsual = lifetime.preferredSeconds === preferredSeconds && lifetime.validSeconds === validSeconds;
+  return isUsual ? undefined : lifetime;
+}
+
+/** An address as the kernel holds it. */
+export interface HeldAddress extends InterfaceAddress {
+  /** Of IPv4: an earlier address of the interface, with the same network and prefix length, is the primary. */
+  readonly isSecondary?: true;
 }
 
 /**
@@ -21,12 +54,26 @@ export interface InterfaceAddress {
  * nobody's to have, or the kernel's own (link-local).
  */
 export function normalizeInterfaceAddress(input: InterfaceAddress): InterfaceAddress {
-  refuseUnknownKeys(input, 'virtual address', ['interface', 'address', 'prefixLength']);
+  refuseUnknownKeys(input, 'virtual address', ['interface', 'address', 'prefixLength', 'lifetime']);
   const name = interfaceName(input.interface, 'INVALID_OPTION', ['interface']);
   const { family, text } = at(['address'], parseHost, input.address);
   const most = family === 'inet' ? 32 : 128;
   const prefixLength = wholeNumber(input.prefixLength, 1, most, 'INVALID_NETMASK', ['prefixLength']);
-  return { interface: name, address: text, prefixLength };
+  const address = { interface: name, address: text, prefixLength };
+  const lifetime = input.lifetime && unlessUsual(address, normalizeLifetime(input.lifetime));
+  return { ...address, ...(lifetime && { lifetime }) };
+}
+
+/** The kernel refuses a preferred lifetime that is longer than the valid one. */
+function normalizeLifetime(input: Lifetime): Lifetime {
+  refuseUnknownKeys(input, 'lifetime', ['preferredSeconds', 'validSeconds']);
+  const place = (name: keyof Lifetime) => ['lifetime', name];
+  const validSeconds = wholeNumber(input.validSeconds, 1, FOREVER, 'INVALID_OPTION', place('validSeconds'));
+  const preferred = place('preferredSeconds');
+  return {
+    preferredSeconds: wholeNumber(input.preferredSeconds, 0, validSeconds, 'INVALID_OPTION', preferred),
+    validSeconds,
+  };
 }
 
 function parseHost(text: unknown) {

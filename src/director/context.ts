@@ -1,5 +1,5 @@
 /** What resources work on, and what several of them do alike. */
-import type { AddressTable } from '../addresses/address-table.ts';
+import type { AddressHost } from '../addresses/address-host.ts';
 import type { Originals } from '../defense/originals.ts';
 import type { PolicyFile } from '../defense/policy-file.ts';
 import { type ErrorCode, IpvsError } from '../errors.ts';
@@ -21,7 +21,7 @@ export interface DefenseRecord {
 export interface Context {
   readonly ipvs: Ipvs;
   /** Absent where there are no interfaces: in memory. */
-  readonly addresses?: AddressTable;
+  readonly addresses?: AddressHost;
   /** Absent where there are none: in memory. */
   readonly sysctls?: SysctlTable;
   readonly defense: DefenseRecord;

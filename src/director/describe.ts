@@ -112,9 +112,10 @@ function describeChange(change: PastChange, name: string, indent: string, paint:
   return [line, ...change.effects.map((effect) => paint('dim', `${indent}      ${effect}`))];
 }
 
-function describeStray({ key, of, owner }: Stray, paint: Paint): string {
+function describeStray({ resource, key, of, subject, owner }: Stray, paint: Paint): string {
+  const name = resource === 'addresses' ? subject : key.slice(of.length + 1);
   const who = owner === 'verb' ? 'a verb' : 'somebody else';
-  return `    ${paint('dim', '?')} ${key.slice(of.length + 1)}  not in the file, and kept: made by ${who}`;
+  return `    ${paint('dim', '?')} ${name}  not in the file, and kept: made by ${who}`;
 }
 
 function sumOf(changes: readonly PastChange[], words: 'toDo' | 'done'): string {

@@ -1,6 +1,5 @@
 /** A direct command as an entry of the history: what it changed, and who owned it before. */
-import type { Author, Ledger, Owners, PackedTables } from '../plan/ledger.ts';
-import { destinationKeyIn } from '../plan/ledger.ts';
+import { type Author, destinationKeyIn, type Ledger, ownersOf, type PackedTables } from '../plan/ledger.ts';
 import { packChanges } from '../plan/packed-changes.ts';
 import { inPhases, type Tables } from '../plan/plan.ts';
 import { type Change, isRemoval } from '../plan/resource.ts';
@@ -26,9 +25,8 @@ export interface DirectCommand {
 /** Adds the entry. Throws FILE_UNWRITABLE. */
 export async function addDirectEntry(store: Store, direct: DirectCommand): Promise<void> {
   const { command, by, at, keys, before, after, ledger } = direct;
-  const { applied, made, drains, ramps } = ledger;
+  const { applied } = ledger;
   const changes = changesBetween(before, after, keys);
-  const owners: Owners = { applied, made, drains, ramps };
   store.addHistory({
     version: 1,
     id: ledger.nextId,
@@ -45,7 +43,7 @@ export async function addDirectEntry(store: Store, direct: DirectCommand): Promi
     plan: await store.put(packChanges(changes)),
     before: await putPart(store, before),
     after: await putPart(store, after),
-    owners: await store.put(owners),
+    owners: await store.put(ownersOf(ledger)),
     touched: [...keys],
   });
 }

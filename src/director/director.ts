@@ -1,6 +1,9 @@
 /** The composition root: a table, what is remembered of it, and everything that can be done to both. */
 import { isDeepStrictEqual } from 'node:util';
+import type { AddressHost } from '../addresses/address-host.ts';
 import { AddressTable } from '../addresses/address-table.ts';
+import type { HeldAddress } from '../addresses/interface-address.ts';
+import type { AddressOperation } from '../addresses/operation.ts';
 import { IpvsError } from '../errors.ts';
 import { serviceKey } from '../ipvs/address.ts';
 import { type Ipvs, type OpenOptions, openIpvsAt, type Snapshot } from '../ipvs/ipvs.ts';
@@ -17,11 +20,12 @@ import {
   type HistoryEntry,
   type Ledger,
   ledgerFor,
+  ownersOf,
   type Source,
 } from '../plan/ledger.ts';
 import type { Lock } from '../plan/lock.ts';
 import { type Plan, planOf, samePlan, type Tables, undoPlan } from '../plan/plan.ts';
-import type { Known } from '../plan/resource.ts';
+import type { Change, Known } from '../plan/resource.ts';
 import { sighted } from '../plan/sightings.ts';
 import { Store } from '../plan/store.ts';
 import {
@@ -37,6 +41,7 @@ import {
 } from '../plan/transaction.ts';
 import { SysctlTable } from '../sysctl/sysctl-table.ts';
 import { KernelSysctls, type SysctlHost } from '../sysctl/sysctls.ts';
+import { withRemovalEffects } from './address-effects.ts';
 import type { Context } from './context.ts';
 import { defenseRecord, heldOriginals, idleDefense } from './defense-record.ts';
 import { destinationOf } from './destination-of.ts';
@@ -106,6 +111,8 @@ export interface IntendedPlan extends Plan {
   readonly excess: readonly Excess[];
   /** Of an undo, and of an apply that adopts: existing objects that get another owner. */
   readonly owners?: readonly OwnerChange[];
+  /** What goes with an address beyond what the plan is about, each in words. */
+  readonly wider?: readonly string[];
 }
 
 export interface ApplyOptions extends RunOptions {
@@ -145,7 +152,7 @@ export async function openDirector(options: DirectorOptions = {}): Promise<Direc
 export interface DirectorParts extends Partial<TableRecord> {
   readonly ipvs: Ipvs;
   /** Those of interfaces. Default: there are none. */
-  readonly addresses?: AddressTable;
+  readonly addresses?: AddressHost;
   readonly by?: Author;
   readonly now?: () => number;
   /** Called once, at the end. */
@@ -226,7 +233,7 @@ export class Director implements AsyncDisposable {
 
   /**
    * Carries out a plan, if it is still what would be done, or whatever is to do for an intent. Refusals of the kernel are
-   * returned, after what was done was undone. Throws LOCKED, NOT_OURS, LIMIT_EXCEEDED, PLAN_OUTDATED.
+   * returned, after what was done was undone. Throws LOCKED, NOT_OURS, LIMIT_EXCEEDED, WIDER_EFFECTS, PLAN_OUTDATED.
    */
   async apply(what: Intent | IntendedPlan, options: ApplyOptions & PlanOptions = {}): Promise<ApplyResult> {
     const shown = 'changes' in what ? what : undefined;
@@ -254,7 +261,7 @@ export class Director implements AsyncDisposable {
         const target = back.targetFrom(before);
         return transact(this.#engine, { ...transaction, next, target, about: back.about }, options);
       }
-      const next = nextLedger(ledger, entry, desired, plan.changes, servicesIn(before));
+      const next = nextLedger(ledger, entry, desired, plan.changes, servicesIn(before), plan.adopted);
       if (plan.changes.length === 0 && sameIntent(ledger.applied, entry)) {
         this.#write(ledger, sameButFor(ledger, next));
         return NOTHING_DONE;
@@ -483,7 +490,8 @@ export class Director implements AsyncDisposable {
     const withDrains = await withDrainEffects(withGuardEffects(made, desired, servicesIn(current)), desired, () =>
       this.#runner.stranded(),
     );
-    const plan = withHeldEffects(withDrains, () => heldOriginals(this.#engine.context.defense));
+    const withHeld = withHeldEffects(withDrains, () => heldOriginals(this.#engine.context.defense));
+    const plan = await withRemovalEffects(withHeld, addressesIn(current), this.#engine.context.addresses);
     const excess = excesses(plan, servicesIn(current), limitOf(options, intent.desired, known.applied));
     const { table } = this.#engine;
     const replaces = replacedBy(plan, intent, ledger);
@@ -499,14 +507,15 @@ export class Director implements AsyncDisposable {
     { keys, targetFrom, owners: { applied: earlier, made: madeEarlier }, desired }: WayBack,
   ): Promise<IntendedPlan> {
     const target = targetFrom(current);
-    const changes = undoPlan(resources, target, current, keys);
-    const made = {
-      changes,
-      unchanged: keys.size - new Set(changes.map(({ key }) => key)).size,
-      conflicts: [],
-      strays: [],
-    };
-    const plan = withHeldEffects(made, () => heldOriginals(this.#engine.context.defense));
+    // An adopted address is released, never deleted.
+    const adopted = new Set(ledger.adopted);
+    const isRelease = ({ resource, key, operation }: Change) =>
+      resource === 'addresses' && adopted.has(key) && (operation as AddressOperation).type === 'address.delete';
+    const changes = undoPlan(resources, target, current, keys).filter((change) => !isRelease(change));
+    const unchanged = keys.size - new Set(changes.map(({ key }) => key)).size;
+    const made = { changes, unchanged, conflicts: [], strays: [] };
+    const withHeld = withHeldEffects(made, () => heldOriginals(this.#engine.context.defense));
+    const plan = await withRemovalEffects(withHeld, addressesIn(current), this.#engine.context.addresses);
     const applied = await appliedTo<DesiredState>(this.#store, ledger);
     const excess = excesses(plan, servicesIn(current), limitOf(options, intent.desired, applied));
     const [now, then] = [
@@ -591,8 +600,12 @@ function servicesIn(tables: Tables): Snapshot {
 const NOTHING_DONE: ApplyResult = { outcome: 'applied', done: [], failed: [], skipped: [], undone: [], stuck: [] };
 
 function sameOwners(a: Ledger, b: Ledger): boolean {
-  const ownersOf = ({ applied, made, drains, ramps }: Ledger) => ({ applied: applied?.desired, made, drains, ramps });
-  return isDeepStrictEqual(ownersOf(a), ownersOf(b));
+  const comparable = (ledger: Ledger) => ({ ...ownersOf(ledger), applied: ledger.applied?.desired });
+  return isDeepStrictEqual(comparable(a), comparable(b));
+}
+
+function addressesIn(tables: Tables): readonly HeldAddress[] | null {
+  return tables['addresses'] as readonly HeldAddress[] | null;
 }
 
 /** What was applied before stays applied; of where it came from the last word counts. */

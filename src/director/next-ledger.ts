@@ -21,6 +21,7 @@ export function nextLedger(
   desired: DesiredState,
   changes: readonly Change[],
   before: Snapshot,
+  adopted: readonly string[] = [],
 ): Ledger & { readonly applied: Applied } {
   const described = describedKeys(desired);
   const own = (changes as readonly Change<Operation>[]).filter(({ resource }) => resource === 'services');
@@ -45,6 +46,7 @@ export function nextLedger(
     applied,
     // What is described is ours by the file.
     made: ledger.made.filter((key) => !described(key) && !gone(key)),
+    adopted,
     drains: [
       ...ledger.drains.filter((drain) => {
         const key = keyOf(drain);
@@ -65,7 +67,7 @@ export function nextLedger(
 
 /** After an undo: the owners are those of then, and so is what was in progress of everything that has one of the keys. */
 export function restoredLedger(ledger: Ledger, owners: Owners, keys: ReadonlySet<string>, nextId: number): Ledger {
-  const { applied, made } = owners;
+  const { applied, made, adopted = [] } = owners;
   const restored = <T extends DestinationOf>(now: readonly T[], then: readonly T[]): T[] => [
     ...now.filter((each) => !keys.has(keyOf(each))),
     ...then.filter((each) => keys.has(keyOf(each))),
@@ -74,6 +76,7 @@ export function restoredLedger(ledger: Ledger, owners: Owners, keys: ReadonlySet
     ...ledger,
     applied: applied && { ...applied, table: ledger.table },
     made,
+    adopted,
     drains: restored(ledger.drains, owners.drains),
     ramps: restored(ledger.ramps, owners.ramps),
     nextId,

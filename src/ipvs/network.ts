@@ -37,7 +37,8 @@ export function overlap(a: Network, b: Network): boolean {
   return first.every((byte, i) => byte === second[i]);
 }
 
-function masked(bytes: Uint8Array, prefixLength: number): Uint8Array {
+/** The bits behind the prefix are zero. */
+export function masked(bytes: Uint8Array, prefixLength: number): Uint8Array {
   return bytes.map((byte, i) => byte & (0xff00 >> Math.min(Math.max(prefixLength - i * 8, 0), 8)) & 0xff);
 }
 

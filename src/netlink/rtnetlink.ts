@@ -9,6 +9,10 @@
  *     +--------+----------+--------+---------+---------+------------+
  *     | family |  prefix  | flags  |  scope  |  index  | attributes |              struct ifaddrmsg
  *     +--------+----------+--------+---------+---------+------------+
+ *     16       17       18       19    20      21         22      23     24      28
+ *     +--------+--------+--------+-----+-------+----------+-------+------+-------+------------+
+ *     | family | dst len| src len| tos | table | protocol | scope | type | flags | attributes |   struct rtmsg
+ *     +--------+--------+--------+-----+-------+----------+-------+------+-------+------------+
  *
  * Reading needs no privilege, changing CAP_NET_ADMIN in the user namespace that owns the network namespace.
  */
@@ -25,9 +29,12 @@ const RTM_GETLINK = 18;
 const RTM_NEWADDR = 20;
 const RTM_DELADDR = 21;
 const RTM_GETADDR = 22;
+const RTM_NEWROUTE = 24;
+const RTM_GETROUTE = 26;
 
 const LINK_HEADER_BYTES = 16;
 const ADDRESS_HEADER_BYTES = 8;
+const ROUTE_HEADER_BYTES = 12;
 
 /** MAX_ADDR_LEN, linux/netdevice.h */
 const MOST_HARDWARE_BYTES = 32;
@@ -38,13 +45,16 @@ const AF_INET6 = 10;
 /** The address is usable at once: nobody is asked first whether it is taken (RFC 4862, 5.4). */
 const IFA_F_NODAD = 0x02;
 
-/**
- * struct ifa_cacheinfo (linux/if_addr.h): preferred for 0 seconds, valid for ever, and two times that the kernel keeps. An
- * address alone in its network is a virtual one, and not for this host to call others from (RFC 6724, rule 3): by the
- * longest match (rule 8) it would be the source of all that goes to its network, tunnels to real servers included, which
- * have the address too and drop what comes from it.
- */
-const DEPRECATED = new Uint8Array(new Uint32Array([0, 0xffffffff, 0, 0]).buffer);
+/** Of IPv4; for IPv6 the same bit marks a temporary address. */
+const IFA_F_SECONDARY = 0x01;
+
+/** The preferred lifetime is over. */
+const IFA_F_DEPRECATED = 0x20;
+
+const RTN_UNICAST = 1;
+const RTPROT_KERNEL = 2;
+/** A route that is cached for one destination. */
+const RTM_F_CLONED = 0x200;
 
 /** Of any length. */
 const binary: FieldType<Uint8Array> = { write: (w, n, v) => w.binary(n, v), read: (r) => r.binary() };
@@ -58,12 +68,31 @@ const linkFields = {
   },
 } as const satisfies FieldTable;
 
+/** struct ifa_cacheinfo (linux/if_addr.h): preferred and valid, in seconds, and two times that the kernel keeps. */
+const lifetimes: FieldType<AddressLifetime> = {
+  write: (w, n, { preferredSeconds, validSeconds }) =>
+    w.binary(n, new Uint8Array(new Uint32Array([preferredSeconds, validSeconds, 0, 0]).buffer)),
+  read(r) {
+    const bytes = r.binary(16);
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+    const at = (offset: number) => view.getUint32(offset, hostIsLittleEndian);
+    return { preferredSeconds: at(0), validSeconds: at(4) };
+  },
+};
+
 const addressFields = {
   /** Of the other end, on a point-to-point link; elsewhere the same as `local`. */
   address: { number: 1, type: binary },
   local: { number: 2, type: binary },
-  lifetimes: { number: 6, type: binary },
+  lifetime: { number: 6, type: lifetimes },
   flags: { number: 8, type: u32 },
+} as const satisfies FieldTable;
+
+const routeFields = {
+  destination: { number: 1, type: binary },
+  index: { number: 4, type: u32 },
+  gateway: { number: 5, type: binary },
+  source: { number: 7, type: binary },
 } as const satisfies FieldTable;
 
 /** A network interface. */
@@ -85,6 +114,28 @@ export interface LinkAddress {
   /** 4 or 16 bytes in network order. */
   readonly bytes: Uint8Array;
   readonly prefixLength: number;
+  /** Absent in a request: the kernel's default, for ever. */
+  readonly lifetime?: AddressLifetime;
+  /** As an answer of the kernel says. */
+  readonly isSecondary?: true;
+}
+
+/** 0xffffffff stands for ever. */
+export interface AddressLifetime {
+  readonly preferredSeconds: number;
+  readonly validSeconds: number;
+}
+
+/** A unicast route. */
+export interface LinkRoute {
+  readonly family: 'inet' | 'inet6';
+  /** Empty for the default route. Like the others in network order. */
+  readonly destination: Uint8Array;
+  readonly prefixLength: number;
+  readonly index?: number;
+  readonly gateway?: Uint8Array;
+  readonly source?: Uint8Array;
+  readonly isKernels: boolean;
 }
 
 /** A dump of all interfaces. */
@@ -148,7 +199,54 @@ export function readAddress({ type, view, start, end }: Message): LinkAddress | 
   if (bytes?.length !== (family === AF_INET ? 4 : 16)) throw malformed(start, 'an address of a wrong length');
   const prefixLength = view.getUint8(start + 1);
   if (prefixLength > 8 * bytes.length) throw malformed(start + 1, `a prefix length of ${prefixLength}`);
-  return { index: indexAt(view, start + 4), bytes, prefixLength };
+  const flags = fields.flags ?? view.getUint8(start + 2);
+  return {
+    index: indexAt(view, start + 4),
+    bytes,
+    prefixLength,
+    ...(family === AF_INET && (flags & IFA_F_SECONDARY) !== 0 && { isSecondary: true as const }),
+    ...(fields.lifetime && { lifetime: shownLifetime(fields.lifetime, flags) }),
+  };
+}
+
+/** Of an IPv4 address that stays for ever, the kernel shows no preferred lifetime but the flag. */
+function shownLifetime(lifetime: AddressLifetime, flags: number): AddressLifetime {
+  return (flags & IFA_F_DEPRECATED) === 0 ? lifetime : { ...lifetime, preferredSeconds: 0 };
+}
+
+/** A dump of the routes of all tables and families. */
+export const dumpRoutesRequest: Request = {
+  type: RTM_GETROUTE,
+  write(writer) {
+    writer.reserve(ROUTE_HEADER_BYTES);
+  },
+};
+
+/** Undefined for a route that is not unicast, or neither IPv4 nor IPv6. Throws REPLY_MALFORMED. */
+export function readRoute({ type, view, start, end }: Message): LinkRoute | undefined {
+  if (type !== RTM_NEWROUTE) throw malformed(start, `message ${type} is no route`);
+  if (end - start < ROUTE_HEADER_BYTES) throw malformed(start, 'the header of a route is cut off');
+  const family = view.getUint8(start);
+  if (family !== AF_INET && family !== AF_INET6) return undefined;
+  const isCached = (view.getUint32(start + 8, hostIsLittleEndian) & RTM_F_CLONED) !== 0;
+  if (view.getUint8(start + 7) !== RTN_UNICAST || isCached) return undefined;
+  const { index, ...fields } = decodeFields(new Reader(view, start + ROUTE_HEADER_BYTES, end), routeFields);
+  const { destination = new Uint8Array(), gateway, source } = fields;
+  const length = family === AF_INET ? 4 : 16;
+  const prefixLength = view.getUint8(start + 1);
+  const wrong = [gateway, source].some((each) => each !== undefined && each.length !== length);
+  const isDefault = prefixLength === 0 && destination.length === 0;
+  if (wrong || (destination.length !== length && !isDefault)) throw malformed(start, 'an address of a wrong length');
+  if (prefixLength > 8 * length) throw malformed(start + 1, `a prefix length of ${prefixLength}`);
+  return {
+    family: family === AF_INET ? 'inet' : 'inet6',
+    destination,
+    prefixLength,
+    isKernels: view.getUint8(start + 5) === RTPROT_KERNEL,
+    ...(index !== undefined && { index }),
+    ...(gateway && { gateway }),
+    ...(source && { source }),
+  };
 }
 
 /** Of an interface: an int of the kernel's, from 1. */
@@ -171,11 +269,10 @@ export function deleteAddressRequest(address: LinkAddress): Request {
   return addressRequest(RTM_DELADDR, address);
 }
 
-function addressRequest(type: number, { index, bytes, prefixLength }: LinkAddress): Request {
+function addressRequest(type: number, { index, bytes, prefixLength, lifetime }: LinkAddress): Request {
   const isIpv6 = bytes.length === 16;
-  const isAdded = isIpv6 && type === RTM_NEWADDR;
-  const lifetimes = isAdded && prefixLength === 128 ? DEPRECATED : undefined;
-  const flags = isAdded ? IFA_F_NODAD : undefined;
+  const isAdded = type === RTM_NEWADDR;
+  const flags = isIpv6 && isAdded ? IFA_F_NODAD : undefined;
   return {
     type,
     write(writer) {
@@ -183,7 +280,12 @@ function addressRequest(type: number, { index, bytes, prefixLength }: LinkAddres
       writer.bytes[start] = isIpv6 ? AF_INET6 : AF_INET;
       writer.bytes[start + 1] = prefixLength;
       writer.setU32(start + 4, index);
-      encodeFields(writer, addressFields, { address: bytes, local: bytes, lifetimes, flags });
+      encodeFields(writer, addressFields, {
+        address: bytes,
+        local: bytes,
+        lifetime: isAdded ? lifetime : undefined,
+        flags,
+      });
     },
   };
 }

@@ -13,7 +13,7 @@ export const NOTHING_KNOWN: Known<never> = {
 
 /** `applied` is the desired state that the ledger names; `ledger` must be of this table. */
 export function knownAt<Desired>(
-  { made, drains, ramps }: Pick<Ledger, 'made' | 'drains' | 'ramps'>,
+  { made, adopted = [], drains, ramps }: Pick<Ledger, 'made' | 'adopted' | 'drains' | 'ramps'>,
   applied: Desired | undefined,
   nowMs: number,
 ): Known<Desired> {
@@ -25,5 +25,5 @@ export function knownAt<Desired>(
   for (const ramp of ramps) hold(ramp, rampedWeight(ramp, nowMs));
   for (const drain of drains) hold(drain, 0);
   const leaving = new Set(drains.filter(({ by }) => by === 'apply').map(keyOf));
-  return { applied, made: new Set(made), leaving, weights };
+  return { applied, made: new Set(made), adopted: new Set(adopted), leaving, weights };
 }

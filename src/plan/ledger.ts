@@ -10,6 +10,8 @@ export interface Ledger {
   readonly applied: Applied | null;
   /** Keys of what verbs made, or took over. */
   readonly made: readonly string[];
+  /** Keys of objects that the last apply adopted: foreign ones that its file describes. They are never deleted. */
+  readonly adopted?: readonly string[];
   readonly drains: readonly Drain[];
   /** Drains that are over and hold no weight, for those who ask how they ended. The latest last. */
   readonly ended?: readonly EndedDrain[];
@@ -112,7 +114,11 @@ export interface Author {
 }
 
 /** Who owns what, and what is in progress, at a moment. */
-export type Owners = Pick<Ledger, 'applied' | 'made' | 'drains' | 'ramps'>;
+export type Owners = Pick<Ledger, 'applied' | 'made' | 'adopted' | 'drains' | 'ramps'>;
+
+export function ownersOf({ applied, made, adopted = [], drains, ramps }: Ledger): Owners {
+  return { applied, made, adopted, drains, ramps };
+}
 
 /** Written before the first change of an apply, and removed after its last. */
 export interface Journal {

@@ -20,6 +20,8 @@ export interface Plan {
   readonly conflicts: readonly Conflict[];
   /** What is not described, and stays. */
   readonly strays: readonly Stray[];
+  /** Keys of foreign objects that are ours to use while they are described, and not ours to delete. */
+  readonly adopted?: readonly string[];
 }
 
 /** What the kernel holds, by resource. */
@@ -44,16 +46,19 @@ function targeted(diff: Diff, targets: ReadonlySet<string>): Diff {
     unchanged: diff.unchanged,
     conflicts: diff.conflicts.filter(meant),
     strays: diff.strays.filter(meant),
+    ...(diff.adopted && { adopted: diff.adopted }),
   };
 }
 
 /** By phase; inside a phase they keep their order. */
 function ordered(diffs: readonly Diff[]): Plan {
+  const adopted = diffs.flatMap((diff) => diff.adopted ?? []);
   return {
     changes: inPhases(diffs.flatMap(({ changes }) => changes)),
     unchanged: diffs.reduce((sum, { unchanged }) => sum + unchanged, 0),
     conflicts: diffs.flatMap(({ conflicts }) => conflicts),
     strays: diffs.flatMap(({ strays }) => strays),
+    ...(adopted.length > 0 && { adopted }),
   };
 }
 

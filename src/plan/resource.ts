@@ -84,6 +84,8 @@ export interface Diff<Operation = unknown> {
   readonly unchanged: number;
   readonly conflicts: readonly Conflict[];
   readonly strays: readonly Stray[];
+  /** Keys of foreign objects that a service of the file uses as they are: they are released when it leaves. */
+  readonly adopted?: readonly string[];
 }
 
 /** What tells ours from what is not, and what is on its way. */
@@ -92,6 +94,8 @@ export interface Known<Desired> {
   readonly applied: Desired | undefined;
   /** Keys of what verbs made or took over. */
   readonly made: ReadonlySet<string>;
+  /** Keys of objects that an apply adopted and did not create: they are released, never deleted. */
+  readonly adopted?: ReadonlySet<string>;
   /** Keys of what left the file and is drained: it goes by itself, or stays at weight 0 as was asked for. */
   readonly leaving: ReadonlySet<string>;
   /** Weights that destinations have for now instead of those described, by service and address. */

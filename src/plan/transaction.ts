@@ -13,7 +13,7 @@ import {
   type Ledger,
   ledgerFor,
   type ObjectId,
-  type Owners,
+  ownersOf,
   type PackedTables,
 } from './ledger.ts';
 import { type PackedChanges, type PastChange, packChanges, unpackChanges } from './packed-changes.ts';
@@ -224,9 +224,8 @@ export function entryOf({ entry, next }: Journal): Applied {
 }
 
 /** Keeps what says who owned what before a transaction. */
-function putOwners(store: Store, { applied, made, drains, ramps }: Ledger): Promise<ObjectId> {
-  const owners: Owners = { applied, made, drains, ramps };
-  return store.put(owners);
+function putOwners(store: Store, ledger: Ledger): Promise<ObjectId> {
+  return store.put(ownersOf(ledger));
 }
 
 async function putAll(store: Store, values: readonly unknown[]): Promise<ObjectId[]> {
@@ -269,7 +268,7 @@ async function knownWhile<Desired, Context>(
   { at }: Applied,
 ): Promise<Known<Desired>> {
   const applied = await appliedTo<Desired>(store, ledger);
-  return knownAt({ made: ledger.made, drains: next.drains, ramps: next.ramps }, applied, Date.parse(at));
+  return knownAt({ ...ledger, drains: next.drains, ramps: next.ramps }, applied, Date.parse(at));
 }
 
 /** What was applied last to the ledger's table; undefined if that was another. */

@@ -92,7 +92,7 @@ function ofNear(addresses: readonly InterfaceAddress[]): InterfaceAddress[] {
 const byText = (a: InterfaceAddress, b: InterfaceAddress) => (JSON.stringify(a) < JSON.stringify(b) ? -1 : 1);
 
 async function expectAgreement(): Promise<InterfaceAddress[]> {
-  const listed = await table.list();
+  const listed = (await table.list()).map(({ lifetime: _, isSecondary: __, ...address }) => address);
   expect(listed.toSorted(byText)).toEqual(oracle().toSorted(byText));
   return listed;
 }
@@ -131,6 +131,23 @@ describe('addresses', () => {
     await add(ipv6);
     const [route] = JSON.parse(near.run('ip', ['-j', '-6', 'route', 'get', '2001:db8::1']));
     expect(route).toMatchObject({ dev: 'near0', prefsrc: own });
+  });
+
+  it('have lifetimes, which an add can give and the list shows where they are not the usual ones', async () => {
+    const forever = { preferredSeconds: 0xffff_ffff, validSeconds: 0xffff_ffff };
+    const preferred = { ...ipv6, lifetime: forever };
+    const deprecated = { ...ipv4, lifetime: { ...forever, preferredSeconds: 0 } };
+    expect(codes(await add(preferred, deprecated))).toEqual([undefined, undefined]);
+    expect(ofNear(await table.list())).toEqual([deprecated, preferred]);
+    const [link] = shown(['dev', 'near0']);
+    expect(link?.addr_info.find(({ local }) => local === ipv6.address)).not.toHaveProperty('deprecated');
+    expect(link?.addr_info.find(({ local }) => local === ipv4.address)).toHaveProperty('deprecated');
+  });
+
+  it('are secondary after another one of their network', async () => {
+    const [first, second] = [ipv4, { ...ipv4, address: '192.0.2.11' }].map((each) => ({ ...each, prefixLength: 24 }));
+    await add(first as InterfaceAddress, second as InterfaceAddress);
+    expect(ofNear(await table.list())).toEqual([first, { ...second, isSecondary: true }]);
   });
 
   it('on loopback are added too', async () => {

@@ -168,7 +168,46 @@ describe('virtual addresses', () => {
     expect(outcome).toBe('applied');
     expect(held()).toContain('192.0.2.50/24');
     await apply({ services: [] });
+    expect(held()).toContain('192.0.2.50/24');
+    table.namespace.run('ip', ['address', 'delete', '192.0.2.50/24', 'dev', 'vip0']);
+  });
+
+  it('one of ours and one of the host with another prefix length are two', async () => {
+    await apply(both);
+    table.namespace.run('ip', ['address', 'add', '192.0.2.50/24', 'dev', 'vip0']);
+    table.namespace.run('ip', ['address', 'add', '192.0.2.49/24', 'dev', 'vip0']);
+    await apply({ services: [] });
+    expect(held()).not.toContain('192.0.2.50/32');
+    expect(held()).toContain('192.0.2.50/24');
+    expect(held()).toContain('192.0.2.49/24');
+    table.namespace.run('ip', ['address', 'flush', 'dev', 'vip0', 'scope', 'global']);
+  });
+
+  it('one that a route has as its source is withdrawn by force alone', async () => {
+    await apply(both);
+    table.namespace.run('ip', ['route', 'add', '198.51.100.0/24', 'dev', 'vip0', 'src', '192.0.2.50']);
+    expect(await refusal(apply({ services: [] }))).toMatchObject({
+      code: 'WIDER_EFFECTS',
+      detail: '192.0.2.50/32 on vip0: it is the source of routes: 198.51.100.0/24 on vip0',
+    });
+    expect(held()).toContain('192.0.2.50/32');
+    await withDirector((director) => director.apply({ desired: { services: [] } }, { force: true }));
     expect(held()).not.toContain('192.0.2.50');
+  });
+
+  it('one whose lifetime was changed gets it back when its removal is rolled back', async () => {
+    const vip = ['2001:db8::50/128', 'dev', 'vip0'];
+    await apply(both);
+    expect(held()).toMatch(/2001:db8::50\/128 .*deprecated.*preferred_lft 0sec/);
+    table.namespace.run('ip', ['address', 'change', ...vip, 'preferred_lft', 'forever']);
+    const abort = new AbortController();
+    const { outcome, undone } = await withDirector((director) =>
+      director.apply({ desired: { services: [] } }, { signal: abort.signal, onProgress: () => abort.abort() }),
+    );
+    expect([outcome, undone.map(({ verb }) => verb)]).toEqual(['undone', ['add address', 'add address']]);
+    expect(held()).toMatch(/2001:db8::50\/128 .*preferred_lft forever/);
+    await apply({ services: [] });
+    expect(held()).not.toContain('2001:db8::50');
   });
 
   it('an interface that is not there: everything is undone', async () => {

@@ -20,7 +20,7 @@ export interface ApplyArguments extends GlobalOptions, PlanArguments {
 export const applyOptions = {
   'dry-run': { alias: 'n', describe: 'Only show the changes; exit status 2 if there are any' },
   yes: { alias: 'y', describe: 'Do not ask' },
-  force: { describe: 'Carry out a plan that takes away more than the limit' },
+  force: { describe: 'Carry out a plan that takes away more than the limit, or more than it is about' },
 } as const;
 
 const spec = command<ApplyArguments & { readonly file: string }>({

@@ -7,10 +7,12 @@ import {
   deleteAddressRequest,
   dumpAddressesRequest,
   dumpLinksRequest,
+  dumpRoutesRequest,
   linkRequest,
   NETLINK_ROUTE,
   readAddress,
   readLink,
+  readRoute,
 } from '../../../src/netlink/rtnetlink.ts';
 import { Writer } from '../../../src/netlink/writer.ts';
 import { attribute, hex, le32, message, text, toHex } from '../../helpers/fake-kernel.ts';
@@ -48,6 +50,10 @@ describe.runIf(hostIsLittleEndian)('requests of routing netlink, on a little-end
     expect(sent(dumpAddressesRequest)).toEqual({ type: 22, bytes: '00'.repeat(8) });
   });
 
+  it('all routes: RTM_GETROUTE with an empty struct rtmsg', () => {
+    expect(sent(dumpRoutesRequest)).toEqual({ type: 26, bytes: '00'.repeat(12) });
+  });
+
   const ipv4 = { index: 0x0102, bytes: hex('c000020a'), prefixLength: 32 };
   const ipv6 = { index: 7, bytes: hex('20010db800000000000000000000000a'), prefixLength: 64 };
 
@@ -72,7 +78,7 @@ describe.runIf(hostIsLittleEndian)('requests of routing netlink, on a little-end
     expect(sent(deleteAddressRequest(ipv6))).toEqual({ type: 21, bytes: toHex(hex(bytes)) });
   });
 
-  it('alone in its network, it is not for this host to call others from', () => {
+  it('is added with a lifetime, and deleted whatever it has', () => {
     const bytes = `
       0a 80 00 00 07000000                              # AF_INET6, /128
       1400 0100 20010db8000000000000 00000000000a       # IFA_ADDRESS 2001:db8::a
@@ -80,7 +86,8 @@ describe.runIf(hostIsLittleEndian)('requests of routing netlink, on a little-end
       1400 0600 00000000 ffffffff 00000000 00000000     # IFA_CACHEINFO: preferred 0, valid for ever
       0800 0800 02000000                                # IFA_FLAGS: IFA_F_NODAD
     `;
-    const alone = { ...ipv6, prefixLength: 128 };
+    const alone = { ...ipv6, prefixLength: 128, lifetime: { preferredSeconds: 0, validSeconds: 0xffff_ffff } };
+    expect(sent(deleteAddressRequest(alone)).bytes).not.toContain('ffffffff');
     expect(sent(addAddressRequest(alone))).toEqual({ type: 20, bytes: toHex(hex(bytes)) });
   });
 });
@@ -105,13 +112,13 @@ const loopback = hex(`
   0400 0700                               # IFLA_STATS, empty
 `);
 const inet = hex(`
-  48000000 1400 0200 02000000 00000000    # length 72, RTM_NEWADDR
+  50000000 1400 0200 02000000 00000000    # length 80, RTM_NEWADDR
   02 18 80 00 03000000                    # AF_INET, /24, IFA_F_PERMANENT, scope universe, index 3
   0800 0100 c6336401                      # IFA_ADDRESS 198.51.100.1: the other end
   0800 0200 c000020a                      # IFA_LOCAL 192.0.2.10
   0900 0300 65746830 00 000000            # IFA_LABEL
   0800 0800 80000000                      # IFA_FLAGS
-  0c00 0600 ffffffff ffffffff             # IFA_CACHEINFO, shortened
+  1400 0600 ffffffff ffffffff 10000000 20000000   # IFA_CACHEINFO: preferred and valid for ever
 `);
 const inet6 = hex(`
   2c000000 1400 0200 02000000 00000000
@@ -155,7 +162,33 @@ describe.runIf(hostIsLittleEndian)('interfaces, on a little-endian host', () => 
 
 describe.runIf(hostIsLittleEndian)('addresses, on a little-endian host', () => {
   it('are those of this end of the link', () => {
-    expect(readAddress(only(inet))).toEqual({ index: 3, bytes: hex('c000020a'), prefixLength: 24 });
+    expect(readAddress(only(inet))).toEqual({
+      index: 3,
+      bytes: hex('c000020a'),
+      prefixLength: 24,
+      lifetime: { preferredSeconds: 0xffff_ffff, validSeconds: 0xffff_ffff },
+    });
+  });
+
+  it('are secondary or deprecated by their flags; of IPv6 the first of them is another', () => {
+    const flagged = (flags: number, family = 2, bytes = 'c000020a') =>
+      readAddress(
+        only(
+          message(
+            20,
+            2,
+            1,
+            hex(`0${family === 2 ? '2' : 'a'} 18 00 00 03000000`),
+            attribute(2, hex(bytes)),
+            attribute(8, le32(flags)),
+            attribute(6, le32(90), le32(0xffff_ffff), le32(0), le32(0)),
+          ),
+        ),
+      );
+    expect(flagged(0x80)).toMatchObject({ lifetime: { preferredSeconds: 90, validSeconds: 0xffff_ffff } });
+    expect(flagged(0x80)).not.toHaveProperty('isSecondary');
+    expect(flagged(0xa1)).toMatchObject({ isSecondary: true, lifetime: { preferredSeconds: 0 } });
+    expect(flagged(0x81, 10, '20010db800000000000000000000000a')).not.toHaveProperty('isSecondary');
   });
 
   it('of IPv6 are told as IFA_ADDRESS where there is no other end', () => {
@@ -181,6 +214,53 @@ describe.runIf(hostIsLittleEndian)('addresses, on a little-endian host', () => {
   });
 });
 
+const route = hex(`
+  44000000 1800 0200 02000000 00000000    # length 68, RTM_NEWROUTE
+  02 08 00 00 fe 03 00 01 00000000        # AF_INET, /8, table main, RTPROT_BOOT, scope universe, unicast
+  0800 0f00 fe000000                      # RTA_TABLE
+  0800 0100 0a000000                      # RTA_DST 10.0.0.0
+  0800 0700 c000020a                      # RTA_PREFSRC 192.0.2.10
+  0800 0500 c0000201                      # RTA_GATEWAY 192.0.2.1
+  0800 0400 03000000                      # RTA_OIF
+`);
+
+describe.runIf(hostIsLittleEndian)('routes, on a little-endian host', () => {
+  const header = (text: string) => hex(`${text} 00 00 fe 02 00 01 00000000`);
+
+  it('have a destination, and where they lead to', () => {
+    expect(readRoute(only(route))).toEqual({
+      family: 'inet',
+      destination: hex('0a000000'),
+      prefixLength: 8,
+      index: 3,
+      gateway: hex('c0000201'),
+      source: hex('c000020a'),
+      isKernels: false,
+    });
+    const byKernel = readRoute(only(message(24, 2, 1, header('0a 00'))));
+    expect(byKernel).toEqual({ family: 'inet6', destination: hex(''), prefixLength: 0, isKernels: true });
+  });
+
+  it('that are not unicast, cached, or of another family are none of ours', () => {
+    for (const text of [
+      '02 00 00 00 fe 02 00 02 00000000',
+      '02 00 00 00 fe 02 00 01 00020000',
+      '80 00 00 00 fe 02 00 01 00000000',
+    ])
+      expect(readRoute(only(message(24, 2, 1, hex(text))))).toBeUndefined();
+  });
+
+  it.each([
+    ['another type', message(20, 2, 1, header('02 00'))],
+    ['a network without an address', message(24, 2, 1, header('02 08'))],
+    ['one of IPv6 for IPv4', message(24, 2, 1, header('02 08'), attribute(1, new Uint8Array(16)))],
+    ['a prefix longer than it', message(24, 2, 1, header('02 21'), attribute(1, new Uint8Array(4)))],
+    ['a gateway of IPv6', message(24, 2, 1, header('02 00'), attribute(5, new Uint8Array(16)))],
+  ])('are refused with %s', (_, bytes) => {
+    expect(() => readRoute(only(bytes))).toThrow(refused);
+  });
+});
+
 describe.runIf(hostIsLittleEndian)('what is cut off', () => {
   /** Whether nothing of an attribute is left behind. */
   function isBetweenAttributes(bytes: Uint8Array, header: number, length: number): boolean {
@@ -198,6 +278,7 @@ describe.runIf(hostIsLittleEndian)('what is cut off', () => {
     ['an interface', ethernet, 16, readLink],
     ['an IPv4 address', inet, 8, readAddress],
     ['an IPv6 address', inet6, 8, readAddress],
+    ['a route', route, 12, readRoute],
   ])('inside of an attribute or the header is refused, at any length: %s', (_, bytes, header, read) => {
     for (let length = 16; length < bytes.length; length++) {
       if (isBetweenAttributes(bytes, header, length)) continue;
