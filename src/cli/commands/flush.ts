@@ -5,7 +5,6 @@ import { EXIT, UsageError } from '../exit.ts';
 import { type GlobalOptions, withDirector } from '../globals.ts';
 import { canAsk, confirm, printJson } from '../output.ts';
 import { print } from '../stdout.ts';
-import { report } from './apply.ts';
 
 const spec = command<GlobalOptions & { readonly yes?: boolean; readonly all?: boolean }>({
   description:
@@ -26,7 +25,7 @@ const spec = command<GlobalOptions & { readonly yes?: boolean; readonly all?: bo
         // What is described leaves the file; "force" because that is what was asked for.
         const desired = { services: [], sync: [], masquerade: [] };
         const result = await director.apply({ desired }, { force: true, command: 'flush --all' });
-        if (result.outcome !== 'applied') return report(result, json);
+        if (result.outcome !== 'applied') return (await import('./apply.ts')).report(result, json);
       }
       await director.verb('flush', { takes: 'all services' }, (ipvs) => ipvs.flush());
       const remains = await director.remains();
