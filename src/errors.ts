@@ -87,6 +87,11 @@ export const errorTable = {
     message: 'the record of what was applied is damaged',
     hint: 'without it nothing is ours, and "ipvs apply --adopt" begins anew: move its folder away',
   },
+  STORE_UNSAFE: {
+    kind: 'config',
+    message: 'the state folder is not safe',
+    hint: 'it must belong to the user who runs this, and nobody else may write to it',
+  },
   LOCKED: {
     kind: 'transport',
     message: 'another program is changing this table',

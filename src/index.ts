@@ -154,6 +154,7 @@ export type { UnknownAttribute } from './netlink/fields.ts';
 export type { Applied, Author, Drain, DrainEnd, Held, HistoryEntry, Ramp, Source } from './plan/ledger.ts';
 export type { Plan } from './plan/plan.ts';
 export type { Change, ChangeResult, Conflict, Known, Phase, Stray } from './plan/resource.ts';
+export type { DamagedEntry } from './plan/store.ts';
 export type { ApplyResult, Failure, Progress, Recovery, RunOptions } from './plan/transaction.ts';
 export { catalogue as sysctlCatalogue, type SysctlSpec } from './sysctl/catalogue.ts';
 export { type GuardEvent, type GuardOptions, type GuardState, guardStep, guardSysctls } from './sysctl/guard.ts';

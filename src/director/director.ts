@@ -23,7 +23,7 @@ import type { Lock } from '../plan/lock.ts';
 import { type Plan, planOf, samePlan, type Tables } from '../plan/plan.ts';
 import type { Known } from '../plan/resource.ts';
 import { sighted } from '../plan/sightings.ts';
-import { Store } from '../plan/store.ts';
+import { type DamagedEntry, Store } from '../plan/store.ts';
 import {
   type ApplyResult,
   appliedTo,
@@ -322,9 +322,14 @@ export class Director implements AsyncDisposable {
     return waitForDrain(this.#drains, destinationOf(service, destination), options);
   }
 
-  /** The oldest first. */
+  /** Those that can be read, the oldest first. */
   history(): HistoryEntry[] {
     return this.#store.history();
+  }
+
+  /** Those that cannot. */
+  damagedEntries(): DamagedEntry[] {
+    return this.#store.damagedEntries();
   }
 
   /** With what it names. Throws NO_SUCH_ENTRY, STORE_DAMAGED. */

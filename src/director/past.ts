@@ -50,8 +50,7 @@ export interface WayBack {
 /** Of the last entry that was applied, if none is named. Throws NO_SUCH_ENTRY. */
 export async function wayBack(engine: Engine<DesiredState, Context>, id?: number): Promise<WayBack> {
   const { store } = engine;
-  const entry =
-    id === undefined ? store.history().findLast(({ outcome }) => outcome === 'applied') : entryOf(store, id);
+  const entry = id === undefined ? store.lastApplied() : entryOf(store, id);
   if (entry === undefined) throw new IpvsError('NO_SUCH_ENTRY', { operation: 'undo', detail: 'nothing was applied' });
   if (entry.outcome === 'undone')
     throw new IpvsError('NO_SUCH_ENTRY', { operation: 'undo', subject: String(id), detail: 'it was undone at once' });
