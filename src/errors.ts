@@ -352,6 +352,18 @@ export function refusalBy(action: () => unknown): IpvsError | undefined {
   }
 }
 
+const lostAnswers: ReadonlySet<ErrorCode> = new Set([
+  'REPLY_LOST',
+  'REPLY_MALFORMED',
+  'SOCKET_FAILED',
+  'TABLE_CHANGING',
+]);
+
+/** Whether the kernel may have made the change that failed: its answer is missing, or the error is no refusal at all. */
+export function isOutcomeUnknown(error: unknown): boolean {
+  return !(error instanceof IpvsError) || lostAnswers.has(error.code);
+}
+
 /** The positive errno of an error of the platform's, whose own is negative; undefined of any other. */
 export function errnoOf(error: unknown): number | undefined {
   const { errno } = error as NodeJS.ErrnoException;

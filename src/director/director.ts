@@ -19,7 +19,7 @@ import {
   ledgerFor,
   type Source,
 } from '../plan/ledger.ts';
-import type { Lock } from '../plan/lock.ts';
+import { inTurn, type Lock } from '../plan/lock.ts';
 import { type Plan, planOf, samePlan, type Tables } from '../plan/plan.ts';
 import type { Known } from '../plan/resource.ts';
 import { sighted } from '../plan/sightings.ts';
@@ -163,7 +163,7 @@ export class Director implements AsyncDisposable {
     this.#store = store;
     this.#engine = { resources, context: contextOf(parts, store, table), store, table };
     this.#release = release;
-    this.#lock = lock;
+    this.#lock = inTurn(lock);
     this.#by = by;
     this.#now = now;
     const common = { ipvs, store, now, ledger: () => this.#ledger() };

@@ -1,4 +1,5 @@
 /** A verb: a change of the table that is no apply. Most of what it takes is its start, so it loads no plans. */
+import { isOutcomeUnknown } from '../errors.ts';
 import { isUnderWay, ledgerFor } from '../plan/ledger.ts';
 import { type Touches, touched } from './ownership.ts';
 import type { TableRecord } from './record.ts';
@@ -29,7 +30,8 @@ export async function verb<T>(
     try {
       result = await action();
     } catch (error) {
-      if (planned !== before) store.writeLedger(before);
+      // A change that may have been made stays ours: otherwise a later apply would refuse it as foreign.
+      if (planned !== before && !isOutcomeUnknown(error)) store.writeLedger(before);
       throw error;
     }
     const after = touched(planned, { takes: touches.takes ?? [] });

@@ -52,6 +52,51 @@ export async function lock(path: string, options: LockOptions): Promise<Lock> {
   }
 }
 
+type Locking = (purpose: string, signal: AbortSignal | undefined) => Promise<Lock>;
+
+/**
+ * The same lock, of which the callers in this process wait for each other: without a limit, as they are its own, and in the
+ * order in which they asked.
+ */
+export function inTurn(take: Locking): Locking {
+  let last: Promise<void> = Promise.resolve();
+  return async (purpose, signal) => {
+    const before = last;
+    let end: () => void = () => undefined;
+    last = new Promise((resolve) => {
+      end = resolve;
+    });
+    try {
+      await turnOf(before, purpose, signal);
+      const held = await take(purpose, signal);
+      const release = () => {
+        held.release();
+        end();
+      };
+      return { release };
+    } catch (error) {
+      // Whoever comes next still waits for those before.
+      void before.then(end);
+      throw error;
+    }
+  };
+}
+
+/** Throws ABORTED. */
+async function turnOf(before: Promise<void>, operation: string, signal: AbortSignal | undefined): Promise<void> {
+  if (signal === undefined) return before;
+  let abort: () => void = () => undefined;
+  const aborted = new Promise<never>((_, reject) => {
+    abort = () => reject(new IpvsError('ABORTED', { operation, cause: signal.reason }));
+  });
+  signal.addEventListener('abort', abort);
+  try {
+    await Promise.race([before, aborted]);
+  } finally {
+    signal.removeEventListener('abort', abort);
+  }
+}
+
 /** For whoever waits: on a full disk the lock holds all the same. */
 function sign(fd: number, purpose: string): void {
   try {
