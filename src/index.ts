@@ -14,10 +14,11 @@ export {
   type PolicySettings,
 } from './defense/policy.ts';
 export { type PresetName, presetNames } from './defense/presets.ts';
-export type { Kept, PutBack, Recovered, Refusal } from './defense/put-back.ts';
+export type { PutBack, Recovered, Refusal } from './defense/put-back.ts';
 export type { Missing, Reading, Readings, SignalName, ThresholdName, Thresholds } from './defense/signal.ts';
 export {
   type DefenseState,
+  type Kept,
   type Reason,
   type Settings,
   type Signals,

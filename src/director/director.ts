@@ -57,7 +57,7 @@ import { planRefusal } from './refuse.ts';
 import { resources } from './resources.ts';
 import { type Settled, settle } from './settled.ts';
 import { type DesiredState, NOTHING_DESIRED } from './state.ts';
-import { SysctlLoans } from './sysctl-loans.ts';
+import { lentOriginals, SysctlLoans } from './sysctl-loans.ts';
 import { withHeldEffects } from './sysctls.ts';
 import { addressesOf, targetedState, withNeededKeys } from './targets.ts';
 import { verb } from './verb.ts';
@@ -195,8 +195,8 @@ export class Director implements AsyncDisposable {
   }
 
   /** Settings that a controller of the defense, or a drain, has changed for now, as they were. */
-  heldForNow(): Readonly<Record<string, string | number>> {
-    return { ...this.#store.ledger()?.changedSysctls, ...heldOriginals(this.#engine.context.defense) };
+  heldForNow(): Readonly<Record<string, string>> {
+    return { ...lentOriginals(this.#ledger()), ...heldOriginals(this.#engine.context.defense) };
   }
 
   /** What would be done now. Changes nothing. */

@@ -20,7 +20,7 @@ export function isLedger(value: unknown): value is Ledger {
     isListOf(ended, (each) => isDrain(each) && each['ended'] !== undefined) &&
     isListOf(ramps, isRamp) &&
     isRecord(changedSysctls) &&
-    Object.values(changedSysctls).every(isNumber)
+    Object.values(changedSysctls).every(isHeldSetting)
   );
 }
 
@@ -101,6 +101,11 @@ function isPlace(value: unknown): value is Readonly<Record<string, unknown>> {
 
 function isAuthor(value: unknown): boolean {
   return isRecord(value) && typeof value['user'] === 'string' && isNumber(value['uid']);
+}
+
+function isHeldSetting(value: unknown): boolean {
+  if (isNumber(value)) return true; // of an earlier release
+  return isRecord(value) && isText(value['original']) && isListOf(value['written'], isText);
 }
 
 export function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
