@@ -17,6 +17,7 @@ import {
 import { type PackedChanges, type PastChange, packChanges, unpackChanges } from './packed-changes.ts';
 import { onlyRemovals, type Plan, planOf, type Tables, undoPlan } from './plan.ts';
 import { type AnyResource, type Change, type ChangeResult, type Known, requireEach } from './resource.ts';
+import { isRecord } from './shapes.ts';
 import type { Store } from './store.ts';
 
 export interface Engine<Desired, Context> {
@@ -203,6 +204,7 @@ export async function tablesOf<Desired, Context>(
   id: ObjectId,
 ): Promise<Tables> {
   const { base, tables } = await store.get<PackedTables>(id);
+  if (!isRecord(tables)) throw new IpvsError('STORE_DAMAGED', { detail: `${id} should hold tables, and does not` });
   const desired = base === null ? undefined : await store.get<Desired>(base);
   return Object.fromEntries(resources.map(({ name, unpack }) => [name, unpack(tables[name], desired)]));
 }
