@@ -92,6 +92,11 @@ export const errorTable = {
     message: 'the record of what was applied is damaged',
     hint: 'without it nothing is ours, and "ipvs apply --adopt" begins anew: move its folder away',
   },
+  STORE_UNSAFE: {
+    kind: 'config',
+    message: 'the state folder is not safe',
+    hint: 'it must belong to the user who runs this, and nobody else may write to it',
+  },
   LOCKED: {
     kind: 'transport',
     message: 'another program is changing this table',
@@ -350,6 +355,18 @@ export function refusalBy(action: () => unknown): IpvsError | undefined {
     if (error instanceof IpvsError) return error;
     throw error;
   }
+}
+
+const lostAnswers: ReadonlySet<ErrorCode> = new Set([
+  'REPLY_LOST',
+  'REPLY_MALFORMED',
+  'SOCKET_FAILED',
+  'TABLE_CHANGING',
+]);
+
+/** Whether the kernel may have made the change that failed: its answer is missing, or the error is no refusal at all. */
+export function isOutcomeUnknown(error: unknown): boolean {
+  return !(error instanceof IpvsError) || lostAnswers.has(error.code);
 }
 
 /** The positive errno of an error of the platform's, whose own is negative; undefined of any other. */

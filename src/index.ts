@@ -14,10 +14,11 @@ export {
   type PolicySettings,
 } from './defense/policy.ts';
 export { type PresetName, presetNames } from './defense/presets.ts';
-export type { Kept, PutBack, Recovered, Refusal } from './defense/put-back.ts';
+export type { PutBack, Recovered, Refusal } from './defense/put-back.ts';
 export type { Missing, Reading, Readings, SignalName, ThresholdName, Thresholds } from './defense/signal.ts';
 export {
   type DefenseState,
+  type Kept,
   type Reason,
   type Settings,
   type Signals,
@@ -154,6 +155,7 @@ export type { UnknownAttribute } from './netlink/fields.ts';
 export type { Applied, Author, Drain, DrainEnd, Held, HistoryEntry, Ramp, Source } from './plan/ledger.ts';
 export type { Plan } from './plan/plan.ts';
 export type { Change, ChangeResult, Conflict, Known, Phase, Stray } from './plan/resource.ts';
+export type { DamagedEntry } from './plan/store.ts';
 export type { ApplyResult, Failure, Progress, Recovery, RunOptions } from './plan/transaction.ts';
 export { catalogue as sysctlCatalogue, type SysctlSpec } from './sysctl/catalogue.ts';
 export { type GuardEvent, type GuardOptions, type GuardState, guardStep, guardSysctls } from './sysctl/guard.ts';

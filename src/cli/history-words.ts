@@ -3,27 +3,37 @@ import { describeChanges, type Paint } from '../director/describe.ts';
 import type { PastApply } from '../director/past.ts';
 import type { DesiredState } from '../director/state.ts';
 import type { HistoryEntry, Source } from '../plan/ledger.ts';
+import type { DamagedEntry } from '../plan/store.ts';
 import { columns, counted, time } from './output.ts';
 
-/** The newest first. */
-export function historyTable(entries: readonly HistoryEntry[], paint: Paint): string {
+type AnyEntry = HistoryEntry | DamagedEntry;
+
+/** The newest first; below, what to do about those that are damaged. */
+export function historyTable(entries: readonly AnyEntry[], paint: Paint): string {
   if (entries.length === 0) return 'nothing was applied';
   const [head = '', ...lines] = columns(
-    [
-      ['ID', 'WHEN', 'WHO', 'COMMAND', 'OUTCOME', 'CHANGES', 'FILE'],
-      ...entries.map((entry) => [
-        String(entry.id),
-        time(entry.at),
-        entry.by.user,
-        entry.command,
-        entry.outcome,
-        String(entry.changes),
-        fileOf(entry),
-      ]),
-    ],
+    [['ID', 'WHEN', 'WHO', 'COMMAND', 'OUTCOME', 'CHANGES', 'FILE'], ...entries.map(rowOf)],
     new Set([0, 5]),
   );
-  return [paint('dim', head), ...lines].join('\n');
+  const damage = entries.filter(isDamaged).map(({ error: { message, hint } }) => `${message}; ${hint}`);
+  return [paint('dim', head), ...lines, ...damage].join('\n');
+}
+
+function rowOf(entry: AnyEntry): string[] {
+  if (isDamaged(entry)) return [String(entry.id), '-', '-', '-', 'damaged', '-', '-'];
+  const { id, at, by, command, outcome, changes } = entry;
+  return [String(id), time(at), by.user, command, outcome, String(changes), fileOf(entry)];
+}
+
+/** A damaged one has the outcome "damaged", its file, and why. */
+export function entryJson(entry: AnyEntry): object {
+  if (!isDamaged(entry)) return entry;
+  const { code, message, hint, subject } = entry.error;
+  return { id: entry.id, outcome: 'damaged', file: subject, error: { code, message, hint } };
+}
+
+function isDamaged(entry: AnyEntry): entry is DamagedEntry {
+  return !('outcome' in entry);
 }
 
 /** To what an undo leads: "to the state before entry 3 (apply web.yaml by root, 2026-11-30T18:00:00Z): 2 services, 5 destinations" */

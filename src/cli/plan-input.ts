@@ -2,8 +2,9 @@
 import type { TextSource } from '../config/load.ts';
 import { readText } from '../config/text-file.ts';
 import type { Director, IntendedPlan, Intent, PlanOptions } from '../director/director.ts';
-import type { DesiredService } from '../director/state.ts';
+import { isDesiredState } from '../director/state.ts';
 import { IpvsError } from '../errors.ts';
+import { isListOf, isRecord, isText } from '../plan/shapes.ts';
 import type { OptionSpec } from './command.ts';
 import { loadDescription, sourceOf } from './description.ts';
 import { printWarnings } from './exit.ts';
@@ -59,14 +60,14 @@ export function formatSavedPlan(plan: IntendedPlan): string {
 /** The plan that a text holds; undefined if it is something else. Throws FILE_UNREADABLE. */
 export function savedPlan(text: string, file: string): IntendedPlan | undefined {
   if (!text.startsWith(`{"format":"${FORMAT}"`)) return undefined;
-  let saved: { readonly version?: unknown; readonly plan?: IntendedPlan };
+  let saved: { readonly version?: unknown; readonly plan?: unknown };
   try {
     saved = JSON.parse(text);
   } catch (cause) {
     throw new IpvsError('FILE_UNREADABLE', { subject: file, detail: 'the plan in it is cut off', cause });
   }
   const { version, plan } = saved;
-  if (version === 1 && plan && isWhole(plan)) return plan;
+  if (version === 1 && isWhole(plan)) return plan;
   throw new IpvsError('FILE_UNREADABLE', { subject: file, detail: 'the plan in it is of another release' });
 }
 
@@ -77,8 +78,15 @@ export async function planOrIntentOf(file: string, director: Director, json: boo
   return savedPlan(text, file) ?? intentOf(typeof source === 'string' ? { text, file } : source, director, json);
 }
 
-function isWhole({ table, changes, intent }: Partial<IntendedPlan>): boolean {
-  const services: readonly (Partial<DesiredService> | null)[] | undefined = intent?.desired?.services;
-  if (typeof table !== 'string' || !Array.isArray(changes) || !Array.isArray(services)) return false;
-  return services.every((entry) => typeof entry?.service?.address === 'string' && Array.isArray(entry.destinations));
+/** So far that nothing which compares it meets a value of another type: it is carried out only as it is planned anew. */
+function isWhole(plan: unknown): plan is IntendedPlan {
+  if (!isRecord(plan) || !isRecord(plan['intent']) || !isRecord(plan['options'])) return false;
+  const { table, changes, intent, options } = plan;
+  const { targets = [] } = options;
+  const { desired, source } = intent;
+  const isChange = (change: unknown) => isRecord(change) && isText(change['key']);
+  const isSource =
+    source === undefined || (isRecord(source) && Array.isArray(source['files']) && isRecord(source['hosts']));
+  if (!isText(table) || !isListOf(changes, isChange) || !isListOf(targets, isText) || !isSource) return false;
+  return isDesiredState(desired);
 }

@@ -8,10 +8,19 @@ import { actions, DROP_RATE, sysctlOf } from './action.ts';
 import { DrySysctls } from './dry-run.ts';
 import { type HeldRecord, Originals } from './originals.ts';
 import type { DefensePolicy } from './policy.ts';
-import { type Kept, keptWords, type PutBack, putBack, putBackRecorded, readSettings } from './put-back.ts';
+import { keptWords, type PutBack, putBack, putBackRecorded, readSettings } from './put-back.ts';
 import type { Sampler } from './sampler.ts';
 import { isReading, type Readings, signalNames } from './signal.ts';
-import { type DefenseState, type Reason, type StepKind, step, WATCHING, type Write, withoutHeld } from './step.ts';
+import {
+  type DefenseState,
+  type Kept,
+  type Reason,
+  type StepKind,
+  step,
+  WATCHING,
+  type Write,
+  withoutHeld,
+} from './step.ts';
 import { shortName, valueWords } from './words.ts';
 
 export interface DefenseParts {
@@ -194,13 +203,15 @@ export class Controller {
     const readings = await this.#sampler.sample(this.#policy);
     const settings = readSettings(settingNames, this.#sysctls);
     const before = this.#state;
-    const { state, writes, reasons } = step(before, { atMs, readings, settings }, this.#policy);
+    const signals = { atMs, readings, settings, written: this.#written };
+    const { state, writes, kept, reasons } = step(before, signals, this.#policy);
     this.#tellReasons(reasons);
     // Without a record of what it was, and will be, nothing is changed.
     const isOnRecord = ([name, to]: [string, string]) => this.#written[name]?.includes(to) === true;
     if (!this.#record(state) && !Object.entries(state.held).every(isOnRecord)) return;
     this.#state = state;
     if (state.level !== before.level) this.#tellStep(before.level, state.level, reasons, readings);
+    for (const each of kept) this.#kept(each);
     for (const write of writes) this.#carryOut(write, readings);
   }
 

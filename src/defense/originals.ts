@@ -1,6 +1,7 @@
 /** What a controller does, and what settings were before it changed them: on disk before the first change, until all is put back. */
 import { IpvsError } from '../errors.ts';
 import type { Files } from '../plan/files.ts';
+import { isListOf, isRecord, isText } from '../plan/shapes.ts';
 import { actions, DROP_RATE, sysctlOf } from './action.ts';
 import { type DefensePolicy, normalizePolicy } from './policy.ts';
 import type { Settings } from './step.ts';
@@ -69,16 +70,17 @@ function fits(record: Partial<HeldRecord> | null): boolean {
   if (typeof record !== 'object' || record === null) return false;
   const { version, table, originals, written, level, at } = record;
   if (version !== 1 || typeof table !== 'string' || typeof at !== 'string' || !Number.isInteger(level)) return false;
-  if (![originals, written].every((each) => typeof each === 'object' && each !== null)) return false;
-  return Object.entries(originals as Settings).every(
-    ([name, value]) => isSetting.get(name)?.test(value) === true && Array.isArray(written?.[name]),
+  if (!isRecord(originals) || !isRecord(written)) return false;
+  return Object.entries(originals).every(
+    ([name, value]) =>
+      typeof value === 'string' && isSetting.get(name)?.test(value) === true && isListOf(written[name], isText),
   );
 }
 
 /** Nothing that is put back depends on it. */
 function policyOf(policy: DefensePolicy | null): DefensePolicy | null {
   try {
-    return policy && normalizePolicy(policy);
+    return isRecord(policy) ? normalizePolicy(policy) : null;
   } catch (error) {
     if (error instanceof IpvsError) return null;
     throw error;

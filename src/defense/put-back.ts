@@ -1,8 +1,9 @@
 /** Original values, put back: at the end of a controller, after a crash, and when somebody says so. */
 import { IpvsError, refusalBy } from '../errors.ts';
+import { heldAs } from '../sysctl/held-setting.ts';
 import type { Sysctls } from '../sysctl/sysctls.ts';
 import type { HeldRecord, Originals } from './originals.ts';
-import { letGo, type Settings, sameSetting, WATCHING, type Write } from './step.ts';
+import { type Kept, letGo, type Settings, WATCHING, type Write } from './step.ts';
 import { shortName, valueWords } from './words.ts';
 
 export interface PutBack {
@@ -11,13 +12,6 @@ export interface PutBack {
   readonly refused: readonly Refusal[];
   /** What somebody else set meanwhile, which stays. */
   readonly kept: readonly Kept[];
-}
-
-export interface Kept {
-  readonly sysctl: string;
-  readonly value: string;
-  /** What it was before the defense. */
-  readonly original: string;
 }
 
 export interface Refusal {
@@ -36,8 +30,9 @@ export function putBack(
   const found = readSettings(Object.keys(all), sysctls);
   const kept = Object.entries(all).flatMap(([sysctl, original]): Kept[] => {
     const value = found[sysctl];
-    const isOurs = (known: string) => value === undefined || sameSetting(sysctl, known, value);
-    return [original, ...(ours[sysctl] ?? [])].some(isOurs) ? [] : [{ sysctl, value: value as string, original }];
+    const isKept =
+      value !== undefined && heldAs(sysctl, { original, written: ours[sysctl] ?? [] }, value) === 'changed';
+    return isKept ? [{ sysctl, value, original }] : [];
   });
   const others = new Set(kept.map(({ sysctl }) => sysctl));
   const originals = Object.fromEntries(Object.entries(all).filter(([sysctl]) => !others.has(sysctl)));

@@ -4,6 +4,7 @@
  *
  * Level 0 watches. Each step is one level, not sooner than a second after the one before, nor than the level's minimum.
  */
+import { heldAs } from '../sysctl/held-setting.ts';
 import { modes, sameSysctlValue } from '../sysctl/kind.ts';
 import { ALWAYS, actions, DROP_RATE, sysctlOf } from './action.ts';
 import { type Judgement, judge } from './judge.ts';
@@ -45,6 +46,16 @@ export interface Signals {
   readonly readings: Readings;
   /** What the settings are now; what cannot be read is missing. */
   readonly settings: Settings;
+  /** What the defense wrote of settings that it holds. Default: only what it holds now. */
+  readonly written?: Readonly<Record<string, readonly string[]>>;
+}
+
+/** A setting that another program set while the defense held it: it stays. */
+export interface Kept {
+  readonly sysctl: string;
+  readonly value: string;
+  /** What it was before the defense. */
+  readonly original: string;
 }
 
 export interface Write {
@@ -74,19 +85,21 @@ export interface Step {
   readonly state: DefenseState;
   /** In this order. */
   readonly writes: readonly Write[];
+  /** Settings that are let go as another program set them. */
+  readonly kept: readonly Kept[];
   readonly reasons: readonly Reason[];
 }
 
 const STEP_MS = 1000;
 
 export function step(before: DefenseState, signals: Signals, policy: DefensePolicy): Step {
-  const { atMs, settings } = signals;
+  const { atMs, settings, written } = signals;
   if (before.atMs !== null && !(atMs > before.atMs)) {
     const words = `the clock did not go on since the last look: level ${before.level} is kept`;
-    return { state: before, writes: [], reasons: [{ kind: 'clock', subject: 'clock', words }] };
+    return { state: before, writes: [], kept: [], reasons: [{ kind: 'clock', subject: 'clock', words }] };
   }
   const { state, reasons } = moved(fitting(before, policy), signals, policy);
-  const settled = settle({ ...state, atMs }, wantedAt(state.level, policy), settings);
+  const settled = settle({ ...state, atMs }, wantedAt(state.level, policy), settings, written);
   return { ...settled, reasons: [...reasons, ...settled.reasons] };
 }
 
@@ -191,8 +204,14 @@ function moved(state: DefenseState, { atMs, readings }: Signals, policy: Defense
 }
 
 /** The writes after which settings are as wanted, and everything else that was changed is as it was. */
-function settle(state: DefenseState, wanted: Settings, settings: Settings): Step {
+function settle(
+  state: DefenseState,
+  wanted: Settings,
+  settings: Settings,
+  written: NonNullable<Signals['written']> = {},
+): Step {
   const writes: Write[] = [];
+  const kept: Kept[] = [];
   const reasons: Reason[] = [];
   const originals: Record<string, string> = { ...state.originals };
   const held: Record<string, string> = {};
@@ -201,10 +220,20 @@ function settle(state: DefenseState, wanted: Settings, settings: Settings): Step
   // In the other order than they were changed: a mode before the rate that it uses.
   for (const sysctl of Object.keys(originals).reverse()) {
     if (sysctl in wanted) continue;
-    const [from, to] = [settings[sysctl], originals[sysctl] as string];
-    if (from === undefined) unreadable(sysctl);
-    else if (sameSetting(sysctl, from, to)) delete originals[sysctl];
-    else writes.push({ sysctl, from, to, cause: 'original' });
+    const [from, original] = [settings[sysctl], originals[sysctl] as string];
+    if (from === undefined) {
+      unreadable(sysctl);
+      continue;
+    }
+    const ours = [...(written[sysctl] ?? []), ...(state.held[sysctl] === undefined ? [] : [state.held[sysctl]])];
+    // Of what nothing is known to be written, whatever is there is to be put back.
+    const found = heldAs(sysctl, { original, written: ours.length > 0 ? ours : [from] }, from);
+    if (found === 'ours') {
+      writes.push({ sysctl, from, to: original, cause: 'original' });
+      continue;
+    }
+    delete originals[sysctl];
+    if (found === 'changed') kept.push({ sysctl, value: from, original });
   }
   for (const [sysctl, to] of Object.entries(wanted)) {
     const from = settings[sysctl];
@@ -217,7 +246,7 @@ function settle(state: DefenseState, wanted: Settings, settings: Settings): Step
     if (sameSetting(sysctl, from, to)) continue;
     writes.push({ sysctl, from, to, cause: state.held[sysctl] === to ? 'changed' : 'level' });
   }
-  return { state: { ...state, originals, held }, writes, reasons };
+  return { state: { ...state, originals, held }, writes, kept, reasons };
 }
 
 /** The phases of an automatic mode are the kernel's: 1 is what stands for both. */

@@ -7,7 +7,7 @@ import type { Ipvs } from '../ipvs/ipvs.ts';
 import type { Operation } from '../ipvs/operation.ts';
 import type { VirtualServiceWithDestinations } from '../ipvs/service.ts';
 import type { MasqueradeTable } from '../masquerade/masquerade-table.ts';
-import type { Change, ChangeResult } from '../plan/resource.ts';
+import { type Change, type ChangeResult, requireEach } from '../plan/resource.ts';
 import type { SysctlTable } from '../sysctl/sysctl-table.ts';
 
 /** What a controller goes by, and what it has changed. */
@@ -70,6 +70,7 @@ export function resultsOf<Op>(
   results: readonly { readonly error?: IpvsError }[],
   isGone: (operation: Op, error: IpvsError) => boolean,
 ): ChangeResult[] {
+  requireEach(results, changes.length);
   return changes.map((change, i) => {
     const error = results[i]?.error;
     return error && !isGone(change.operation, error) ? { change, error } : { change };

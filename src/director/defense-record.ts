@@ -3,7 +3,6 @@ import { join } from 'node:path';
 import { Originals } from '../defense/originals.ts';
 import { PolicyFile } from '../defense/policy-file.ts';
 import { IpvsError } from '../errors.ts';
-import { native } from '../native.ts';
 import { isLocked } from '../plan/lock.ts';
 import type { Store } from '../plan/store.ts';
 import type { DefenseRecord } from './context.ts';
@@ -15,7 +14,7 @@ export function idleDefense({ files }: Pick<Store, 'files'>, table: string): Def
 
 export function defenseRecord(store: Pick<Store, 'files' | 'place'>, table: string): DefenseRecord {
   const path = defenseLockPath(store);
-  return { ...idleDefense(store, table), isRunning: () => isLocked(path, native())?.locked === true };
+  return { ...idleDefense(store, table), isRunning: () => isLocked(path)?.locked === true };
 }
 
 /** Beside the record: who keeps two records of one namespace can run two controllers in it, which is one too many. */

@@ -1,4 +1,5 @@
 /** The defense of a table of the kernel: looked at, run, and what it changed put back. */
+import { dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Action, actions, DROP_RATE, sysctlOf, THRESHOLD } from '../defense/action.ts';
 import { type RunningDefense, startController } from '../defense/controller.ts';
@@ -88,6 +89,8 @@ export class Defense implements AsyncDisposable {
   readonly #originals: Originals;
   readonly #policy: PolicyFile;
   readonly #lockPath: string;
+  /** The state folder. */
+  readonly #root: string;
   readonly #release: () => void;
 
   constructor({ path, release }: HeldNamespace, { stateDir, logger = silent, transport = 'auto' }: DefenseOptions) {
@@ -95,6 +98,7 @@ export class Defense implements AsyncDisposable {
     this.#logger = logger;
     this.#release = release;
     this.#lockPath = defenseLockPath(store);
+    this.#root = dirname(store.place);
     this.#originals = new Originals(store.files, table);
     this.#policy = new PolicyFile(store.files);
     this.#sysctls = new KernelSysctls(native(), path);
@@ -112,7 +116,7 @@ export class Defense implements AsyncDisposable {
    * policy counts them.
    */
   async status(settings?: SampleSettings): Promise<DefenseStatus> {
-    const lock = isLocked(this.#lockPath, native());
+    const lock = isLocked(this.#lockPath);
     const read = this.#originals.read();
     const record = read?.table === this.#originals.table ? read : undefined;
     const running = lock?.locked ? record?.policy : undefined;
@@ -194,7 +198,7 @@ export class Defense implements AsyncDisposable {
 
   async #lock(purpose: string) {
     try {
-      return await lock(this.#lockPath, { native: native(), purpose, timeoutMs: 500 });
+      return await lock(this.#lockPath, { native: native(), root: this.#root, purpose, timeoutMs: 500 });
     } catch (error) {
       if (!(error instanceof IpvsError && error.code === 'LOCKED')) throw error;
       const { detail = '' } = error;

@@ -23,11 +23,11 @@ import {
   ownersOf,
   type Source,
 } from '../plan/ledger.ts';
-import type { Lock } from '../plan/lock.ts';
+import { inTurn, type Lock } from '../plan/lock.ts';
 import { type Plan, planOf, samePlan, type Tables, undoPlan } from '../plan/plan.ts';
 import type { Change, Known } from '../plan/resource.ts';
 import { sighted } from '../plan/sightings.ts';
-import { Store } from '../plan/store.ts';
+import { type DamagedEntry, Store } from '../plan/store.ts';
 import {
   type ApplyResult,
   appliedTo,
@@ -75,7 +75,7 @@ import { type Remains, remainsOf } from './remains.ts';
 import { resources } from './resources.ts';
 import { type Settled, settle } from './settled.ts';
 import { type DesiredState, NOTHING_DESIRED } from './state.ts';
-import { SysctlLoans } from './sysctl-loans.ts';
+import { lentOriginals, SysctlLoans } from './sysctl-loans.ts';
 import { withHeldEffects } from './sysctls.ts';
 import { addressesOf, targetedState, withNeededKeys } from './targets.ts';
 import { type DirectWork, verb } from './verb.ts';
@@ -187,7 +187,7 @@ export class Director implements AsyncDisposable {
     this.#store = store;
     this.#engine = { resources, context: contextOf(parts, store, table), store, table };
     this.#release = release;
-    this.#lock = lock;
+    this.#lock = inTurn(lock);
     this.#by = by;
     this.#now = now;
     const common = { ipvs, store, now, ledger: () => this.#ledger() };
@@ -219,8 +219,8 @@ export class Director implements AsyncDisposable {
   }
 
   /** Settings that a controller of the defense, or a drain, has changed for now, as they were. */
-  heldForNow(): Readonly<Record<string, string | number>> {
-    return { ...this.#store.ledger()?.changedSysctls, ...heldOriginals(this.#engine.context.defense) };
+  heldForNow(): Readonly<Record<string, string>> {
+    return { ...lentOriginals(this.#ledger()), ...heldOriginals(this.#engine.context.defense) };
   }
 
   /** What would be done now. Changes nothing. */
@@ -362,9 +362,14 @@ export class Director implements AsyncDisposable {
     return waitForDrain(this.#drains, destinationOf(service, destination), options);
   }
 
-  /** The oldest first. */
+  /** Those that can be read, the oldest first. */
   history(): HistoryEntry[] {
     return this.#store.history();
+  }
+
+  /** Those that cannot. */
+  damagedEntries(): DamagedEntry[] {
+    return this.#store.damagedEntries();
   }
 
   /** With what it names. Throws NO_SUCH_ENTRY, STORE_DAMAGED. */

@@ -1,5 +1,5 @@
 /** Drains as objects: begun, looked at, cancelled. What carries them on is drain-runner.ts. */
-import { IpvsError } from '../errors.ts';
+import { IpvsError, isOutcomeUnknown } from '../errors.ts';
 import { oneOf, refuseUnknownKeys, wholeNumber } from '../ipvs/check.ts';
 import type { Ipvs } from '../ipvs/ipvs.ts';
 import type { VirtualServiceWithDestinations } from '../ipvs/service.ts';
@@ -74,7 +74,7 @@ export class DrainKeeper {
       try {
         if (weight > 0) await ipvs.editDestination(place.service, place.destination, { weight: 0 });
       } catch (error) {
-        store.writeLedger(ledger);
+        if (!isOutcomeUnknown(error)) store.writeLedger(ledger);
         throw error;
       }
       return drain;

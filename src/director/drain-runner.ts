@@ -4,6 +4,7 @@ import { IpvsError } from '../errors.ts';
 import type { Ipvs } from '../ipvs/ipvs.ts';
 import type { VirtualServiceWithDestinations } from '../ipvs/service.ts';
 import type { DestinationOf, DrainEnd, Ledger } from '../plan/ledger.ts';
+import { requireEach } from '../plan/resource.ts';
 import type { Store } from '../plan/store.ts';
 import { isGone, servicesAt, unlessNotLoaded } from './context.ts';
 import { closedAmong } from './drain-rule.ts';
@@ -87,6 +88,7 @@ export class DrainRunner {
   async #carriedOut(ledger: Ledger, moves: readonly DrainMove[]): Promise<Made> {
     const operations = moves.flatMap(({ operation }) => operation ?? []);
     const results = operations.length === 0 ? [] : await this.#parts.ipvs.execute(operations);
+    requireEach(results, operations.length);
     let next = 0;
     const made = moves.map((move): DrainMove => {
       if (move.operation === undefined) return move;

@@ -66,7 +66,7 @@ export interface WayBack {
 
 /** The entry that an undo is about if none is named. After a reboot it is not the recovery. Throws NO_SUCH_ENTRY. */
 export function lastUndoable(store: Store): HistoryEntry {
-  const entry = store.history().findLast(({ outcome, command }) => outcome === 'applied' && command !== 'recover');
+  const entry = store.lastApplied(({ command }) => command !== 'recover');
   if (entry === undefined) throw new IpvsError('NO_SUCH_ENTRY', { operation: 'undo', detail: 'nothing was applied' });
   return entry;
 }
@@ -84,6 +84,9 @@ export async function wayBack(
     throw new IpvsError('NO_SUCH_ENTRY', { ...about, detail: 'it was undone at once' });
   }
   const later = store.history().filter(({ id, outcome }) => id > entry.id && outcome !== 'undone');
+  const damaged = store.damagedEntries().find(({ id }) => id > entry.id);
+  // What it changed could not be restored.
+  if (damaged !== undefined) throw damaged.error;
   const stretches: Stretch[] = [await stretchOf(engine, entry, point.side)];
   for (const each of later) stretches.push(await stretchOf(engine, each, 'before'));
   const [first] = point.side === 'before' ? [entry] : later;

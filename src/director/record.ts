@@ -1,5 +1,5 @@
 /** The record of a table of the kernel: where it is kept, and who may write it. */
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { identityOf } from '../ipvs/identity.ts';
 import { native } from '../native.ts';
 import { FolderFiles } from '../plan/files.ts';
@@ -11,7 +11,7 @@ export interface TableRecord {
   readonly store: Store;
   /** Which table it is, over reboots. */
   readonly table: string;
-  /** Keeps others from changing the table. Throws LOCKED, FILE_UNWRITABLE, ABORTED. */
+  /** Keeps others from changing the table. Throws LOCKED, STORE_UNSAFE, FILE_UNWRITABLE, ABORTED. */
   readonly lock: (purpose: string, signal: AbortSignal | undefined) => Promise<Lock>;
 }
 
@@ -28,13 +28,15 @@ export interface RecordOptions {
 /** Of the namespace at `path`, as of `HeldNamespace`. Nothing is written, and no folder made, before the lock is taken. */
 export function openRecord(path: string, { stateDir = stateDirectory(), lockTimeoutMs }: RecordOptions): TableRecord {
   const { name, table } = identityOf(native(), path);
-  const folder = join(stateDir, name);
+  const root = resolve(stateDir);
+  const folder = join(root, name);
   return {
-    store: new Store(new FolderFiles(folder)),
+    store: new Store(new FolderFiles(folder, root)),
     table,
     lock: (purpose, signal) =>
       lock(join(folder, 'lock'), {
         native: native(),
+        root,
         purpose,
         ...(lockTimeoutMs !== undefined && { timeoutMs: lockTimeoutMs }),
         ...(signal && { signal }),

@@ -6,6 +6,7 @@ import type { SyncDaemon } from '../ipvs/sync-daemon.ts';
 import type { Timeouts } from '../ipvs/timeouts.ts';
 import type { MarkMatch } from '../masquerade/mark-match.ts';
 import type { MasqueradeRule } from '../masquerade/rule.ts';
+import { isListOf, isNumber, isRecord, isText } from '../plan/shapes.ts';
 
 /** A section that is absent is not managed. */
 export interface DesiredState {
@@ -78,3 +79,36 @@ export function servicesByAddress(state: DesiredState): ReadonlyMap<string, Desi
 }
 
 export const NOTHING_DESIRED: DesiredState = { services: [] };
+
+/** Whether something that was kept as JSON is a desired state, so far that nothing meets a value of another type. Pure. */
+export function isDesiredState(value: unknown): value is DesiredState {
+  if (!isRecord(value)) return false;
+  const { services, timeouts = {}, sync = [], sysctls = {}, defense = {}, masquerade = [], limits = {} } = value;
+  return (
+    isListOf(services, isDesiredService) &&
+    [timeouts, sysctls, defense, limits].every(isRecord) &&
+    Object.values(sysctls as object).every((each) => typeof each === 'string') &&
+    isListOf(sync, (each) => isRecord(each) && isText(each['state'])) &&
+    isListOf(masquerade, isRecord)
+  );
+}
+
+function isDesiredService(value: unknown): boolean {
+  if (!isRecord(value) || !isRecord(value['service'])) return false;
+  const { destinations, drain = {}, ramp = {}, match = [] } = value;
+  const { address, scheduler, schedulerFlags, persistence } = value['service'];
+  const isDestination = (each: unknown) =>
+    isRecord(each) && isText(each['address']) && isNumber(each['weight']) && isForward(each['forward']);
+  return (
+    [address, scheduler].every(isText) &&
+    isListOf(schedulerFlags, isText) &&
+    (persistence === null || isRecord(persistence)) &&
+    isListOf(destinations, isDestination) &&
+    [drain, ramp].every(isRecord) &&
+    isListOf(match, isRecord)
+  );
+}
+
+function isForward(value: unknown): boolean {
+  return isText(value) || (isRecord(value) && isText(value['tunnel']));
+}

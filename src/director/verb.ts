@@ -1,5 +1,5 @@
 /** A direct command: a change of the table that is no apply. Most of what it takes is its start, so it loads no plans. */
-import { IpvsError } from '../errors.ts';
+import { IpvsError, isOutcomeUnknown } from '../errors.ts';
 import { author } from '../plan/author.ts';
 import { isUnderWay, ledgerFor } from '../plan/ledger.ts';
 import type { Tables } from '../plan/plan.ts';
@@ -45,7 +45,8 @@ export async function verb<T>(
     try {
       result = await action();
     } catch (error) {
-      if (planned !== before) store.writeLedger(before);
+      // A change that may have been made stays ours: otherwise a later apply would refuse it as foreign.
+      if (planned !== before && !isOutcomeUnknown(error)) store.writeLedger(before);
       throw error;
     }
     const after = touched(planned, { takes: touches.takes ?? [] });

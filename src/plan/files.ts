@@ -1,18 +1,20 @@
 /** Where the store keeps its files: a folder, or for what need not last the memory of this process. */
 import {
   closeSync,
+  constants,
+  fstatSync,
   fsyncSync,
-  mkdirSync,
+  lstatSync,
   openSync,
   readdirSync,
   readFileSync,
   renameSync,
   rmSync,
-  statSync,
   writeFileSync,
 } from 'node:fs';
-import { dirname, join } from 'node:path';
-import { errnoOf, IpvsError } from '../errors.ts';
+import { basename, dirname, join } from 'node:path';
+import { errno, errnoOf, IpvsError } from '../errors.ts';
+import { chainTo, inFolder } from './own-folder.ts';
 
 /** Names are relative paths with `/`. */
 export interface Files {
@@ -24,59 +26,64 @@ export interface Files {
   /** Whole and lasting, or not at all. */
   write(name: string, bytes: Uint8Array | string): void;
   remove(name: string): void;
-  /** Names in a folder, sorted; none if it is not there. */
+  /** Names in a folder, whoever gave them, sorted; none if it is not there. */
   list(folder: string): string[];
 }
 
+/** Every call opens the folder anew and checks it: throws STORE_UNSAFE if another user can change it. */
 export class FolderFiles implements Files {
   readonly place: string;
+  readonly #root: string;
 
-  constructor(folder: string) {
+  /** `root`: the state folder, where `folder` is one of those in it. */
+  constructor(folder: string, root: string = folder) {
     this.place = folder;
+    this.#root = root;
   }
 
   read(name: string): Buffer | undefined {
-    try {
-      return readFileSync(join(this.place, name));
-    } catch (error) {
-      if (isAbsent(error)) return undefined;
-      throw recordError('FILE_UNREADABLE', join(this.place, name), error);
-    }
+    return this.#in('FILE_UNREADABLE', name, (path) => readRegular(path));
   }
 
   has(name: string): boolean {
-    return statSync(join(this.place, name), { throwIfNoEntry: false }) !== undefined;
+    return this.#in('FILE_UNREADABLE', name, (path) => lstatSync(path).isFile()) ?? false;
   }
 
   write(name: string, bytes: Uint8Array | string): void {
     const path = join(this.place, name);
     try {
-      makeFolder(dirname(path));
-      writeDurably(path, bytes, 0o600);
+      inFolder(this.#chainTo(dirname(name)), true, (at) => writeDurably(join(at, basename(name)), bytes, 0o600));
     } catch (error) {
       throw recordError('FILE_UNWRITABLE', path, error);
     }
   }
 
   remove(name: string): void {
-    const path = join(this.place, name);
-    try {
+    this.#in('FILE_UNWRITABLE', name, (path) => {
       rmSync(path, { force: true });
       syncFolder(dirname(path));
-    } catch (error) {
-      if (!isAbsent(error)) throw recordError('FILE_UNWRITABLE', path, error);
-    }
+    });
   }
 
   list(folder: string): string[] {
+    return this.#in('FILE_UNREADABLE', `${folder}/`, (path) => readdirSync(path).sort()) ?? [];
+  }
+
+  /** Undefined if it is not there. */
+  #in<T>(code: 'FILE_UNREADABLE' | 'FILE_UNWRITABLE', name: string, work: (path: string) => T): T | undefined {
+    const isFolder = name.endsWith('/');
     try {
-      return readdirSync(join(this.place, folder))
-        .filter((name) => !name.endsWith(UNFINISHED))
-        .sort();
+      return inFolder(this.#chainTo(isFolder ? name : dirname(name)), false, (at) =>
+        work(isFolder ? at : join(at, basename(name))),
+      );
     } catch (error) {
-      if (isAbsent(error)) return [];
-      throw recordError('FILE_UNREADABLE', join(this.place, folder), error);
+      if (isAbsent(error)) return undefined;
+      throw recordError(code, join(this.place, name), error);
     }
+  }
+
+  #chainTo(folder: string) {
+    return chainTo(join(this.place, folder), this.#root);
   }
 }
 
@@ -107,24 +114,15 @@ export class VolatileFiles implements Files {
   }
 }
 
-/** With those above it. Not by `recursive`: Node 20 never comes back from where nothing can be made, such as below /proc. */
-export function makeFolder(path: string): void {
-  try {
-    mkdirSync(path, { mode: 0o700 });
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    if (code === 'EEXIST') return;
-    if (code !== 'ENOENT' || dirname(path) === path) throw error;
-    makeFolder(dirname(path));
-    mkdirSync(path, { mode: 0o700 });
-  }
+/** A name that `writeDurably` gives a file of this name until it is whole. */
+export function isUnfinished(name: string, isFile: (name: string) => boolean): boolean {
+  const [, file] = /^(.+)\.\d+\.tmp$/.exec(name) ?? [];
+  return file !== undefined && isFile(file);
 }
-
-const UNFINISHED = '.tmp';
 
 /** Whoever reads the file meanwhile, or after a crash, finds the old one or the new one, whole. */
 export function writeDurably(path: string, bytes: Uint8Array | string, mode?: number): void {
-  const temporary = `${path}.${process.pid}${UNFINISHED}`;
+  const temporary = `${path}.${process.pid}.tmp`;
   try {
     rmSync(temporary, { force: true });
     const fd = openSync(temporary, 'wx', mode);
@@ -140,6 +138,17 @@ export function writeDurably(path: string, bytes: Uint8Array | string, mode?: nu
     throw error;
   }
   syncFolder(dirname(path));
+}
+
+/** Of a file, and of nothing else: a link is not followed, and a pipe is not waited for. */
+export function readRegular(path: string): Buffer {
+  const fd = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+  try {
+    if (!fstatSync(fd).isFile()) throw Object.assign(new Error('it is no regular file'), { errno: errno.EINVAL });
+    return readFileSync(fd);
+  } finally {
+    closeSync(fd);
+  }
 }
 
 /** A new name lasts when its folder was written. */
@@ -158,6 +167,7 @@ function isAbsent(error: unknown): boolean {
 
 /** What the system said of a file of the record. */
 export function recordError(code: 'FILE_UNREADABLE' | 'FILE_UNWRITABLE', subject: string, cause: unknown): IpvsError {
+  if (cause instanceof IpvsError) return cause;
   const hint = 'the record of what was applied is kept there: --state-dir names another place';
   return new IpvsError(code, { subject, hint, errno: errnoOf(cause), cause });
 }

@@ -1,5 +1,7 @@
 /** What is remembered of one table: what was applied to it, by whom, and what is ours. Plain data, written as JSON. */
 
+import type { HeldSetting } from '../sysctl/held-setting.ts';
+
 /** The name of a value in the store. */
 export type ObjectId = string;
 
@@ -16,8 +18,11 @@ export interface Ledger {
   /** Drains that are over and hold no weight, for those who ask how they ended. The latest last. */
   readonly ended?: readonly EndedDrain[];
   readonly ramps: readonly Ramp[];
-  /** Settings of the kernel that are changed for a moment, with the values to give back. Written before they are changed. */
-  readonly changedSysctls?: Readonly<Record<string, number>>;
+  /**
+   * Settings of the kernel that are changed for a moment, by name. Written before they are changed. A number is the original
+   * value, of an earlier release.
+   */
+  readonly changedSysctls?: Readonly<Record<string, HeldSetting | number>>;
   /** Of the next apply. */
   readonly nextId: number;
 }

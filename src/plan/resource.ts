@@ -61,6 +61,11 @@ export interface ChangeResult {
   readonly error?: IpvsError;
 }
 
+/** Without its result a change would count as made. */
+export function requireEach(results: readonly unknown[], expected: number): void {
+  if (results.length !== expected) throw new Error(`${results.length} results for ${expected} changes`);
+}
+
 /** Something in the kernel that is not described, and stays. */
 export interface Stray {
   readonly resource: string;

@@ -1,8 +1,9 @@
 /** The record of one table on disk: ledger, journal, history, and the values that they name. */
 import { IpvsError } from '../errors.ts';
-import type { Files } from './files.ts';
+import { type Files, isUnfinished } from './files.ts';
 import type { HistoryEntry, Journal, Ledger, ObjectId } from './ledger.ts';
 import type { Outline } from './packed.ts';
+import { isEntry, isJournal, isLedger, isObjectId, isRecord, isSightings } from './shapes.ts';
 import type { Sightings } from './sightings.ts';
 
 const LEDGER = 'ledger.json';
@@ -16,6 +17,13 @@ const MOST_ENTRIES = 100;
 const SWEEP_EVERY = 20;
 /** Values at hand: what was applied last and what is being applied, and tables, which are small. */
 const MOST_RECENT = 6;
+
+/** An entry of the history that cannot be read. */
+export interface DamagedEntry {
+  readonly id: number;
+  /** STORE_DAMAGED: its subject is the file, and its hint says what to do. */
+  readonly error: IpvsError;
+}
 
 /** Loaded when a value is: verbs of the command need the ledger alone. */
 const packing = () => import('./packed.ts');
@@ -41,20 +49,17 @@ export class Store {
 
   /** Throws STORE_DAMAGED. */
   ledger(): Ledger | undefined {
-    return this.#record<Ledger>(LEDGER, isLedger);
+    return this.#record(LEDGER, isLedger);
   }
 
   writeLedger(ledger: Ledger): void {
     this.#files.write(LEDGER, text(ledger));
+    this.#tidy('', (name) => name === LEDGER || name === JOURNAL);
   }
 
   /** Throws STORE_DAMAGED. */
   journal(): Journal | undefined {
-    return this.#record<Journal>(
-      JOURNAL,
-      ({ next, entry, before, plan }) =>
-        isLedger(next ?? {}) && isObject(entry ?? next?.applied) && isText(before) && isText(plan),
-    );
+    return this.#record(JOURNAL, isJournal);
   }
 
   writeJournal(journal: Journal): void {
@@ -68,10 +73,7 @@ export class Store {
   /** What cannot be read was not seen. */
   sightings(): Sightings | undefined {
     try {
-      return this.#record<Sightings>(
-        DRIFT,
-        ({ table, applied, file }) => isText(table) && isSeen(applied) && (!file || isSeen(file.seen)),
-      );
+      return this.#record(DRIFT, isSightings);
     } catch (error) {
       if (error instanceof IpvsError && error.code === 'STORE_DAMAGED') return undefined;
       throw error;
@@ -87,49 +89,97 @@ export class Store {
     }
   }
 
-  /** The oldest first. Throws STORE_DAMAGED. */
+  /** Those that can be read, the oldest first. Throws STORE_UNSAFE. */
   history(): HistoryEntry[] {
-    return this.#files.list(HISTORY).flatMap((name) => {
-      const entry = this.#record<HistoryEntry>(`${HISTORY}/${name}`, isEntry);
-      return entry ? [entry] : [];
-    });
+    return this.#entries().whole;
   }
 
-  /** Undefined if it is not kept. Throws STORE_DAMAGED. */
+  /** The others, the oldest first. */
+  damagedEntries(): DamagedEntry[] {
+    return this.#entries().damaged;
+  }
+
+  /** The newest that was applied. Throws STORE_DAMAGED if a newer one cannot be read, which may have been applied. */
+  lastApplied(counts: (entry: HistoryEntry) => boolean = () => true): HistoryEntry | undefined {
+    const { whole, damaged } = this.#entries();
+    const last = whole.findLast((entry) => entry.outcome === 'applied' && counts(entry));
+    const newer = damaged.findLast(({ id }) => id > (last?.id ?? 0));
+    if (newer === undefined) return last;
+    const { subject = '', detail = '', errno, cause } = newer.error;
+    const named = last && `name the entry that is meant, such as ${last.id}; or `;
+    const hint = `${named ?? ''}repair ${subject}, or move it away`;
+    throw new IpvsError('STORE_DAMAGED', { subject, detail, errno, hint, cause });
+  }
+
+  /** Undefined if it is not kept. Throws STORE_DAMAGED, FILE_UNREADABLE. */
   entry(id: number): HistoryEntry | undefined {
-    return this.#record<HistoryEntry>(entryName(id), isEntry);
+    const entry = this.#record(entryName(id), isEntry, entryHint);
+    if (entry && entry.id !== id)
+      throw this.#damaged(entryName(id), `it is that of entry ${entry.id}`, { hint: entryHint });
+    return entry;
   }
 
   /** Forgets the oldest entries over the bound, and the values that nothing names any more. */
   addHistory(entry: HistoryEntry): void {
     this.#files.write(entryName(entry.id), text(entry));
-    const names = this.#files.list(HISTORY);
-    if (names.length < MOST_ENTRIES + SWEEP_EVERY) return;
-    for (const name of names.slice(0, -MOST_ENTRIES)) this.#files.remove(`${HISTORY}/${name}`);
+    this.#tidy(HISTORY, isEntryFile);
+    this.#tidy(OBJECTS, isObjectFile);
+    const ids = this.#entryIds();
+    if (ids.length < MOST_ENTRIES + SWEEP_EVERY) return;
+    for (const id of ids.slice(0, -MOST_ENTRIES)) this.#files.remove(entryName(id));
     this.#sweep();
   }
 
-  /** Values that neither ledger, journal nor history name. */
+  /** The oldest first. */
+  #entryIds(): number[] {
+    const names = this.#files.list(HISTORY).filter(isEntryFile);
+    return names.map((name) => Number.parseInt(name, 10)).sort((a, b) => a - b);
+  }
+
+  /** Values that neither ledger, journal nor history name; while an entry is damaged, all stay that it may name. */
   #sweep(): void {
+    const { whole, damaged } = this.#entries();
+    if (damaged.length > 0) return;
     const journal = this.journal();
     // What tables are told by the difference to is what had been applied before, or then.
     const named = new Set([
       this.ledger()?.applied?.desired,
       ...(journal ? [journal.before, journal.plan, journal.owners, journal.target, ...(journal.about ?? [])] : []),
       ...(journal ? [journal.next.applied?.desired, journal.entry?.desired] : []),
-      ...this.history().flatMap(({ desired, previous, plan, before, after, owners }) => [
-        desired,
-        previous,
-        plan,
-        before,
-        after,
-        owners,
-      ]),
+      ...whole.flatMap(({ desired, previous, plan, before, after, owners }) => {
+        return [desired, previous, plan, before, after, owners];
+      }),
     ]);
-    for (const name of this.#files.list(OBJECTS)) {
+    for (const name of this.#files.list(OBJECTS).filter(isObjectFile)) {
       const [id = ''] = name.split('.', 1);
       if (!named.has(id)) this.#files.remove(`${OBJECTS}/${name}`);
     }
+  }
+
+  /** Removes what a process that died was writing. Only for files that the holder of the table's lock alone writes. */
+  #tidy(folder: string, isFile: (name: string) => boolean): void {
+    for (const name of this.#files.list(folder))
+      if (isUnfinished(name, isFile)) this.#files.remove(folder === '' ? name : `${folder}/${name}`);
+  }
+
+  #unreadable(id: number, { errno, cause }: IpvsError): IpvsError {
+    const subject = `${this.place}/${entryName(id)}`;
+    const detail = 'it cannot be read';
+    return new IpvsError('STORE_DAMAGED', { subject, detail, errno, hint: entryHint(subject), cause });
+  }
+
+  #entries(): { readonly whole: HistoryEntry[]; readonly damaged: DamagedEntry[] } {
+    const whole: HistoryEntry[] = [];
+    const damaged: DamagedEntry[] = [];
+    for (const id of this.#entryIds()) {
+      try {
+        whole.push(...[this.entry(id)].flatMap((entry) => entry ?? []));
+      } catch (error) {
+        if (!(error instanceof IpvsError) || error.code === 'STORE_UNSAFE') throw error;
+        damaged.push({ id, error: error.code === 'STORE_DAMAGED' ? error : this.#unreadable(id, error) });
+      }
+    }
+    return { whole, damaged };
   }
 
   /** Has a look at a value that may be kept: others that have much in common with it are then read at little cost. */
@@ -171,7 +221,7 @@ export class Store {
         if (outline.name === id) return { value: outlined(outline), outline };
       }
     } catch (cause) {
-      throw this.#damaged(name, 'it is not what was written', cause);
+      throw this.#damaged(name, 'it is not what was written', { cause });
     }
     throw this.#damaged(name, bytes ? 'it is not what was written' : 'it is missing');
   }
@@ -186,24 +236,30 @@ export class Store {
     return recent;
   }
 
-  #record<T extends { readonly version: 1 }>(name: string, fits: (value: Partial<T>) => boolean): T | undefined {
+  #record<T>(name: string, fits: (value: unknown) => value is T, hint?: (path: string) => string): T | undefined {
     const bytes = this.#files.read(name);
     if (bytes === undefined) return undefined;
+    const damaged = (detail: string, cause?: unknown) => this.#damaged(name, detail, { cause, hint });
     let value: unknown;
     try {
       value = JSON.parse(bytes.toString('utf8'));
     } catch (cause) {
-      throw this.#damaged(name, 'it is no JSON', cause);
+      throw damaged('it is no JSON', cause);
     }
-    if (!isObject(value)) throw this.#damaged(name, 'it is no object');
-    const { version } = value as Partial<T>;
-    if (version !== 1) throw this.#damaged(name, `version ${String(version)} is of another release`);
-    if (!fits(value as Partial<T>)) throw this.#damaged(name, 'parts of it are missing');
-    return value as T;
+    if (!isRecord(value)) throw damaged('it is no object');
+    const { version } = value;
+    if (version !== 1) throw damaged(`version ${String(version)} is of another release`);
+    if (!fits(value)) throw damaged('parts of it are missing, or of another type');
+    return value;
   }
 
-  #damaged(name: string, detail: string, cause?: unknown): IpvsError {
-    return new IpvsError('STORE_DAMAGED', { subject: `${this.place}/${name}`, detail, cause });
+  #damaged(
+    name: string,
+    detail: string,
+    { cause, hint }: { cause?: unknown; hint?: ((path: string) => string) | undefined } = {},
+  ): IpvsError {
+    const subject = `${this.place}/${name}`;
+    return new IpvsError('STORE_DAMAGED', { subject, detail, cause, ...(hint && { hint: hint(subject) }) });
   }
 }
 
@@ -220,31 +276,20 @@ function text(value: unknown): string {
   return `${JSON.stringify(value, null, 1)}\n`;
 }
 
-function isLedger({ table, made, drains, ramps, nextId }: Partial<Ledger>): boolean {
-  return isText(table) && isId(nextId) && [made, drains, ramps].every(Array.isArray);
-}
-
-/** Sorted as text they are in order. */
+/** Up to 99,999,999 they are in order as text, for people. */
 function entryName(id: number): string {
   return `${HISTORY}/${String(id).padStart(8, '0')}.json`;
 }
 
-function isEntry({ id, at }: Partial<HistoryEntry>): boolean {
-  return isId(id) && isText(at);
+function isEntryFile(name: string): boolean {
+  return /^\d{8,15}\.json$/.test(name);
 }
 
-function isSeen(value: unknown): boolean {
-  return isObject(value) && Object.values(value as object).every(isText);
+function entryHint(path: string): string {
+  return `the other entries do not need it: repair ${path}, or move it away`;
 }
 
-function isText(value: unknown): boolean {
-  return typeof value === 'string' && value !== '';
-}
-
-function isObject(value: unknown): boolean {
-  return typeof value === 'object' && value !== null;
-}
-
-function isId(value: unknown): boolean {
-  return typeof value === 'number' && Number.isSafeInteger(value) && value > 0;
+function isObjectFile(name: string): boolean {
+  const [, id] = /^(.*)\.(?:pieces|json\.gz)$/.exec(name) ?? [];
+  return isObjectId(id);
 }

@@ -18,7 +18,8 @@ import {
 } from './ledger.ts';
 import { type PackedChanges, type PastChange, packChanges, unpackChanges } from './packed-changes.ts';
 import { onlyRemovals, type Plan, planOf, type Tables, undoPlan } from './plan.ts';
-import type { AnyResource, Change, ChangeResult, Known } from './resource.ts';
+import { type AnyResource, type Change, type ChangeResult, type Known, requireEach } from './resource.ts';
+import { isRecord } from './shapes.ts';
 import type { Store } from './store.ts';
 
 export interface Engine<Desired, Context> {
@@ -128,7 +129,9 @@ export async function transact<Desired, Context>(
   const undo = await undone(engine, before, keys, about);
   const error = failed.map(({ error }) => error.message).join('; ');
   await commit(engine, journal, ledger, changes.length, { ...undo, error });
-  return { ...run, failed, outcome: undo.outcome, id: entry.id, undone: undo.done, stuck: undo.stuck };
+  const failedKeys = keysOf(failed.map(({ change }) => change));
+  const done = run.done.filter(({ key }) => !failedKeys.has(key));
+  return { ...run, done, failed, outcome: undo.outcome, id: entry.id, undone: undo.done, stuck: undo.stuck };
 }
 
 /** Ends what the journal says: the ledger is written, and from then on it is over. */
@@ -255,6 +258,7 @@ export async function tablesOf<Desired, Context>(
   id: ObjectId,
 ): Promise<Tables> {
   const { base, tables } = await store.get<PackedTables>(id);
+  if (!isRecord(tables)) throw new IpvsError('STORE_DAMAGED', { detail: `${id} should hold tables, and does not` });
   const desired = base === null ? undefined : await store.get<Desired>(base);
   const kept = resources.filter(({ name }) => name in tables);
   return Object.fromEntries(kept.map(({ name, unpack }) => [name, unpack(tables[name], desired)]));
@@ -375,6 +379,7 @@ async function foreseen<Desired, Context>(
   changes: readonly Change[],
 ): Promise<Failure[]> {
   const failures: Failure[] = [];
+  for (const change of changes) resourceOf(resources, change);
   for (const resource of resources) {
     const own = changes.filter((change) => change.resource === resource.name);
     if (own.length === 0) continue;
@@ -396,21 +401,35 @@ async function makeChanges<Desired, Context>(
   const failed: Failure[] = [];
   const skipped: Change[] = [];
   for (const part of parts(changes)) {
-    const [first] = part as [Change];
-    if (failed.length === 0 && signal?.aborted) failed.push({ change: first, error: new IpvsError('ABORTED') });
+    const [first, ...rest] = part as [Change, ...Change[]];
+    if (failed.length === 0 && signal?.aborted) {
+      failed.push({ change: first, error: new IpvsError('ABORTED') });
+      skipped.push(...rest);
+      continue;
+    }
     if (failed.length > 0 && !goOn) {
       skipped.push(...part);
       continue;
     }
-    const resource = resources.find(({ name }) => name === first.resource);
-    const results = await resource?.apply(context, part).catch((error: unknown) => allFailed(part, error));
-    for (const { change, error } of results ?? []) {
+    const resource = resourceOf(resources, first);
+    const results = await resource.apply(context, part).catch((error: unknown) => allFailed(part, error));
+    requireEach(results, part.length);
+    for (const { change, error } of results) {
       if (error) failed.push({ change, error });
       else done.push(change);
     }
     onProgress?.({ done: done.length, total: changes.length, change: part.at(-1) as Change });
   }
   return { done, failed, skipped };
+}
+
+function resourceOf<Desired, Context>(
+  resources: readonly AnyResource<Desired, Context>[],
+  { resource: name }: Change,
+): AnyResource<Desired, Context> {
+  const resource = resources.find((each) => each.name === name);
+  if (resource === undefined) throw new Error(`there is no resource ${name}`);
+  return resource;
 }
 
 /** The way to the kernel broke: what became of each is found out by looking. */

@@ -104,7 +104,9 @@ export async function guardSysctls(
         ...(error && { error }),
       });
     for (const name of step.told) tell(name, seen.get(name) === undefined ? 'gone' : 'waiting');
-    for (const name of step.writes) {
+    // What was borrowed since is on record before it is changed: asked only now, `wanted` leaves it out.
+    const still = step.writes.length > 0 ? await wanted() : {};
+    for (const name of step.writes.filter((each) => each in still)) {
       const value = values[name] ?? '';
       const error = refusalBy(() => table.execute({ type: 'sysctl.set', name, value }));
       tell(name, error ? 'refused' : 'restored', error);

@@ -124,7 +124,7 @@ describe('setting', () => {
   test('on a full disk it is done, and a warning says that the history does not know it', async () => {
     const full = join(folder, 'full');
     mkdirSync(full);
-    expect(spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=64k', 'full', full]).status).toBe(0);
+    expect(spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=64k,mode=700', 'full', full]).status).toBe(0);
     try {
       expect(() => writeFileSync(join(full, 'log'), Buffer.alloc(1 << 20))).toThrow('ENOSPC');
       expect(await cli(['--netns', namespace.name, '--state-dir', full, 'sysctl', 'set', 'conntrack=1'])).toEqual({

@@ -2,7 +2,7 @@
 import { action, type Group } from '../command.ts';
 import { EXIT } from '../exit.ts';
 import { type GlobalOptions, withDirector } from '../globals.ts';
-import { describeEntry, historyTable } from '../history-words.ts';
+import { describeEntry, entryJson, historyTable } from '../history-words.ts';
 import { entryId } from '../options.ts';
 import { painter, printJson } from '../output.ts';
 import { print } from '../stdout.ts';
@@ -18,9 +18,13 @@ export const command: Group = {
       summary: 'List the entries, the newest first',
       examples: [{ line: 'ipvs history' }, { line: 'ipvs history list --json' }],
       async run(options) {
-        const entries = await withDirector(options, async (director) => director.history().reverse());
-        if (options.json) printJson({ entries });
-        else print(historyTable(entries, painter(options)));
+        const { entries, damaged } = await withDirector(options, async (director) => ({
+          entries: director.history(),
+          damaged: director.damagedEntries(),
+        }));
+        const all = [...entries, ...damaged].sort((a, b) => b.id - a.id);
+        if (options.json) printJson({ entries: all.map(entryJson) });
+        else print(historyTable(all, painter(options)));
         return EXIT.done;
       },
     }),

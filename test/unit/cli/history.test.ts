@@ -1,6 +1,7 @@
 import { beforeEach, describe, expect, test } from 'vitest';
-import { describeEntry, historyTable } from '../../../src/cli/history-words.ts';
+import { describeEntry, entryJson, historyTable } from '../../../src/cli/history-words.ts';
 import { Director } from '../../../src/director/director.ts';
+import { IpvsError } from '../../../src/errors.ts';
 import { openMemory } from '../../../src/testing/index.ts';
 import { stateOf } from '../../helpers/states.ts';
 
@@ -33,6 +34,21 @@ describe('the history', () => {
       ' 1  2026-11-25T07:13:02Z  alice  apply    applied        2  -',
     ]);
   });
+});
+
+test('a damaged entry is a line too, and the file is named below', async () => {
+  await director.apply({ desired: two });
+  const error = new IpvsError('STORE_DAMAGED', { subject: '/st/history/00000002.json', hint: 'repair it' });
+  const entries = [{ id: 2, error }, ...director.history()];
+  expect(historyTable(entries, plain).split('\n').slice(1)).toEqual([
+    ' 2  -                     -      -        damaged        -  -',
+    ' 1  2026-11-25T07:13:02Z  alice  apply    applied        3  -',
+    '/st/history/00000002.json: the record of what was applied is damaged; repair it',
+  ]);
+  expect(entries.map(entryJson)).toMatchObject([
+    { id: 2, outcome: 'damaged', file: '/st/history/00000002.json', error: { code: 'STORE_DAMAGED' } },
+    { id: 1, outcome: 'applied' },
+  ]);
 });
 
 describe('an entry', () => {

@@ -72,3 +72,30 @@ it('refusals are those of the kernel, and a file that is no table is none', asyn
   expect(status).toBe(1);
   expect(stderr).toMatch(/table\.json:1:14: services: /);
 });
+
+it('a damaged file of the history is one damaged entry; the others and undo keep working', async () => {
+  const [file, own] = [join(folder, 'web.yaml'), join(folder, 'own.json')];
+  const run = (...args: string[]) =>
+    command([process.execPath, built('cli/ipvs.js'), '--transport', 'memory', '--state', own, ...args]);
+  for (const host of [1, 2, 3]) {
+    writeFileSync(file, `services: [{ address: "tcp://192.0.2.${host}:80" }]`);
+    expect(await run('apply', file, '--yes')).toMatchObject({ status: 0 });
+  }
+  const entry = join(`${own}.d`, 'history', '00000001.json');
+  writeFileSync(entry, '');
+  const { status, stdout, stderr } = await run('history');
+  expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
+  expect(stdout.split('\n').map((line) => line.trim().split(/ +/)[0])).toEqual(['ID', '3', '2', '1', `${entry}:`, '']);
+  expect(stdout).toContain(`repair ${entry}, or move it away\n`);
+  const { entries } = JSON.parse((await run('history', '--json')).stdout);
+  expect(entries).toMatchObject([{ id: 3 }, { id: 2 }, { id: 1, outcome: 'damaged', file: entry }]);
+  expect((await run('history', 'show', '1')).stderr).toContain(`repair ${entry}, or move it away\n`);
+  expect(await run('undo', '--yes')).toMatchObject({
+    status: 0,
+    stdout: expect.stringContaining('+ tcp://192.0.2.2:80'),
+  });
+
+  rmSync(entry);
+  writeFileSync(join(`${own}.d`, 'history', '.00000001.json.swp'), '');
+  expect((await run('history')).stdout).not.toContain('damaged');
+});

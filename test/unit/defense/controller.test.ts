@@ -209,6 +209,21 @@ describe('a write', () => {
     expect(f.events().filter((event) => event === 'defense.changed')).toHaveLength(1);
   });
 
+  test('does not put back at the end of a level what somebody else set meanwhile, and tells that', async () => {
+    const f = new Fixture();
+    f.controller.begin();
+    await f.run(1, 0.6);
+    expect(f.short('drop_entry')).toBe('3');
+    await f.run(60, 0.6);
+    f.sysctls.values[`${VS}drop_entry`] = '0';
+    await f.run(1, 0);
+    expect(f.controller.state.level).toBe(0);
+    expect(f.short('drop_entry')).toBe('0');
+    expect(f.lines.find(({ event }) => event === 'defense.kept')).toMatchObject({ value: '0', original: '1' });
+    expect(f.controller.end()).toEqual({ written: [], refused: [], kept: [] });
+    expect(f.record()).toBeUndefined();
+  });
+
   test('is only said in a dry run, which keeps no record', async () => {
     const f = new Fixture();
     f.controller = f.made({ dryRun: true });

@@ -291,6 +291,17 @@ describe('settings', () => {
     ]);
   });
 
+  test('that somebody else changed are not put back at the end of a level, and said so', () => {
+    const bench = new Bench(two);
+    bench.at(1, { table: 1 });
+    bench.set('net.ipv4.vs.drop_entry', '1');
+    const { state, writes, kept } = bench.at(60, { table: 0 });
+    expect(kept).toEqual([{ sysctl: 'net.ipv4.vs.drop_entry', value: '1', original: '0' }]);
+    expect(writes.filter(({ sysctl }) => sysctl === 'net.ipv4.vs.drop_entry')).toEqual([]);
+    expect(state.level).toBe(0);
+    expect(state.originals).not.toHaveProperty(['net.ipv4.vs.drop_entry']);
+  });
+
   test('that could not be written are tried again, and nobody is blamed', () => {
     const bench = new Bench(two);
     bench.at(1, { table: 1 });
@@ -554,16 +565,19 @@ describe('for every policy and every trace of signals', () => {
     );
   });
 
-  test('whoever meddles and whatever is refused, what it changed itself is put back', () => {
+  test('whoever meddles and whatever is refused, what it changed itself is put back, and nothing else', () => {
     fc.assert(
       fc.property(policies, originals, traces, (policy, settings, trace) => {
         const { state, settings: kernel } = live(policy, settings, trace, () => undefined, true);
-        const ended = {
-          ...kernel,
-          ...Object.fromEntries(letGo(state, kernel).writes.map(({ sysctl, to }) => [sysctl, to])),
-        };
-        for (const [name, value] of Object.entries(state.originals))
-          expect(sameSetting(name, ended[name] as string, value)).toBe(true);
+        const { writes, kept } = letGo(state, kernel);
+        const ended = { ...kernel, ...Object.fromEntries(writes.map(({ sysctl, to }) => [sysctl, to])) };
+        const others = new Set(kept.map(({ sysctl }) => sysctl));
+        for (const [name, value] of Object.entries(state.originals)) {
+          const [found, held] = [ended[name] as string, state.held[name]];
+          expect(sameSetting(name, found, value)).toBe(!others.has(name));
+          // What another program set is neither what it was, nor what the defense made of it.
+          if (others.has(name)) expect(held !== undefined && !sameSetting(name, found, held)).toBe(true);
+        }
       }),
     );
   });

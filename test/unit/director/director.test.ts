@@ -1,11 +1,14 @@
 /** A director over a table in memory: what an apply leads to, seen from one apply to the next. */
+import { setTimeout } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
 import { Director } from '../../../src/director/director.ts';
 import type { DesiredState } from '../../../src/director/state.ts';
+import { IpvsError } from '../../../src/errors.ts';
 import { Ipvs } from '../../../src/ipvs/ipvs.ts';
 import { MemoryBackend } from '../../../src/ipvs/memory-backend.ts';
 import { VolatileFiles } from '../../../src/plan/files.ts';
 import { Store } from '../../../src/plan/store.ts';
+import { openMemory } from '../../../src/testing/index.ts';
 import { stateOf } from '../../helpers/states.ts';
 
 const WEB = 'tcp://192.0.2.1:80';
@@ -138,4 +141,67 @@ test('what a verb is about to make is ours before it is there, and nobody’s if
   const again = director.verb('service add', { makes: [DNS] }, () => ipvs.addService({ address: DNS }));
   await expect(again).rejects.toMatchObject({ code: 'SERVICE_EXISTS' });
   expect(made()).toEqual([WEB]);
+});
+
+test.each(['REPLY_LOST', 'SOCKET_FAILED'] as const)('what a verb may have made is ours: %s', async (code) => {
+  const { director, ipvs } = given();
+  const lost = director.verb('service add', { makes: [WEB] }, async () => {
+    await ipvs.addService({ address: WEB });
+    throw new IpvsError(code);
+  });
+  await expect(lost).rejects.toMatchObject({ code });
+  expect((await director.owners())(WEB)).toBe('verb');
+  expect((await director.plan({ desired: stateOf({ [WEB]: {} }) })).conflicts).toEqual([]);
+});
+
+describe('calls on one director', () => {
+  /** A lock that is never waited for. */
+  const exclusive = () => {
+    let isHeld = false;
+    return async () => {
+      if (isHeld) throw new IpvsError('LOCKED');
+      isHeld = true;
+      return {
+        release: () => {
+          isHeld = false;
+        },
+      };
+    };
+  };
+  const file = (i: number) => stateOf({ [WEB]: { '10.0.0.1': i } });
+
+  test('that overlap wait for each other, in order', async () => {
+    const director = new Director({ ipvs: openMemory(), lock: exclusive() });
+    const results = await Promise.all([
+      ...[1, 2, 3].map((i) => director.apply({ desired: file(i) })),
+      director.verb('service add', { makes: [DNS] }, (ipvs) => ipvs.addService({ address: DNS })),
+      director.drain(WEB, '10.0.0.1'),
+      director.stepDrains(),
+    ]);
+    expect(results.slice(0, 3)).toMatchObject([{ id: 1 }, { id: 2 }, { id: 3 }]);
+    expect(results[4]).toMatchObject({ weight: 3 });
+    expect(director.history().map(({ id }) => id)).toEqual([1, 2, 3]);
+  });
+
+  test('one that fails, or is called off while it waits, keeps nobody', async () => {
+    const director = new Director({ ipvs: openMemory(), lock: exclusive() });
+    const abort = new AbortController();
+    let isFirstOver = false;
+    const first = director.verb('slow', {}, async () => {
+      await setTimeout(20);
+      isFirstOver = true;
+    });
+    const failing = director.verb('failing', {}, async () => {
+      throw new IpvsError('ABORTED');
+    });
+    const called = director.apply({ desired: file(1) }, { signal: abort.signal });
+    const last = director.verb('last', {}, async () => isFirstOver);
+    abort.abort();
+    await expect(called).rejects.toMatchObject({ code: 'ABORTED', operation: 'apply' });
+    expect(isFirstOver).toBe(false);
+    await expect(failing).rejects.toMatchObject({ code: 'ABORTED' });
+    await first;
+    expect(await last).toBe(true);
+    expect(director.history()).toEqual([]);
+  });
 });

@@ -31,7 +31,8 @@ const sysctls: SysctlHost = {
   },
   write(name, value) {
     const lent = store.ledger()?.changedSysctls?.[name];
-    written.push(`${name.split('.').at(-1)}=${value}, ${lent === undefined ? 'not written down' : `was ${lent}`}`);
+    const before = typeof lent === 'object' ? lent.original : lent;
+    written.push(`${name.split('.').at(-1)}=${value}, ${before === undefined ? 'not written down' : `was ${before}`}`);
     settings.set(name, value);
   },
   interfaces: () => [],
@@ -228,10 +229,36 @@ describe('a sender of UDP at the deadline', () => {
     expect(await weightOf('10.0.0.1:53', DNS)).toBeUndefined();
   });
 
-  test('what a crash left changed is given back first, or stays written down', async () => {
+  test('a setting that another program changes meanwhile stays as it is', async () => {
+    const { survey } = { survey: ipvs.connections.bind(ipvs) };
+    ipvs.connections = (...args) => {
+      if (settings.get(EXPIRE) === '1') settings.set(EXPIRE, '2');
+      return survey(...args);
+    };
+    await pass();
+    expect(written).toEqual(['expire_nodest_conn=1, was 0']);
+    expect(settings.get(EXPIRE)).toBe('2');
+    expect(store.ledger()).not.toHaveProperty('changedSysctls');
+  });
+
+  test('a setting that another program put back already is not written again', async () => {
     const ledger = store.ledger();
     if (ledger === undefined) throw new Error('there is a ledger');
-    store.writeLedger({ ...ledger, drains: [], changedSysctls: { [EXPIRE]: 0 } });
+    store.writeLedger({ ...ledger, drains: [], changedSysctls: { [EXPIRE]: { original: '0', written: ['1'] } } });
+    expect(director.heldForNow()).toEqual({ [EXPIRE]: '0' });
+    await director.stepDrains();
+    expect(written).toEqual([]);
+    expect(store.ledger()).not.toHaveProperty('changedSysctls');
+  });
+
+  test.each([
+    ['', { original: '0', written: ['1'] }],
+    [', by an earlier release', 0],
+  ])('what a crash left changed is given back first, or stays written down%s', async (_, changed) => {
+    const ledger = store.ledger();
+    if (ledger === undefined) throw new Error('there is a ledger');
+    settings.set(EXPIRE, '1');
+    store.writeLedger({ ...ledger, drains: [], changedSysctls: { [EXPIRE]: changed } });
     const elsewhere = new Director({ ipvs, store });
     await elsewhere.stepDrains();
     expect(store.ledger()).toHaveProperty('changedSysctls');

@@ -1,11 +1,22 @@
 import { createHash } from 'node:crypto';
-import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  copyFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { beforeEach, describe, expect, test } from 'vitest';
-import { FolderFiles, makeFolder, VolatileFiles, writeDurably } from '../../../src/plan/files.ts';
+import { FolderFiles, VolatileFiles, writeDurably } from '../../../src/plan/files.ts';
 import { type HistoryEntry, type Ledger, ledgerFor } from '../../../src/plan/ledger.ts';
+import { makeFolder } from '../../../src/plan/own-folder.ts';
 import { Store } from '../../../src/plan/store.ts';
 
 let folder: string;
@@ -127,7 +138,7 @@ describe('a damaged store says so', () => {
     ['cut off', (text: string) => text.slice(0, 20), 'it is no JSON'],
     ['of another release', (text: string) => text.replace('"version": 1', '"version": 2'), 'of another release'],
     ['without its parts', () => '{"version":1}', 'parts of it are missing'],
-    ['something else', () => '[]', 'version undefined'],
+    ['something else', () => '[]', 'it is no object'],
     ['a word', () => '"x"', 'it is no object'],
   ])('a ledger that is %s', (_, damage, words) => {
     const store = new Store(new FolderFiles(folder));
@@ -158,6 +169,134 @@ describe('a damaged store says so', () => {
     files.remove(name);
     await expect(new Store(files).get(id)).rejects.toMatchObject({ code: 'STORE_DAMAGED' });
   });
+});
+
+describe('the history with a file that is not as it was written', () => {
+  const path = (name: string) => join(folder, 'history', name);
+  let store: Store;
+  beforeEach(async () => {
+    store = new Store(new FolderFiles(folder));
+    for (let id = 1; id <= 3; id++) store.addHistory(entry(id, await store.put({ value: id })));
+  });
+
+  test.each([
+    ['empty', () => writeFileSync(path('00000002.json'), '')],
+    ['of another shape', () => writeFileSync(path('00000002.json'), '{"version":1,"id":2,"files":{},"by":null}')],
+    ['a copy of another', () => copyFileSync(path('00000001.json'), path('00000002.json'))],
+    [
+      'a link',
+      () => {
+        rmSync(path('00000002.json'));
+        symlinkSync(path('00000001.json'), path('00000002.json'));
+      },
+    ],
+    [
+      'a folder',
+      () => {
+        rmSync(path('00000002.json'));
+        mkdirSync(path('00000002.json'));
+      },
+    ],
+  ])('has one damaged entry and all others: %s', (_, damage) => {
+    damage();
+    expect(store.history().map(({ id }) => id)).toEqual([1, 3]);
+    expect(store.lastApplied()).toMatchObject({ id: 3 });
+    const [damaged, ...none] = store.damagedEntries();
+    expect(none).toEqual([]);
+    expect(damaged).toMatchObject({ id: 2, error: { code: 'STORE_DAMAGED', subject: path('00000002.json') } });
+    expect(damaged?.error.hint).toContain(path('00000002.json'));
+  });
+
+  test('does not take an older entry for the last one, if the last one is damaged', () => {
+    writeFileSync(path('00000003.json'), '{');
+    const hint = `name the entry that is meant, such as 2; or repair ${path('00000003.json')}, or move it away`;
+    expect(() => store.lastApplied()).toThrow(expect.objectContaining({ code: 'STORE_DAMAGED', hint }));
+  });
+
+  test('goes on while an entry is damaged, and keeps all values until that is forgotten', async () => {
+    const value = await store.put({ value: 'perhaps named by the damaged entry' });
+    const add = async (from: number, to: number) => {
+      for (let id = from; id <= to; id++) store.addHistory(entry(id, await store.put({ value: 0 })));
+    };
+    await add(4, 50);
+    writeFileSync(path('00000050.json'), '');
+    await add(51, 130);
+    expect(store.damagedEntries()).toMatchObject([{ id: 50 }]);
+    expect(await new Store(new FolderFiles(folder)).get(value)).toBeDefined();
+    await add(131, 170);
+    expect(store.damagedEntries()).toEqual([]);
+    await expect(new Store(new FolderFiles(folder)).get(value)).rejects.toMatchObject({ code: 'STORE_DAMAGED' });
+  });
+
+  test('ignores files of others, and removes only what an interrupted write left', async () => {
+    const others = ['.00000001.json.swp', '00000001.json~', 'notes.txt', 'x.1.tmp', '00000001.json.tmp'];
+    for (const name of others) writeFileSync(path(name), '');
+    for (const name of ['00000002.json.1.tmp', '00000007.json.4194304.tmp']) writeFileSync(path(name), '{');
+    const value = `${'0f'.repeat(32)}.pieces.1.tmp`;
+    writeFileSync(join(folder, 'objects', value), '');
+    writeFileSync(join(folder, 'objects', 'x.pieces'), '');
+    writeFileSync(join(folder, 'ledger.json.1.tmp'), '');
+    store.writeLedger(ledger);
+    for (let id = 4; id <= 130; id++) store.addHistory(entry(id, await store.put({ value: id })));
+    const kept = readdirSync(join(folder, 'history'));
+    expect(kept.filter((name) => !/^\d{8}\.json$/.test(name))).toEqual(others.toSorted());
+    expect(readdirSync(join(folder, 'objects'))).not.toContain(value);
+    expect(readdirSync(join(folder, 'objects'))).toContain('x.pieces');
+    expect(readdirSync(folder)).not.toContain('ledger.json.1.tmp');
+    expect(store.damagedEntries()).toEqual([]);
+  });
+});
+
+describe('JSON of another shape is damage, whatever it is', () => {
+  const applied = { id: 1, table: 'a', at: '2026-11-25T07:13:02Z', desired: '0f'.repeat(32), files: [], hosts: {} };
+  const place = { service: 'tcp://192.0.2.1:80', destination: '10.0.0.1:80' };
+  const held = { active: 0, inactive: 0, entries: 0, templates: 0 };
+  const drain = { ...place, startedAtMs: 1, deadlineAtMs: 2, afterwards: 'keep', weight: 1, by: 'verb' };
+  const over = { ...drain, ended: { atMs: 1, how: 'drained', held } };
+  const ramp = { ...place, startedAtMs: 1, durationSeconds: 1, floor: 0.1, curve: 'linear', weight: 5 };
+  const whole = { ...ledger, applied, drains: [drain, over], ended: [over], ramps: [ramp] };
+  const journal = {
+    version: 1,
+    command: 'apply',
+    by: { user: 'root', uid: 0 },
+    next: { ...whole, changedSysctls: { 'net.ipv4.vs.expire_nodest_conn': 0 } },
+    before: '0f'.repeat(32),
+    plan: '0f'.repeat(32),
+  };
+
+  test.each([
+    ['ledger.json', whole, (store: Store) => store.ledger()],
+    ['journal.json', journal, (store: Store) => store.journal()],
+    ['history/00000001.json', entry(1, '0f'.repeat(32)), (store: Store) => store.entry(1)],
+  ] as const)('%s', (name, value, read) => {
+    const files = new VolatileFiles();
+    const store = new Store(files);
+    files.write(name, JSON.stringify(value));
+    expect(read(store)).toEqual(value);
+    let refused = 0;
+    for (const changed of mutants(value)) {
+      files.write(name, JSON.stringify(changed));
+      try {
+        read(store);
+      } catch (error) {
+        expect(error).toMatchObject({ code: 'STORE_DAMAGED' });
+        refused++;
+      }
+    }
+    expect(refused).toBeGreaterThan(50);
+  });
+
+  /** The value with each of its parts in turn of another type, or missing. */
+  function* mutants(value: unknown): Generator<unknown> {
+    yield* [null, 'x', -1, [], {}, [null], { a: null }, true];
+    if (typeof value !== 'object' || value === null) return;
+    for (const [key, part] of Object.entries(value)) {
+      const put = (other: unknown) =>
+        Array.isArray(value) ? value.with(Number(key), other) : { ...value, [key]: other };
+      for (const other of mutants(part)) yield put(other);
+      yield put(undefined);
+    }
+  }
 });
 
 test('a folder is made with those above it; where none can be made that is said', () => {

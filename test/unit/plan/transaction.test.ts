@@ -6,7 +6,10 @@ import { Ipvs } from '../../../src/ipvs/ipvs.ts';
 import { MemoryBackend } from '../../../src/ipvs/memory-backend.ts';
 import type { Table } from '../../../src/ipvs/table.ts';
 import { VolatileFiles } from '../../../src/plan/files.ts';
+import { ledgerFor } from '../../../src/plan/ledger.ts';
+import type { AnyResource, Change } from '../../../src/plan/resource.ts';
 import { Store } from '../../../src/plan/store.ts';
+import { type ApplyResult, transact } from '../../../src/plan/transaction.ts';
 import { type Break, breakingAt, Crash } from '../../helpers/broken-backend.ts';
 import { stateOf } from '../../helpers/states.ts';
 
@@ -163,12 +166,75 @@ test('in another boot nothing is ours: what somebody else made meanwhile is a co
 test('a signal calls it off: what was done is undone', async () => {
   const { memory, director, old } = await given();
   const abort = new AbortController();
+  const planned = (await director().plan({ desired: NEW })).changes;
   const result = await director().apply(
     { desired: NEW },
     { signal: abort.signal, onProgress: ({ done }) => done > 3 && abort.abort() },
   );
   expect(result).toMatchObject({ outcome: 'undone', failed: [{ error: { code: 'ABORTED' } }] });
   expect(configuration(memory.table)).toEqual(old);
+  expect(countsOf(result)).toEqual(new Map(planned.map(({ key }) => [key, 1])));
+  expect(result.done.length).toBeGreaterThan(3);
+  expect(result.skipped.length).toBeGreaterThan(0);
+});
+
+/** How often an outcome names each change. */
+function countsOf({ done, failed, skipped }: ApplyResult): Map<string, number> {
+  const counts = new Map<string, number>();
+  for (const { key } of [...done, ...failed.map(({ change }) => change), ...skipped])
+    counts.set(key, (counts.get(key) ?? 0) + 1);
+  return counts;
+}
+
+describe('a resource with a fault of its own', () => {
+  const change: Change = {
+    resource: 'things',
+    phase: 'edit',
+    operation: {},
+    verb: 'edit thing',
+    subject: 'one',
+    key: 'thing one',
+    of: 'thing one',
+    detail: '',
+    cause: 'file',
+    effects: [],
+  };
+  const things: AnyResource<object, object> = {
+    name: 'things',
+    read: async () => null,
+    reread: async () => null,
+    pack: () => null,
+    unpack: () => null,
+    diff: () => ({ changes: [], unchanged: 0, conflicts: [], strays: [] }),
+    overlay: (onto) => onto,
+    undo: () => [],
+    check: async () => [],
+    apply: async () => [],
+  };
+  const carriedOut = (resources: readonly AnyResource<object, object>[]) => {
+    const store = new Store(new VolatileFiles());
+    const ledger = ledgerFor('t', undefined);
+    const applied = { id: 1, table: 't', at: new Date(0).toISOString(), desired: '', files: [], hosts: {} };
+    return transact(
+      { resources, context: {}, store, table: 't' },
+      {
+        desired: {},
+        plan: { changes: [change] },
+        before: {},
+        ledger,
+        next: { ...ledger, applied, nextId: 2 },
+        entry: applied,
+        command: 'apply',
+        by: { user: 'root', uid: 0 },
+      },
+    );
+  };
+
+  test('that gives no result for a change did not make it', () =>
+    expect(carriedOut([things])).rejects.toThrow('0 results for 1 changes'));
+
+  test('that does not exist makes nothing', () =>
+    expect(carriedOut([])).rejects.toThrow('there is no resource things'));
 });
 
 test('what is known to be refused is refused before anything is done', async () => {
@@ -193,6 +259,7 @@ test('what another program does meanwhile is noticed by the second look, and und
   );
   expect(result).toMatchObject({ outcome: 'undone', stuck: [] });
   expect(result.failed.map(({ error }) => [error.code, error.subject])).toContainEqual(['NOT_VERIFIED', D]);
+  expect(new Set(countsOf(result).values())).toEqual(new Set([1]));
   expect(configuration(memory.table)).toEqual(old);
 });
 
