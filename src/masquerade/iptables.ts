@@ -137,6 +137,7 @@ function refusal({ name, file, stderr, about, isRead }: Run, failure: Failure): 
   if (lackingTable.test(stderr))
     return new IpvsError(about?.table === 'nat' ? 'NAT_UNAVAILABLE' : 'EXTENSION_UNAVAILABLE', { detail });
   if (lackingExtension.test(stderr)) return lacksExtension(stderr);
+  if (about !== undefined && isRead) return incomplete(about.family, about.table, detail);
   return new IpvsError('IPTABLES_REFUSED', { detail });
 }
 
