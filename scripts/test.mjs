@@ -77,7 +77,9 @@ const hostJobs = [
 ];
 
 /** Servers and clients of the kernel tests; peers. */
-const kernelTestPackages = ['iproute2', 'iptables', 'ipvsadm', 'curl', 'python3-pyftpdlib', 'sip-tester', 'conntrack'];
+const kernelTestPackages = [
+  ...['iproute2', 'iptables', 'nftables', 'ipvsadm', 'curl', 'python3-pyftpdlib', 'sip-tester', 'conntrack'],
+];
 
 const isPart = words.length > 0 || options.changed;
 /** @type {ReturnType<typeof check>[]} */

@@ -197,6 +197,11 @@ export const errorTable = {
     hint: 'rules of services need tables mangle and filter, xt_ipvs, xt_mark, xt_conntrack and REJECT of the running kernel',
   },
   IPTABLES_REFUSED: { kind: 'kernel', message: 'iptables refused' },
+  IPTABLES_INCOMPLETE: {
+    kind: 'kernel',
+    message: 'iptables does not show the whole table',
+    hint: 'nothing is changed while rules may be hidden',
+  },
   IPTABLES_MISSING: {
     kind: 'transport',
     message: 'iptables is not installed',

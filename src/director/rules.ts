@@ -1,9 +1,26 @@
 /** Rules of iptables, as a resource: those in the chains that are ours. All of a chain is written at once. */
 import { IpvsError } from '../errors.ts';
-import { type Chain, type ChainPlace, chainPlaces, keyOf, NO_CHAIN, placeName } from '../masquerade/chain.ts';
+import {
+  type Chain,
+  type ChainPlace,
+  chainPlaces,
+  isUsed,
+  keyOf,
+  NO_CHAIN,
+  otherStore,
+  placeName,
+  type Store,
+} from '../masquerade/chain.ts';
 import { type Chains, firstPlaces, sourcePlaces } from '../masquerade/masquerade-table.ts';
-import { changedChain, describeRuleOperation, isChain, type RuleOperation, textsOf } from '../masquerade/operation.ts';
-import { describeRule, linesOfRule, nameOf, type OwnRule, partsOf, placeOf, rulesIn } from '../masquerade/own-rule.ts';
+import {
+  changedChain,
+  describeRuleOperation,
+  isChain,
+  nameOfRuleOperation,
+  type RuleOperation,
+  textsOf,
+} from '../masquerade/operation.ts';
+import { describeRule, linesOfRule, type OwnRule, partsOf, placeOf, rulesIn } from '../masquerade/own-rule.ts';
 import { sameLines } from '../masquerade/rule-lines.ts';
 import {
   type Change,
@@ -25,7 +42,7 @@ import { effectsOfRule, type WantedRule, wantedRules } from './wanted-rules.ts';
 export type Rules = Chains | null;
 
 /** Without counters. */
-type PackedChain = Omit<Chain, 'lines'> & { readonly lines: readonly string[] };
+type PackedChain = Omit<Chain, 'lines' | 'copy'> & { readonly lines: readonly string[]; readonly copy?: PackedChain };
 type Packed = Readonly<Record<string, PackedChain>> | null;
 
 export const rulesResource: Resource<DesiredState, Rules, Rules, Packed, RuleOperation, Context> = {
@@ -51,8 +68,10 @@ export const rulesResource: Resource<DesiredState, Rules, Rules, Packed, RuleOpe
       const [was, is] = [before?.[place], now?.[place]];
       const key = [...keys].find((each) => placeOfKey(each) === place);
       if (key === undefined || was === undefined || is === undefined) return [];
-      const wanted = { lines: textsOf(was.lines), jumps: was.jumps };
-      return isChain(is, wanted) ? [] : [change({ type: 'chain.restore', place, ...wanted }, UNDONE, { key })];
+      if (isChainAs(is, was)) return [];
+      const { store, copy } = was;
+      const restored = { ...contentsOf(was), ...(store && { store }), ...(copy && { copy: contentsOf(copy) }) };
+      return [change({ type: 'chain.restore', place, ...restored }, UNDONE, { key })];
     });
   },
   async check({ masquerade }, changes) {
@@ -94,12 +113,26 @@ function mapped<A, B>(values: Readonly<Record<string, A>>, change: (value: A) =>
   return Object.fromEntries(Object.entries(values).map(([key, value]) => [key, change(value)]));
 }
 
-function packed({ exists, jumps, lines }: Chain): PackedChain {
-  return { exists, jumps, lines: textsOf(lines) };
+function packed({ lines, copy, ...rest }: Chain): PackedChain {
+  return { ...rest, lines: textsOf(lines), ...(copy && { copy: packed(copy) }) };
 }
 
-function unpacked({ lines, ...rest }: PackedChain): Chain {
-  return { ...rest, lines: lines.map((text) => ({ text, packets: 0n, bytes: 0n })) };
+function unpacked({ lines, copy, ...rest }: PackedChain): Chain {
+  return {
+    ...rest,
+    lines: lines.map((text) => ({ text, packets: 0n, bytes: 0n })),
+    ...(copy && { copy: unpacked(copy) }),
+  };
+}
+
+function contentsOf({ lines, jumps }: Chain) {
+  return { lines: textsOf(lines), jumps };
+}
+
+/** Whether both stores hold of a chain what they held. What was kept before there were two of them does not say which. */
+function isChainAs(is: Chain, was: Chain): boolean {
+  const isInPlace = was.store === undefined || is.store === undefined || was.store === is.store;
+  return isInPlace && isChain(is, contentsOf(was)) && isChain(is.copy ?? NO_CHAIN, contentsOf(was.copy ?? NO_CHAIN));
 }
 
 /** The chains that hold what a state wants, and nothing else. */
@@ -118,7 +151,10 @@ export function chainsOf(state: DesiredState): Chains {
 
 /** What chains hold, as far as nobody altered it. */
 export function rulesOf(chains: Chains): OwnRule[] {
-  return Object.values(chains).flatMap(({ lines }) => [...rulesIn(lines).values()].flatMap(({ rule }) => rule ?? []));
+  return Object.values(chains).flatMap(({ lines, copy }) => {
+    const held = new Map([...rulesIn(copy?.lines ?? []), ...rulesIn(lines)]);
+    return [...held.values()].flatMap(({ rule }) => rule ?? []);
+  });
 }
 
 function diffRules(
@@ -168,39 +204,73 @@ function diffChain(
   const conflicts: Diff['conflicts'][number][] = [];
   const strays: Stray[] = [];
   let unchanged = 0;
-  const held = new Map([...rulesIn(chain.lines)].filter(([name]) => isManaged(name)));
+  const heldIn = (lines: Chain['lines']) => new Map([...rulesIn(lines)].filter(([name]) => isManaged(name)));
+  const copy = chain.copy ?? NO_CHAIN;
+  const [held, copied] = [heldIn(chain.lines), heldIn(copy.lines)];
   const isOurs = (name: string) => before.has(name) || made.has(ruleKey(name));
-  const hadOurs = [...held.keys()].some(isOurs) || before.size > 0;
+  const hadOurs = [...held.keys(), ...copied.keys()].some(isOurs) || before.size > 0;
   for (const { rule, name, of } of wanted.values()) {
     const lines = linesOfRule(rule);
-    const [there, was] = [held.get(name), before.get(name)];
+    const [there, second, was] = [held.get(name), copied.get(name), before.get(name)];
     const cause = was && sameLines(linesOfRule(was.rule), lines) ? 'drift' : 'file';
     held.delete(name);
-    if (there === undefined) changes.push(change({ type: 'rule.add', rule }, describeRule(rule), { of, cause }));
-    else if (sameLines(there.lines, lines)) unchanged++;
+    copied.delete(name);
+    const is = there ?? second;
+    const isSame = is !== undefined && sameLines(is.lines, lines);
+    const details = [
+      ...(is === undefined || isSame ? [] : [`${is.rule ? describeRule(is.rule) : 'altered'} → ${describeRule(rule)}`]),
+      ...(second === undefined ? [] : [storeWords(chain, there !== undefined)]),
+    ];
+    if (is === undefined) changes.push(change({ type: 'rule.add', rule }, describeRule(rule), { of, cause }));
+    else if (details.length === 0) unchanged++;
     else if (!isOurs(name) && !adopt) conflicts.push({ resource: 'rules', subject: ruleKey(name), of });
-    else {
-      const is = there.rule ? describeRule(there.rule) : 'altered';
-      changes.push(change({ type: 'rule.edit', rule }, `${is} → ${describeRule(rule)}`, { of, cause }));
-    }
+    else if (there && isSame) changes.push(change(copyDeletion(place, name), details.join(), { of, cause: 'drift' }));
+    else changes.push(change({ type: 'rule.edit', rule }, details.join(', '), { of, cause }));
   }
-  for (const name of held.keys()) {
+  for (const name of new Set([...held.keys(), ...copied.keys()])) {
     const was = before.get(name);
     const key = ruleKey(name);
     const operation: RuleOperation = { type: 'rule.delete', place: placeName(place), name };
     if (was || prune)
       changes.push(change(operation, was ? 'left the file' : 'not in the file', { of: was?.of ?? key }));
+    else if (made.has(key) && held.has(name) && copied.has(name))
+      changes.push(change(copyDeletion(place, name), storeWords(chain, true), { cause: 'drift' }));
     else strays.push(stray(key, made.has(key) ? 'verb' : 'foreign'));
   }
   for (const { text } of chain.lines)
     if (keyOf(text) === undefined) strays.push(stray(chainKey(`${placeName(place)}: ${text}`), 'foreign'));
+  for (const { text } of copy.lines)
+    if (keyOf(text) === undefined) {
+      const where = `${placeName(place)} in the tables of ${storeName(copy.store)}`;
+      strays.push(stray(chainKey(`${where}: ${text}`), 'foreign'));
+    }
   const isNeeded = chain.lines.length === 0 ? before.size > 0 && wanted.size === 0 : hadOurs || unchanged > 0;
-  if (isNeeded && !isChain(chain, changedChain(chain, [])))
+  const isEmptyCopy = isUsed(copy) && copy.lines.length === 0 && (hadOurs || unchanged > 0);
+  if ((isNeeded && !isChain(chain, changedChain(chain, []))) || isEmptyCopy)
     changes.push(change({ type: 'chain.mend', place: placeName(place) }, mendWords(place, chain), { cause: 'drift' }));
   return { changes, unchanged, conflicts, strays };
 }
 
-function mendWords({ chain: { from } }: ChainPlace, { lines, jumps }: Chain): string {
+function copyDeletion(place: ChainPlace, name: string): RuleOperation {
+  return { type: 'copy.delete', place: placeName(place), name };
+}
+
+function storeName(store: Store | undefined): string {
+  return `iptables-${store ?? 'nft'}`;
+}
+
+/** What becomes of a rule that the other store holds too, or alone. */
+function storeWords({ copy }: Chain, isInBoth: boolean): string {
+  const store = copy?.store ?? 'legacy';
+  return isInBoth
+    ? `also in the tables of ${storeName(store)} → removed there`
+    : `in the tables of ${storeName(store)} → in those of ${storeName(otherStore(store))}`;
+}
+
+function mendWords({ chain: { from } }: ChainPlace, chain: Chain): string {
+  const { lines, jumps, copy } = chain;
+  if (isChain(chain, changedChain(chain, [])))
+    return `also in the tables of ${storeName(copy?.store)}, empty → removed`;
   if (lines.length === 0) return 'empty → removed';
   if (jumps === 0) return `nothing leads to it → ${from} does`;
   return jumps > 1 ? `${from} leads to it ${jumps} times → once` : 'another order → that of its rules';
@@ -236,13 +306,8 @@ function change(
   };
 }
 
-function nameOfOperation(operation: RuleOperation): string | undefined {
-  if ('rule' in operation) return nameOf(operation.rule);
-  return 'name' in operation ? operation.name : undefined;
-}
-
 function keyOfOperation(operation: RuleOperation): string {
-  const name = nameOfOperation(operation);
+  const name = nameOfRuleOperation(operation);
   if (name !== undefined) return ruleKey(name);
   return chainKey('place' in operation ? operation.place : '');
 }
@@ -252,7 +317,7 @@ function keyOfOperation(operation: RuleOperation): string {
  * before they are.
  */
 function phaseOf(operation: RuleOperation): Change['phase'] {
-  const name = nameOfOperation(operation);
+  const name = nameOfRuleOperation(operation);
   const kind = name === undefined ? undefined : partsOf(name).kind;
   switch (operation.type) {
     case 'rule.add':
@@ -260,6 +325,7 @@ function phaseOf(operation: RuleOperation): Change['phase'] {
     case 'rule.edit':
       return kind === 'guard' ? 'prepare' : 'edit';
     case 'chain.mend':
+    case 'copy.delete':
       return 'prepare';
     case 'chain.restore':
       return 'edit';
@@ -269,8 +335,8 @@ function phaseOf(operation: RuleOperation): Change['phase'] {
 }
 
 function effectsOf(operation: RuleOperation): readonly string[] {
-  const name = nameOfOperation(operation);
-  if (name === undefined) return [];
+  const name = nameOfRuleOperation(operation);
+  if (name === undefined || operation.type === 'copy.delete') return [];
   return effectsOfRule(operation.type.slice('rule.'.length) as 'add' | 'edit' | 'delete', name);
 }
 

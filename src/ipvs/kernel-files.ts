@@ -22,13 +22,18 @@ export class KernelFiles implements KernelView {
     return existsSync('/proc/net/ip_vs');
   }
 
+  /** An empty table has its heading: a file without one is not a table without connections. */
   async *connections(): AsyncGenerator<Connection> {
+    let hasHeading = false;
     for await (const lines of linesOf(this.#native, this.#namespacePath, 'ip_vs_conn')) {
       for (const line of lines) {
+        hasHeading ||= line.startsWith('Pro ');
         const connection = connectionOf(line);
         if (connection !== undefined) yield connection;
       }
     }
+    if (!hasHeading)
+      throw new IpvsError('REPLY_MALFORMED', { subject: '/proc/net/ip_vs_conn', detail: 'it has no heading' });
   }
 
   async totals(): Promise<Totals> {

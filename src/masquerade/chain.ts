@@ -45,16 +45,32 @@ export interface ChainLine {
   readonly bytes: bigint;
 }
 
+/** Where iptables keeps tables: in nf_tables, or in the older tables of legacy. A kernel can have both at once. */
+export type Store = 'nft' | 'legacy';
+
+export function otherStore(store: Store): Store {
+  return store === 'nft' ? 'legacy' : 'nft';
+}
+
 export interface Chain {
   readonly exists: boolean;
   readonly lines: readonly ChainLine[];
   /** How often its table leads to it: once is right. */
   readonly jumps: number;
+  /** The store that holds it; absent where there is no such chain, and in what a file describes. */
+  readonly store?: Store;
+  /** A second chain of this name, in the other store: drift, because packets pass both. */
+  readonly copy?: Chain;
 }
 
 export const NO_CHAIN: Chain = { exists: false, lines: [], jumps: 0 };
 
-/** From what `iptables-save -c` prints. */
+/** Whether a table holds anything of the chain. */
+export function isUsed({ exists, jumps }: Chain): boolean {
+  return exists || jumps > 0;
+}
+
+/** Reads a chain from what `iptables-save -c` prints. */
 export function readChain(saved: string, { table, from, name }: OwnChain): Chain {
   let [inTable, exists, jumps] = [false, false, 0];
   const lines: ChainLine[] = [];

@@ -64,7 +64,7 @@ export class MappingTable implements Disposable {
   /**
    * Those that the filter means, in no order, some at a time as the kernel gives them: memory does not grow with the table.
    * One that begins or ends meanwhile may be missing. Throws INVALID_OPTION, INVALID_ADDRESS, INVALID_PORT, INVALID_PROTOCOL,
-   * PERMISSION_DENIED, REPLY_LOST, REPLY_MALFORMED.
+   * PERMISSION_DENIED, REPLY_LOST, REPLY_MALFORMED, TABLE_CHANGING.
    */
   async *list(filter: MappingFilter = {}): AsyncGenerator<Mapping, void, undefined> {
     const test = mappingTest(filter);
@@ -137,8 +137,10 @@ export class MappingTable implements Disposable {
   async statistics(): Promise<TrackingStatistics[]> {
     const connection = this.#connected();
     try {
-      const { errno: code, items } = await connection.dump(statisticsRequest, readStatistics);
-      if (code !== 0) throw refusal(code).with({ operation: 'read', subject: 'counters of connection tracking' });
+      const about = { operation: 'read', subject: 'counters of connection tracking' };
+      const { errno: code, items, interrupted } = await connection.dump(statisticsRequest, readStatistics);
+      if (code !== 0) throw refusal(code).with(about);
+      if (interrupted) throw new IpvsError('TABLE_CHANGING', about);
       return items;
     } finally {
       connection.close();

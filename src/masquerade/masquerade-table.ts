@@ -1,7 +1,5 @@
 /** The rules of a network namespace that are ours: those in our chains. */
-import { readFileSync } from 'node:fs';
 import { IpvsError } from '../errors.ts';
-import type { Family } from '../ipvs/address.ts';
 import { quote } from '../ipvs/quote.ts';
 import type { Native } from '../native.ts';
 import { interfaceNames } from '../proc/interfaces.ts';
@@ -10,23 +8,23 @@ import {
   type ChainPlace,
   chainPlaces,
   groupsOf,
-  hasRules,
+  isUsed,
   NO_CHAIN,
   placeName,
   probeText,
-  readChain,
   restoreText,
   SOURCE_CHAIN,
 } from './chain.ts';
-import { Iptables, type IptablesOptions, type IptablesVariant, iptablesVariants, type Program } from './iptables.ts';
+import { Iptables, type IptablesOptions, type IptablesVariant, iptablesVariants } from './iptables.ts';
 import {
   byPlace,
-  changedChain,
+  changedStores,
   describeRuleOperation,
   isChain,
   placeOfOperation,
   type RuleOperation,
   type RuleResult,
+  textsOf,
 } from './operation.ts';
 import { linesOfRule, masquerade, nameOf, type OwnRule, partsOf, placeOf, rulesIn } from './own-rule.ts';
 import {
@@ -40,8 +38,9 @@ import {
   parseMatch,
 } from './rule.ts';
 import { matchOf } from './rule-lines.ts';
+import { type ProgramChain, type Reading, Stores } from './stores.ts';
 
-/** By name, "IPVSD-POSTROUTING of IPv4"; one that nobody looked at is absent. */
+/** By name, "IPVSD-POSTROUTING of IPv4"; one that was not looked at, or cannot be, is absent. */
 export type Chains = Readonly<Record<string, Chain>>;
 
 /** A rule that is there. */
@@ -57,16 +56,16 @@ export interface MasqueradeState {
 export interface MasqueradeTableOptions extends IptablesOptions {
   readonly native: Native;
   /**
-   * Whose tables: `auto` takes those of legacy where it alone has rules, else what the host calls iptables. Default: what
-   * IPVS_DIRECTOR_IPTABLES says, else `auto`.
+   * Whose tables: `auto` stays where our chain is; without one it takes legacy where that alone has rules, else what the
+   * host calls iptables. Default: what IPVS_DIRECTOR_IPTABLES says, else `auto`.
    */
   readonly variant?: IptablesVariant;
   /** Called once, at the end. */
   readonly release?: () => void;
 }
 
-/** Of a family that nobody asked for: this host may lack it. */
-const ABSENT: readonly string[] = ['IPTABLES_MISSING', 'IPTABLES_REFUSED', 'NAT_UNAVAILABLE', 'EXTENSION_UNAVAILABLE'];
+/** The kernel has no such table, so nothing is in it. */
+const ABSENT: readonly string[] = ['NAT_UNAVAILABLE', 'EXTENSION_UNAVAILABLE'];
 
 /** Where masquerade rules stand. */
 export const sourcePlaces: readonly ChainPlace[] = chainPlaces.filter(({ chain }) => chain === SOURCE_CHAIN);
@@ -90,18 +89,20 @@ export class MasqueradeTable implements Disposable {
   }
 
   /**
-   * Those of inner networks, in the order in which they are asked. Throws IPTABLES_MISSING, IPTABLES_REFUSED,
-   * PERMISSION_DENIED.
+   * Those of inner networks, in the order in which they are asked. Throws IPTABLES_MISSING, IPTABLES_INCOMPLETE,
+   * IPTABLES_REFUSED, PERMISSION_DENIED.
    */
   async list(): Promise<MasqueradeState[]> {
     const chains = await this.chains(firstPlaces, sourcePlaces);
-    return Object.values(chains).flatMap(({ lines }) =>
-      [...rulesIn(lines).values()].flatMap(({ name, rule, lines: own }) => {
+    return Object.values(chains).flatMap(({ lines, copy }) => {
+      const all = [...lines, ...(copy?.lines ?? [])];
+      const held = new Map([...rulesIn(copy?.lines ?? []), ...rulesIn(lines)]);
+      return [...held.values()].flatMap(({ name, rule, lines: own }) => {
         if (partsOf(name).kind !== 'masquerade') return [];
-        const flows = lines.filter(({ text }) => own.includes(text)).reduce((sum, { packets }) => sum + packets, 0n);
+        const flows = all.filter(({ text }) => own.includes(text)).reduce((sum, { packets }) => sum + packets, 0n);
         return [{ key: name, rule: rule?.kind === 'masquerade' ? rule.rule : null, flows }];
-      }),
-    );
+      });
+    });
   }
 
   /**
@@ -120,20 +121,26 @@ export class MasqueradeTable implements Disposable {
     await this.#do({ type: 'rule.delete', place: placeName(placeOf(key)), name: key });
   }
 
-  /** What chains hold; of those that are needed, or it throws as `list` does; of the others as far as this host has them. */
+  /**
+   * What chains hold, in both stores. Throws as `list` does; but of `others` a host may lack the program (then they are
+   * left out), and the kernel the table.
+   */
   async chains(needed: readonly ChainPlace[], others: readonly ChainPlace[] = []): Promise<Chains> {
+    const stores = this.#stores();
     const places = chainPlaces.filter((place) => needed.includes(place) || others.includes(place));
     const read = await Promise.all(
-      places.map(async (place): Promise<[string, Chain]> => {
+      places.map(async (place): Promise<[string, Chain][]> => {
         try {
-          return [placeName(place), (await this.#read(place)).chain];
+          return [[placeName(place), heldIn(await stores.read(place))]];
         } catch (error) {
-          if (needed.includes(place) || !(error instanceof IpvsError) || !ABSENT.includes(error.code)) throw error;
-          return [placeName(place), NO_CHAIN];
+          if (needed.includes(place) || !(error instanceof IpvsError)) throw error;
+          if (error.code === 'IPTABLES_MISSING') return [];
+          if (!ABSENT.includes(error.code)) throw error;
+          return [[placeName(place), NO_CHAIN]];
         }
       }),
     );
-    return Object.fromEntries(read);
+    return Object.fromEntries(read.flat());
   }
 
   /** Those of the operations that are known to be refused. Nothing stays changed by it. */
@@ -189,52 +196,65 @@ export class MasqueradeTable implements Disposable {
     operations: readonly RuleOperation[],
     interfaces: readonly string[],
   ): Promise<(IpvsError | undefined)[]> {
-    const { program, chain } = await this.#read(place);
-    const held = groupsOf(chain.lines);
-    const after = [...groupsOf(changedChain(chain, operations).lines.map((text) => ({ text }))).keys()];
+    const { main, other } = await this.#stores().read(place);
+    const held = groupsOf([...main.chain.lines, ...other.chain.lines]);
+    const texts = changedStores(main, other, operations).flatMap(([, { lines }]) => lines);
+    const after = [...groupsOf(texts.map((text) => ({ text }))).keys()];
     const errors = operations.map((operation) => foreseen(operation, { held, after, interfaces }));
     const added = operations.flatMap((operation, i) =>
       'rule' in operation && errors[i] === undefined ? linesOfRule(operation.rule) : [],
     );
     // A listing would not tell: without NAT in the kernel, iptables of nft shows an empty table.
-    if (added.length > 0) await this.#iptables.restore(program, place.family, probeText(place.chain, added));
+    if (added.length > 0) await this.#iptables.restore(main.program, place.family, probeText(place.chain, added));
     return errors;
   }
 
+  /** What was written to one store is taken back if the other refuses. */
   async #write(place: ChainPlace, operations: readonly RuleOperation[]): Promise<void> {
-    const { program, chain } = await this.#read(place);
-    const wanted = changedChain(chain, operations);
-    if (isChain(chain, wanted)) return;
-    await this.#iptables.restore(program, place.family, restoreText(place.chain, chain, wanted));
-  }
-
-  async #read({ chain: own, family }: ChainPlace): Promise<{ readonly program: Program; readonly chain: Chain }> {
-    if (this.#closed) throw new IpvsError('CLOSED');
-    const { table } = own;
-    const variant = variantOf(this.#variant);
-    const first = variant === 'auto' ? 'host' : variant;
-    const saved = await this.#iptables.save(first, family, table);
-    const chain = readChain(saved, own);
-    if (first !== 'host' || chain.exists || !this.#hasLegacyTable(family, table)) return { program: first, chain };
-    const legacy = await this.#iptables.save('legacy', family, table).catch(() => '');
-    const legacyChain = readChain(legacy, own);
-    const isLegacy = legacyChain.exists || (hasRules(legacy) && !hasRules(saved));
-    return isLegacy ? { program: 'legacy', chain: legacyChain } : { program: first, chain };
-  }
-
-  /** Whether somebody used it: listing it would make it. */
-  #hasLegacyTable(family: Family, table: string): boolean {
-    const fd = this.#native.openProcNet(
-      this.#namespacePath,
-      family === 'inet' ? 'ip_tables_names' : 'ip6_tables_names',
-    );
-    if (fd < 0) return false;
+    const { main, other } = await this.#stores().read(place);
+    const written: ProgramChain[] = [];
     try {
-      return readFileSync(fd, 'latin1').split('\n').includes(table);
-    } finally {
-      this.#native.close(fd);
+      for (const [stored, wanted] of changedStores(main, other, operations)) {
+        if (isChain(stored.chain, wanted)) continue;
+        await this.#iptables.restore(stored.program, place.family, restoreText(place.chain, stored.chain, wanted));
+        written.push(stored);
+      }
+    } catch (error) {
+      for (const stored of written) await this.#putBack(place, stored);
+      throw error;
     }
   }
+
+  /** As far as that goes: the error before it is the one to report. */
+  async #putBack(place: ChainPlace, { store, chain }: ProgramChain): Promise<void> {
+    try {
+      const { main, other } = await this.#stores().read(place);
+      const now = main.store === store ? main : other;
+      const before = { lines: textsOf(chain.lines), jumps: chain.jumps };
+      await this.#iptables.restore(now.program, place.family, restoreText(place.chain, now.chain, before));
+    } catch (error) {
+      ours(error);
+    }
+  }
+
+  #stores(): Stores {
+    if (this.#closed) throw new IpvsError('CLOSED');
+    return new Stores({
+      native: this.#native,
+      namespacePath: this.#namespacePath,
+      iptables: this.#iptables,
+      variant: variantOf(this.#variant),
+    });
+  }
+}
+
+/** The chain in its store, and what the other store has of it. */
+function heldIn({ main, other }: Reading): Chain {
+  return {
+    ...main.chain,
+    ...(isUsed(main.chain) && { store: main.store }),
+    ...(isUsed(other.chain) && { copy: { ...other.chain, store: other.store } }),
+  };
 }
 
 function foreseen(

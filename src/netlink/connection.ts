@@ -182,8 +182,8 @@ export class NetlinkConnection {
 
   /**
    * The objects of a dump in the pieces in which the kernel delivers them: memory does not grow with the table, and nothing
-   * is repeated when it changes meanwhile. Returns the errno of a refusal, or 0. Throws REPLY_LOST, REPLY_MALFORMED. Until it
-   * ends there is no other conversation.
+   * is repeated when it changes meanwhile. Returns the errno of a refusal, or 0. Throws REPLY_LOST, REPLY_MALFORMED, and
+   * TABLE_CHANGING at the end where the kernel says that objects may be missing. Until it ends there is no other conversation.
    */
   async *pieces<T>(request: Request, read: (message: Message) => T): AsyncGenerator<readonly T[], number, undefined> {
     const dump = this.#beginDump<T>(request);
@@ -191,6 +191,7 @@ export class NetlinkConnection {
       const ended = this.#receivePiece(dump, read);
       if (dump.lost) throw new IpvsError('REPLY_LOST');
       if (dump.items.length > 0) yield dump.items.splice(0);
+      if (ended && dump.interrupted) throw new IpvsError('TABLE_CHANGING');
       if (ended) return dump.errno;
       if (this.#turns.due()) await this.#turns.give();
     }

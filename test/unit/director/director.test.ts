@@ -180,7 +180,12 @@ describe('calls on one director', () => {
     ]);
     expect(results.slice(0, 3)).toMatchObject([{ id: 1 }, { id: 2 }, { id: 3 }]);
     expect(results[4]).toMatchObject({ weight: 3 });
-    expect(director.history().map(({ id }) => id)).toEqual([1, 2, 3]);
+    expect(director.history().map(({ id, command }) => [id, command])).toEqual([
+      [1, 'apply'],
+      [2, 'apply'],
+      [3, 'apply'],
+      [4, 'service add'],
+    ]);
   });
 
   test('one that fails, or is called off while it waits, keeps nobody', async () => {
@@ -202,6 +207,6 @@ describe('calls on one director', () => {
     await expect(failing).rejects.toMatchObject({ code: 'ABORTED' });
     await first;
     expect(await last).toBe(true);
-    expect(director.history()).toEqual([]);
+    expect(director.history().map(({ command }) => command)).toEqual(['slow', 'last']);
   });
 });

@@ -139,6 +139,98 @@ describe('what somebody did to our chain', () => {
   });
 });
 
+describe('a copy of our rules in the other store', () => {
+  const good = held(a, b);
+  const inStore = (chain: Chain, store: 'nft' | 'legacy'): Chain => ({ ...chain, store });
+  /** Both rules in nft, and `copied` in legacy. */
+  const both = (...copied: readonly MasqueradeInput[]): Rules => ({
+    ...good,
+    [NAT]: { ...inStore(natOf(good), 'nft'), copy: inStore(natOf(held(...copied)), 'legacy') },
+  });
+  /** Nothing in the store that the user named, everything in the other one. */
+  const moved: Rules = { ...held(), [NAT]: { ...natOf(held()), copy: inStore(natOf(good), 'legacy') } };
+
+  test('is drift, and is removed there', () => {
+    const { changes, unchanged } = diff(state(a, b), known(state(a, b)), both(a));
+    expect(changes).toEqual([
+      ['set masquerade', '10.0.0.0/24 out eth0', 'also in the tables of iptables-legacy → removed there', 'drift'],
+    ]);
+    expect(unchanged).toBe(1);
+    const applied = known(state(a, b));
+    const plan = rulesResource.diff(state(a, b), applied, both(a), { adopt: true });
+    expect(differencesIn(plan, applied).differences).toEqual([
+      expect.objectContaining({ subject: 'masquerade 10.0.0.0/24 out eth0', owner: 'ours', kind: 'changed' }),
+    ]);
+  });
+
+  test('of a verb is drift too', () => {
+    const made = known(undefined, 'masquerade 10.0.1.0/24', 'masquerade 10.0.0.0/24 out eth0');
+    expect(diff(state(), made, both(b)).changes.map(([verb, subject]) => [verb, subject])).toEqual([
+      ['set masquerade', '10.0.1.0/24'],
+    ]);
+  });
+
+  test('moves where the store is named', () => {
+    expect(diff(state(a, b), known(state(a, b)), moved).changes.map(([verb, , detail]) => [verb, detail])).toEqual([
+      ['edit masquerade', 'in the tables of iptables-legacy → in those of iptables-nft'],
+      ['edit masquerade', 'in the tables of iptables-legacy → in those of iptables-nft'],
+    ]);
+  });
+
+  test('goes with what leaves the file', () => {
+    for (const current of [moved, both(a, b)])
+      expect(diff(state(), known(state(a, b)), current).changes.map(([verb]) => verb)).toEqual([
+        'delete masquerade',
+        'delete masquerade',
+      ]);
+  });
+
+  test('of others stays, unless it is adopted', () => {
+    expect(diff(state(a), known(), moved)).toMatchObject({
+      changes: [],
+      conflicts: [{ subject: 'masquerade 10.0.0.0/24 out eth0' }],
+      strays: [{ key: 'masquerade 10.0.1.0/24', owner: 'foreign' }],
+    });
+    expect(diff(state(a), known(), moved, { adopt: true }).changes).toHaveLength(1);
+  });
+
+  test('that is empty goes, and lines of others in it are shown', () => {
+    const line = { text: '-s 10.9.0.0/24 -j RETURN', packets: 0n, bytes: 0n };
+    const withCopy = (lines: Chain['lines']): Rules => ({
+      ...good,
+      [NAT]: { ...inStore(natOf(good), 'nft'), copy: { exists: true, jumps: 1, lines, store: 'legacy' } },
+    });
+    expect(diff(state(a, b), known(state(a, b)), withCopy([])).changes).toEqual([
+      ['set chain', 'IPVSD-POSTROUTING of IPv4', 'also in the tables of iptables-legacy, empty → removed', 'drift'],
+    ]);
+    expect(diff(state(a, b), known(state(a, b)), withCopy([line]))).toMatchObject({
+      changes: [],
+      strays: [{ key: 'chain IPVSD-POSTROUTING of IPv4 in the tables of iptables-legacy: -s 10.9.0.0/24 -j RETURN' }],
+    });
+  });
+
+  test('is kept with the table, and comes back where a plan fails', () => {
+    const current = both(a);
+    expect(rulesResource.unpack(rulesResource.pack(current, undefined), undefined)).toEqual(current);
+    const keys = new Set(['masquerade 10.0.0.0/24 out eth0']);
+    const lines = (chains: ReturnType<typeof held>) => natOf(chains).lines.map(({ text }) => text);
+    expect(rulesResource.undo(current, both(), keys)).toMatchObject([
+      {
+        operation: {
+          type: 'chain.restore',
+          store: 'nft',
+          lines: lines(good),
+          copy: { lines: lines(held(a)), jumps: 1 },
+        },
+      },
+    ]);
+    expect(rulesResource.undo(current, both(a), keys)).toEqual([]);
+    const nft: Rules = { ...good, [NAT]: inStore(natOf(good), 'nft') };
+    const legacy: Rules = { ...good, [NAT]: inStore(natOf(good), 'legacy') };
+    expect(rulesResource.undo(legacy, nft, keys)).toMatchObject([{ operation: { store: 'legacy' } }]);
+  });
+});
+
 describe('the way back', () => {
   test('makes the chain as it was, where it is not', () => {
     const keys = new Set(['masquerade 10.0.0.0/24 out eth0']);

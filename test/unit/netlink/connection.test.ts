@@ -341,6 +341,19 @@ describe.runIf(hostIsLittleEndian)('dump', () => {
     expect(await connection.dump(request(1), readItem)).toMatchObject({ items: [1], interrupted: true });
   });
 
+  it.each([
+    ['on an object', DUMP_INTR, 0],
+    ['on the end', 0, DUMP_INTR],
+  ])('in pieces with NLM_F_DUMP_INTR %s fails at its end', async (_, onItem, onEnd) => {
+    const { connection } = connect((r) => [item(r, 1, MULTI | onItem), done(r, 0, MULTI | onEnd)]);
+    const seen: number[] = [];
+    const read = async () => {
+      for await (const piece of connection.pieces(request(1), readItem)) seen.push(...piece);
+    };
+    await expect(read()).rejects.toMatchObject({ code: 'TABLE_CHANGING' });
+    expect(seen).toEqual([1]);
+  });
+
   it.each<[string, Peer]>([
     ['by an error message', (r) => [acknowledge(r, 95)]],
     ['at its end', (r) => [done(r, 95)]],
