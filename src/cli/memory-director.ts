@@ -1,5 +1,6 @@
 /** A table in memory with its record: in a folder beside the table's file, or for one run only. */
 import { join, resolve } from 'node:path';
+import type { Clock } from '../clock.ts';
 import { Director } from '../director/director.ts';
 import { IpvsError } from '../errors.ts';
 import type { Logger } from '../ipvs/ipvs.ts';
@@ -8,6 +9,9 @@ import { FolderFiles, VolatileFiles } from '../plan/files.ts';
 import { type Lock, lock } from '../plan/lock.ts';
 import { Store } from '../plan/store.ts';
 import { withMemory } from './memory.ts';
+
+/** A table in a file outlives boots, and so must the clock of its drains. */
+const wallClock: Clock = () => ({ wallMs: Date.now(), bootMs: Date.now() });
 
 /** The table is a file, read at the beginning and written at the end: it is locked all the while. */
 export async function withMemoryDirector<T>(
@@ -19,10 +23,10 @@ export async function withMemoryDirector<T>(
   const place = folder === undefined ? undefined : resolve(folder);
   let held: Lock | undefined;
   if (place !== undefined && hasAddon()) held = await lock(join(place, 'lock'), { native: native(), purpose: 'ipvs' });
-  const store = new Store(place === undefined ? new VolatileFiles() : new FolderFiles(place));
+  const store = new Store(place === undefined ? new VolatileFiles() : new FolderFiles(place), wallClock);
   const table = `memory:${place ?? ''}`;
   try {
-    return await withMemory(file, logger, (ipvs) => work(new Director({ ipvs, store, table })));
+    return await withMemory(file, logger, (ipvs) => work(new Director({ ipvs, store, table, now: wallClock })));
   } finally {
     held?.release();
   }

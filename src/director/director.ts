@@ -1,6 +1,7 @@
 /** The composition root: a table, what is remembered of it, and everything that can be done to both. */
 import { isDeepStrictEqual } from 'node:util';
 import { AddressTable } from '../addresses/address-table.ts';
+import { type Clock, type Moment, systemClock } from '../clock.ts';
 import { IpvsError } from '../errors.ts';
 import { serviceKey } from '../ipvs/address.ts';
 import { type Ipvs, type OpenOptions, openIpvsAt, type Snapshot } from '../ipvs/ipvs.ts';
@@ -130,7 +131,8 @@ export interface DirectorParts extends Partial<TableRecord> {
   /** Those of interfaces. Default: there are none. */
   readonly addresses?: AddressTable;
   readonly by?: Author;
-  readonly now?: () => number;
+  /** Default: the system's clocks. */
+  readonly now?: Clock;
   /** Called once, at the end. */
   readonly release?: () => void;
   /** Settings of the kernel for this table. Default: out of reach. */
@@ -148,7 +150,7 @@ export class Director implements AsyncDisposable {
   readonly #engine: Engine<DesiredState, Context>;
   readonly #lock: TableRecord['lock'];
   readonly #by: Author;
-  readonly #now: () => number;
+  readonly #now: Clock;
   readonly #release: () => void;
   #closed = false;
   #lastApplied: { readonly id: string; readonly desired: DesiredState } | undefined;
@@ -156,8 +158,8 @@ export class Director implements AsyncDisposable {
   readonly #drains: DrainKeeper;
 
   constructor(parts: DirectorParts) {
-    const { ipvs, store = new Store(new VolatileFiles()), table = 'memory' } = parts;
-    const { lock = async () => UNLOCKED, by = author(), now = Date.now, sysctls } = parts;
+    const { ipvs, store = new Store(new VolatileFiles(), parts.now), table = 'memory' } = parts;
+    const { lock = async () => UNLOCKED, by = author(), now = systemClock, sysctls } = parts;
     const { release = () => undefined } = parts;
     this.ipvs = ipvs;
     this.#store = store;
@@ -202,7 +204,7 @@ export class Director implements AsyncDisposable {
   /** What would be done now. Changes nothing. */
   async plan(intent: Intent, options: PlanOptions = {}): Promise<IntendedPlan> {
     const ledger = this.#ledger();
-    return this.#planned(intent, options, ledger, await this.#read(intent.desired, ledger), this.#now());
+    return this.#planned(intent, options, ledger, await this.#read(intent.desired, ledger), this.#now().bootMs);
   }
 
   /**
@@ -217,15 +219,15 @@ export class Director implements AsyncDisposable {
       const ledger = this.#ledger();
       const before = await this.#read(intent.desired, ledger);
       // One moment for all of it: weights that grow are the same in the plan and in what verifies it.
-      const nowMs = this.#now();
-      const plan = await this.#planned(intent, shown?.options ?? options, ledger, before, nowMs);
+      const now = this.#now();
+      const plan = await this.#planned(intent, shown?.options ?? options, ledger, before, now.bootMs);
       if (shown && shown.table !== plan.table)
         throw new IpvsError('PLAN_OUTDATED', { detail: 'it is of another boot, or of another network namespace' });
       if (shown && !samePlan(shown, plan)) throw new IpvsError('PLAN_OUTDATED');
       onPlan?.(plan);
       const refusal = planRefusal(plan, force);
       if (refusal) throw refusal;
-      const applied = await this.#applied(plan.intent, ledger, nowMs);
+      const applied = await this.#applied(plan.intent, ledger, now);
       const next = nextLedger(ledger, applied, plan.intent.desired, plan.changes, servicesIn(before));
       if (plan.changes.length === 0 && sameIntent(ledger.applied, applied)) {
         this.#write(ledger, sameButFor(ledger, next));
@@ -308,7 +310,7 @@ export class Director implements AsyncDisposable {
     return this.#drains.list(options);
   }
 
-  ramps(): RampProgress[] {
+  ramps(): Promise<RampProgress[]> {
     return this.#drains.ramps();
   }
 
@@ -357,7 +359,7 @@ export class Director implements AsyncDisposable {
     const desired = intent?.desired ?? (await this.#lastDesired(ledger));
     const plan = planOf(resources, desired, known, await readTables(this.#engine, [desired]), { adopt: true });
     const { differences, foreign } = differencesIn(plan, known);
-    const now = new Date(this.#now()).toISOString();
+    const now = new Date(this.#now().wallMs).toISOString();
     const { table } = this.#engine;
     const before = this.#store.sightings() ?? { version: 1, table, applied: {} };
     const { seen, next } = sighted(before, {
@@ -399,8 +401,8 @@ export class Director implements AsyncDisposable {
     if (!isDeepStrictEqual(after, before)) this.#store.writeLedger(after);
   }
 
-  async #known(ledger: Ledger, nowMs = this.#now()): Promise<Known<DesiredState>> {
-    return knownAt(ledger, await appliedTo<DesiredState>(this.#store, ledger), nowMs);
+  async #known(ledger: Ledger, nowBootMs = this.#now().bootMs): Promise<Known<DesiredState>> {
+    return knownAt(ledger, await appliedTo<DesiredState>(this.#store, ledger), nowBootMs);
   }
 
   async #read(desired: DesiredState, ledger: Ledger): Promise<Tables> {
@@ -417,11 +419,11 @@ export class Director implements AsyncDisposable {
     options: PlanOptions,
     ledger: Ledger,
     current: Tables,
-    nowMs: number,
+    nowBootMs: number,
   ): Promise<IntendedPlan> {
     // Most of it is as it was applied.
     await this.#store.look(intent.desired);
-    const known = await this.#known(ledger, nowMs);
+    const known = await this.#known(ledger, nowBootMs);
     const { targets, adopt = false, prune = false } = options;
     const meant = targets && addressesOf(targets, intent.desired, known.applied);
     const desired = meant ? targetedState(intent.desired, known.applied, meant) : intent.desired;
@@ -440,10 +442,18 @@ export class Director implements AsyncDisposable {
   async #applied(
     { desired, source: { files, hosts } = NOWHERE }: Intent,
     ledger: Ledger,
-    nowMs: number,
+    { wallMs, bootMs }: Moment,
   ): Promise<Applied> {
-    const at = new Date(nowMs).toISOString();
-    return { id: ledger.nextId, table: ledger.table, at, desired: await this.#store.put(desired), files, hosts };
+    const at = new Date(wallMs).toISOString();
+    return {
+      id: ledger.nextId,
+      table: ledger.table,
+      at,
+      bootMs,
+      desired: await this.#store.put(desired),
+      files,
+      hosts,
+    };
   }
 
   async #appliedWithout(applied: Applied | null, services: ReadonlySet<string>): Promise<Applied | null> {

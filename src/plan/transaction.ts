@@ -212,7 +212,7 @@ async function knownWhile<Desired, Context>(
   next: Journal['next'],
 ): Promise<Known<Desired>> {
   const applied = await appliedTo<Desired>(store, ledger);
-  return knownAt({ made: ledger.made, drains: next.drains, ramps: next.ramps }, applied, Date.parse(next.applied.at));
+  return knownAt({ made: ledger.made, drains: next.drains, ramps: next.ramps }, applied, next.applied.bootMs ?? 0);
 }
 
 /** What was applied last to the ledger's table; undefined if that was another. */

@@ -80,7 +80,7 @@ export const command: Group = {
         const details = options.showClients === true;
         const [drains, ramps] = await withDirector(options, async (director) => [
           await director.drains({ details }),
-          director.ramps(),
+          await director.ramps(),
         ]);
         if (options.json) printJson({ drains, ramps });
         else print(drainTable(drains, ramps, { clients: details, paint: painter(options) }));
