@@ -1,5 +1,6 @@
 /** Drains and ramps in words, for people. Pure. */
 
+import { shortDuration } from '../config/duration.ts';
 import { subjectOf } from '../director/destination-of.ts';
 import { expiryEffect } from '../director/drain-effects.ts';
 import type { DrainProgress, RampProgress } from '../director/drain-progress.ts';
@@ -8,24 +9,6 @@ import type { DrainMove } from '../director/drain-step.ts';
 import type { Holders } from '../director/survey.ts';
 import type { Drain, DrainEnd, Held } from '../plan/ledger.ts';
 import { columns, counted, type Paint } from './output.ts';
-
-/** `4m10s`, `2h`, `0s` */
-export function shortDuration(ms: number): string {
-  const seconds = Math.round(ms / 1000);
-  const parts = [
-    [Math.floor(seconds / 86_400), 'd'],
-    [Math.floor(seconds / 3600) % 24, 'h'],
-    [Math.floor(seconds / 60) % 60, 'm'],
-    [seconds % 60, 's'],
-  ] as const;
-  return (
-    parts
-      .filter(([number]) => number > 0)
-      .slice(0, 2)
-      .map(([number, unit]) => `${number}${unit}`)
-      .join('') || '0s'
-  );
-}
 
 export function heldWords(held: Held): string {
   const { active, inactive, entries, templates } = held;
@@ -139,7 +122,7 @@ function isAway({ ended, afterwards }: Drain): boolean {
 }
 
 function firstWords({ ended, heldFirst }: Drain, held: Held): string {
-  return ended || heldFirst === undefined ? heldWords(held) : `${heldWords(held)} (of ${heldFirst})`;
+  return ended || !heldFirst ? heldWords(held) : `${heldWords(held)} (of ${heldFirst})`;
 }
 
 function stateWord({ ended, afterwards, restoreWeight }: Drain, over: boolean): string {

@@ -1,6 +1,5 @@
 /** A table in memory with its record: in a folder beside the table's file, or for one run only. */
 import { join, resolve } from 'node:path';
-import type { Clock } from '../clock.ts';
 import { Director } from '../director/director.ts';
 import { IpvsError } from '../errors.ts';
 import type { Logger } from '../ipvs/ipvs.ts';
@@ -9,9 +8,7 @@ import { FolderFiles, VolatileFiles } from '../plan/files.ts';
 import { type Lock, lock } from '../plan/lock.ts';
 import { Store } from '../plan/store.ts';
 import { withMemory } from './memory.ts';
-
-/** A table in a file outlives boots, and so must the clock of its drains. */
-const wallClock: Clock = () => ({ wallMs: Date.now(), bootMs: Date.now() });
+import { wallClock } from './wall-clock.ts';
 
 /** The table is a file, read at the beginning and written at the end: it is locked all the while. */
 export async function withMemoryDirector<T>(

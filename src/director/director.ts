@@ -44,10 +44,12 @@ import { destinationOf } from './destination-of.ts';
 import { withDrainEffects } from './drain-effects.ts';
 import { DrainKeeper, type DrainOptions } from './drain-keeper.ts';
 import type { DrainProgress, RampProgress } from './drain-progress.ts';
-import { type DrainPass, DrainRunner } from './drain-runner.ts';
+import { type DrainPass, DrainRunner, leftIn } from './drain-runner.ts';
+import type { DrainMove } from './drain-step.ts';
 import { type DrainOutcome, type DrainWaitOptions, waitForDrain } from './drain-wait.ts';
 import { type Difference, differencesIn } from './drift.ts';
 import { withGuardEffects } from './guard-effects.ts';
+import { type HeldWeight, heldWeights } from './held-weight.ts';
 import { serviceOf } from './keys.ts';
 import { type Excess, excesses } from './limits.ts';
 import { nextLedger } from './next-ledger.ts';
@@ -90,6 +92,10 @@ export interface IntendedPlan extends Plan {
   readonly options: PlanOptions;
   /** Of what it takes away more than it may. */
   readonly excess: readonly Excess[];
+  /** Weights that drains and ramps hold, for display. */
+  readonly held?: readonly HeldWeight[];
+  /** What the pass over drains and ramps does that comes before any change, for display. */
+  readonly steps?: readonly DrainMove[];
 }
 
 export interface ApplyOptions extends RunOptions {
@@ -99,6 +105,8 @@ export interface ApplyOptions extends RunOptions {
   readonly command?: string;
   /** Called under the lock with what will be done; throwing calls it off. */
   readonly onPlan?: (plan: IntendedPlan) => void;
+  /** Called before that with what the pass over drains and ramps did. */
+  readonly onPass?: (pass: DrainPass) => void;
 }
 
 export interface Drift {
@@ -106,6 +114,8 @@ export interface Drift {
   readonly differences: readonly (Difference & { readonly since: string })[];
   /** Services that others made, and that are not described. */
   readonly foreign: readonly { readonly service: string; readonly since: string }[];
+  /** Weights that drains and ramps hold. They are no differences. */
+  readonly held: readonly HeldWeight[];
 }
 
 export interface DirectorOptions extends OpenOptions, RecordOptions {}
@@ -156,6 +166,7 @@ export class Director implements AsyncDisposable {
   #lastApplied: { readonly id: string; readonly desired: DesiredState } | undefined;
   readonly #runner: DrainRunner;
   readonly #drains: DrainKeeper;
+  readonly #follower: TableRecord['follower'];
 
   constructor(parts: DirectorParts) {
     const { ipvs, store = new Store(new VolatileFiles(), parts.now), table = 'memory' } = parts;
@@ -168,6 +179,7 @@ export class Director implements AsyncDisposable {
     this.#lock = lock;
     this.#by = by;
     this.#now = now;
+    this.#follower = parts.follower;
     const common = { ipvs, store, now, ledger: () => this.#ledger() };
     this.#runner = new DrainRunner({ ...common, loans: new SysctlLoans(sysctls, store) });
     this.#drains = new DrainKeeper({
@@ -175,6 +187,11 @@ export class Director implements AsyncDisposable {
       runner: this.#runner,
       locked: (purpose, signal, work) => this.#locked(purpose, signal, (_, pass) => work(pass)),
     });
+  }
+
+  /** The folder of its record. */
+  get place(): string {
+    return this.#store.place;
   }
 
   /** Whether a crash left an apply half way: the next change of the table deals with it, or `recover`. */
@@ -204,7 +221,9 @@ export class Director implements AsyncDisposable {
   /** What would be done now. Changes nothing. */
   async plan(intent: Intent, options: PlanOptions = {}): Promise<IntendedPlan> {
     const ledger = this.#ledger();
-    return this.#planned(intent, options, ledger, await this.#read(intent.desired, ledger), this.#now().bootMs);
+    const plan = await this.#planned(intent, options, ledger, await this.#read(intent.desired, ledger), this.#now());
+    const steps = await this.#runner.foreseen(ledger);
+    return { ...plan, ...(steps.length > 0 && { steps }) };
   }
 
   /**
@@ -214,13 +233,14 @@ export class Director implements AsyncDisposable {
   async apply(what: Intent | IntendedPlan, options: ApplyOptions & PlanOptions = {}): Promise<ApplyResult> {
     const shown = 'changes' in what ? what : undefined;
     const intent = 'changes' in what ? what.intent : what;
-    const { force = false, command = 'apply', onPlan, signal } = options;
-    return this.#locked(command, signal, async () => {
+    const { force = false, command = 'apply', onPlan, onPass, signal } = options;
+    return this.#locked(command, signal, async (_, pass) => {
+      onPass?.(pass);
       const ledger = this.#ledger();
       const before = await this.#read(intent.desired, ledger);
       // One moment for all of it: weights that grow are the same in the plan and in what verifies it.
       const now = this.#now();
-      const plan = await this.#planned(intent, shown?.options ?? options, ledger, before, now.bootMs);
+      const plan = await this.#planned(intent, shown?.options ?? options, ledger, before, now);
       if (shown && shown.table !== plan.table)
         throw new IpvsError('PLAN_OUTDATED', { detail: 'it is of another boot, or of another network namespace' });
       if (shown && !samePlan(shown, plan)) throw new IpvsError('PLAN_OUTDATED');
@@ -314,6 +334,21 @@ export class Director implements AsyncDisposable {
     return this.#drains.ramps();
   }
 
+  /** How many drains and ramps are in progress. */
+  inProgress(): DrainPass['left'] {
+    return leftIn(this.#ledger());
+  }
+
+  /** Whether a process advances them, for as long as they last. */
+  get isFollowed(): boolean {
+    return this.#follower?.isThere() ?? false;
+  }
+
+  /** For a process that advances them: others see it until it releases this. */
+  follow(): Promise<Lock> {
+    return this.#follower?.begin() ?? Promise.resolve(UNLOCKED);
+  }
+
   /** Carries drains and ramps on, as every method does that changes the table. */
   stepDrains(options: { readonly signal?: AbortSignal } = {}): Promise<DrainPass> {
     return this.#drains.pass('drain run', options.signal);
@@ -357,9 +392,11 @@ export class Director implements AsyncDisposable {
     const ledger = this.#ledger();
     const known = await this.#known(ledger);
     const desired = intent?.desired ?? (await this.#lastDesired(ledger));
-    const plan = planOf(resources, desired, known, await readTables(this.#engine, [desired]), { adopt: true });
+    const tables = await readTables(this.#engine, [desired]);
+    const plan = planOf(resources, desired, known, tables, { adopt: true });
     const { differences, foreign } = differencesIn(plan, known);
-    const now = new Date(this.#now().wallMs).toISOString();
+    const moment = this.#now();
+    const now = new Date(moment.wallMs).toISOString();
     const { table } = this.#engine;
     const before = this.#store.sightings() ?? { version: 1, table, applied: {} };
     const { seen, next } = sighted(before, {
@@ -373,6 +410,7 @@ export class Director implements AsyncDisposable {
     return {
       differences: differences.map((difference) => ({ ...difference, since: since(difference.key) })),
       foreign: foreign.map((service) => ({ service, since: since(service) })),
+      held: this.#held(ledger, servicesIn(tables), moment),
     };
   }
 
@@ -419,11 +457,11 @@ export class Director implements AsyncDisposable {
     options: PlanOptions,
     ledger: Ledger,
     current: Tables,
-    nowBootMs: number,
+    now: Moment,
   ): Promise<IntendedPlan> {
     // Most of it is as it was applied.
     await this.#store.look(intent.desired);
-    const known = await this.#known(ledger, nowBootMs);
+    const known = await this.#known(ledger, now.bootMs);
     const { targets, adopt = false, prune = false } = options;
     const meant = targets && addressesOf(targets, intent.desired, known.applied);
     const desired = meant ? targetedState(intent.desired, known.applied, meant) : intent.desired;
@@ -436,7 +474,15 @@ export class Director implements AsyncDisposable {
     const excess = excesses(plan, servicesIn(current), limitOf(options, intent.desired, known.applied));
     const { table } = this.#engine;
     const replaces = replacedBy(plan, intent, ledger);
-    return { ...plan, table, intent: { ...intent, desired }, options, excess, ...(replaces && { replaces }) };
+    const held = this.#held(ledger, servicesIn(current), now).filter(({ service }) => !meant || meant.has(service));
+    const shown = { ...(replaces && { replaces }), ...(held.length > 0 && { held }) };
+    return { ...plan, table, intent: { ...intent, desired }, options, excess, ...shown };
+  }
+
+  #held(ledger: Ledger, { services }: Snapshot, now: Moment): HeldWeight[] {
+    if (ledger.drains.length + ledger.ramps.length === 0) return [];
+    const byAddress = new Map(services.map((service) => [service.address, service]));
+    return heldWeights(ledger, { services: byAddress, quiescentExpire: this.#runner.quiescentExpire(), now });
   }
 
   async #applied(

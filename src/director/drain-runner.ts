@@ -154,7 +154,7 @@ function told(moves: readonly DrainMove[], more: Pick<DrainEnd, 'alsoEnded' | 'p
   );
 }
 
-function leftIn({ drains, ramps }: Ledger): DrainPass['left'] {
+export function leftIn({ drains, ramps }: Ledger): DrainPass['left'] {
   return { drains: drains.filter(isInProgress).length, ramps: ramps.length };
 }
 

@@ -7,8 +7,8 @@ import {
   holderWords,
   leftWords,
   moveWords,
-  shortDuration,
 } from '../../../src/cli/drain-words.ts';
+import { shortDuration } from '../../../src/config/duration.ts';
 import type { DrainProgress } from '../../../src/director/drain-progress.ts';
 import type { Holders } from '../../../src/director/survey.ts';
 import { IpvsError } from '../../../src/errors.ts';
