@@ -4,7 +4,7 @@ import type { Clock } from '../clock.ts';
 import { IpvsError } from '../errors.ts';
 import type { Ipvs } from '../ipvs/ipvs.ts';
 import type { VirtualServiceWithDestinations } from '../ipvs/service.ts';
-import { type DestinationOf, type DrainEnd, isInProgress, isUnderWay, type Ledger } from '../plan/ledger.ts';
+import { type DestinationOf, type DrainEnd, hasProgress, isInProgress, type Ledger } from '../plan/ledger.ts';
 import type { Store } from '../plan/store.ts';
 import { isGone, servicesAt, unlessNotLoaded } from './context.ts';
 import { closedAmong } from './drain-rule.ts';
@@ -54,8 +54,8 @@ export class DrainRunner {
     const { ledger, problems } = loans.giveBack(this.#parts.ledger());
     // Of an earlier release: its drains count from here.
     if (store.hasEarlierTimes) store.writeLedger(ledger);
-    // One of another boot, say.
-    store.markProgress(isUnderWay(ledger));
+    // A marker of an earlier boot goes.
+    store.markProgress(hasProgress(ledger));
     const moves = await this.foreseen(ledger);
     if (moves.length === 0) return { moves, problems, left: leftIn(ledger) };
     const made = await (moves.some(cutsSenders) ? this.#cutting(ledger, moves) : this.#carriedOut(ledger, moves));

@@ -171,7 +171,12 @@ export function ledgerFor(table: string, ledger: Ledger | undefined): Ledger {
 
 /** Whether something of it goes on by itself, or was left undone: who holds the lock carries it on. */
 export function isUnderWay({ drains, ramps, changedSysctls }: Ledger): boolean {
-  return drains.some(isInProgress) || ramps.length > 0 || changedSysctls !== undefined;
+  return hasProgress({ drains, ramps }) || changedSysctls !== undefined;
+}
+
+/** Whether drains or ramps are in progress. */
+export function hasProgress({ drains, ramps }: Pick<Ledger, 'drains' | 'ramps'>): boolean {
+  return drains.some(isInProgress) || ramps.length > 0;
 }
 
 /** Whether a pass has something to do for it, now or later. */

@@ -3,7 +3,7 @@ import { type Clock, systemClock } from '../clock.ts';
 import { IpvsError } from '../errors.ts';
 import { hasEarlierTimes, inBootTime, journalInBootTime } from './earlier-times.ts';
 import type { Files } from './files.ts';
-import { type HistoryEntry, isUnderWay, type Journal, type Ledger, type ObjectId } from './ledger.ts';
+import { type HistoryEntry, hasProgress, type Journal, type Ledger, type ObjectId } from './ledger.ts';
 import type { Outline } from './packed.ts';
 import type { Sightings } from './sightings.ts';
 
@@ -60,7 +60,7 @@ export class Store {
   }
 
   writeLedger(ledger: Ledger): void {
-    const inProgress = isUnderWay(ledger);
+    const inProgress = hasProgress(ledger);
     // The marker may be there for nothing, never the other way round.
     if (inProgress) this.markProgress(true);
     this.#files.write(LEDGER, text(ledger));
