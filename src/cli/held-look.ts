@@ -1,8 +1,10 @@
 /** Weights that drains and ramps hold, for lists: from the record, if there is one that can be read. */
+import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { systemClock } from '../clock.ts';
 import type { HeldWeight } from '../director/held-weight.ts';
 import type { TableRecord } from '../director/record.ts';
+import { stateDirectory } from '../director/state-directory.ts';
 import { IpvsError } from '../errors.ts';
 import type { VirtualServiceWithDestinations } from '../ipvs/service.ts';
 import { type Ledger, ledgerFor } from '../plan/ledger.ts';
@@ -38,8 +40,12 @@ async function ledgerOf(options: GlobalOptions): Promise<Ledger | undefined> {
 }
 
 async function recordAt(options: GlobalOptions): Promise<Pick<TableRecord, 'store' | 'table'> | undefined> {
-  if (options.transport !== 'memory')
-    return (await import('../director/record.ts')).openRecord('', recordOptions(options));
+  if (options.transport !== 'memory') {
+    const record = recordOptions(options);
+    // Most of the record's modules need not be loaded where there is none.
+    if (!existsSync(record.stateDir ?? stateDirectory())) return undefined;
+    return (await import('../director/record.ts')).openRecord('', record);
+  }
   const folder = memoryFolder(options);
   if (folder === undefined) return undefined;
   const [{ Store }, { FolderFiles }] = await Promise.all([import('../plan/store.ts'), import('../plan/files.ts')]);

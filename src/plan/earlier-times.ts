@@ -15,7 +15,7 @@ interface EarlierDrain extends Omit<Drain, 'startedBootMs' | 'deadlineBootMs' | 
 type EarlierRamp = Omit<Ramp, 'startedBootMs'> & { readonly startedAtMs: number };
 
 export function hasEarlierTimes({ drains, ended = [], ramps }: Pick<Ledger, 'drains' | 'ended' | 'ramps'>): boolean {
-  return [...drains, ...ended, ...ramps].some((each) => 'startedAtMs' in each);
+  return [...drains, ...ended, ...ramps].some((each) => 'startedAtMs' in Object(each));
 }
 
 /** With boot times throughout. */
