@@ -1,4 +1,5 @@
 /** IPVS Director as a library. */
+export type { Clock, Moment } from './clock.ts';
 export type { LoadedFile, TextSource } from './config/load.ts';
 export { type Action, actions as defenseActions } from './defense/action.ts';
 export type { RunningDefense } from './defense/controller.ts';
@@ -55,6 +56,7 @@ export type { DrainDetails, DrainProgress, RampProgress } from './director/drain
 export type { DrainPass } from './director/drain-runner.ts';
 export type { DrainMove } from './director/drain-step.ts';
 export type { DrainOutcome, DrainWaitOptions } from './director/drain-wait.ts';
+export type { HeldWeight } from './director/held-weight.ts';
 export type { Lookup, LookupOptions } from './director/host-lookup.ts';
 export type { Excess } from './director/limits.ts';
 export { type LoadedState, loadState } from './director/load.ts';

@@ -1,5 +1,6 @@
 /** Drains and ramps in words, for people. Pure. */
 
+import { shortDuration } from '../config/duration.ts';
 import { subjectOf } from '../director/destination-of.ts';
 import { expiryEffect } from '../director/drain-effects.ts';
 import type { DrainProgress, RampProgress } from '../director/drain-progress.ts';
@@ -8,24 +9,6 @@ import type { DrainMove } from '../director/drain-step.ts';
 import type { Holders } from '../director/survey.ts';
 import type { Drain, DrainEnd, Held } from '../plan/ledger.ts';
 import { columns, counted, type Paint } from './output.ts';
-
-/** `4m10s`, `2h`, `0s` */
-export function shortDuration(ms: number): string {
-  const seconds = Math.round(ms / 1000);
-  const parts = [
-    [Math.floor(seconds / 86_400), 'd'],
-    [Math.floor(seconds / 3600) % 24, 'h'],
-    [Math.floor(seconds / 60) % 60, 'm'],
-    [seconds % 60, 's'],
-  ] as const;
-  return (
-    parts
-      .filter(([number]) => number > 0)
-      .slice(0, 2)
-      .map(([number, unit]) => `${number}${unit}`)
-      .join('') || '0s'
-  );
-}
 
 export function heldWords(held: Held): string {
   const { active, inactive, entries, templates } = held;
@@ -54,7 +37,7 @@ export function holderWords({ clients, moreClients }: Holders): string {
 /** What was begun, and what is good to know of it. */
 export function begunWords({ drain, held, details }: DrainProgress): string[] {
   const then = drain.afterwards === 'delete' ? 'then it is deleted' : 'then it keeps weight 0';
-  const timeout = shortDuration(drain.deadlineAtMs - drain.startedAtMs);
+  const timeout = shortDuration(drain.deadlineBootMs - drain.startedBootMs);
   return [
     `draining ${subjectOf(drain)} for ${timeout} at most, ${then}: ${heldWords(held)}`,
     ...(drain.weight === 0 ? ['its weight was 0 already'] : []),
@@ -69,7 +52,7 @@ const PINNED =
 const DESCRIBED = 'the file that was applied last describes it: an apply adds it again once it is deleted';
 
 /** How it ended. */
-export function endWords(drain: Drain, end: Omit<DrainEnd, 'atMs'>): string {
+export function endWords(drain: Drain, end: Omit<DrainEnd, 'bootMs'>): string {
   const { how, held, alsoEnded = [], problem } = end;
   if (how === 'gone') return `${subjectOf(drain)} is gone: somebody else took it away`;
   const then = drain.afterwards === 'delete' ? 'deleted' : 'kept with weight 0';
@@ -81,8 +64,7 @@ export function endWords(drain: Drain, end: Omit<DrainEnd, 'atMs'>): string {
 /** What a pass did; undefined where it was refused. */
 export function moveWords(move: DrainMove): string | undefined {
   if (move.error !== undefined) return undefined;
-  if (move.type === 'drain')
-    return move.ended ? endWords(move.drain, move.ended) : `${subjectOf(move)}: somebody gave it a weight; 0 again`;
+  if (move.type === 'drain') return drainWords(move);
   switch (move.ended) {
     case 'gone':
       return `${subjectOf(move)} is gone: somebody else took it away`;
@@ -95,9 +77,15 @@ export function moveWords(move: DrainMove): string | undefined {
   }
 }
 
+function drainWords(move: DrainMove & { readonly type: 'drain' }): string {
+  if (move.ended) return endWords(move.drain, move.ended);
+  if (move.restored !== undefined) return `${subjectOf(move)}: its drain was cancelled, weight ${move.restored}`;
+  return `${subjectOf(move)}: another program gave it a weight; 0 again`;
+}
+
 export function leftWords({ drains, ramps }: { readonly drains: number; readonly ramps: number }): string {
   const parts = [...(drains > 0 ? [counted(drains, 'drain')] : []), ...(ramps > 0 ? [counted(ramps, 'ramp')] : [])];
-  if (parts.length === 0) return 'nothing is on its way';
+  if (parts.length === 0) return 'no drains or ramps in progress';
   return `${parts.join(' and ')} ${drains + ramps === 1 ? 'goes' : 'go'} on`;
 }
 
@@ -107,30 +95,38 @@ export function drainTable(
   ramps: readonly RampProgress[],
   { clients, paint }: { readonly clients: boolean; readonly paint: Paint },
 ): string {
-  if (drains.length + ramps.length === 0) return 'nothing drains';
+  if (drains.length + ramps.length === 0) return 'no drains or ramps in progress';
   const rows = [
-    ...drains.map(({ drain, held, over, leftMs }) => [
-      ...[drain.destination, drain.service, stateWord(drain, over), heldWords(held)],
-      ...[drain.ended ? '-' : shortDuration(leftMs), drain.afterwards, weightWords(drain)],
+    ...drains.map(({ drain, held, over, leftMs, kernelWeight }) => [
+      ...[drain.destination, drain.service, stateWord(drain, over), firstWords(drain, held)],
+      ...[drain.ended ? '-' : shortDuration(leftMs), drain.afterwards],
+      ...(isAway(drain) ? ['-', '-', '-'] : [kernelWeight ?? '-', drain.restoreWeight ?? 0, drain.weight].map(String)),
     ]),
-    ...ramps.map(({ ramp, weight, leftMs }) => [
+    ...ramps.map(({ ramp, weight, leftMs, kernelWeight }) => [
       ...[ramp.destination, ramp.service, 'ramping', '-'],
-      ...[shortDuration(leftMs), '-', `${weight} of ${ramp.weight}`],
+      ...[shortDuration(leftMs), '-', `${kernelWeight ?? '-'}`, `${weight}`, `${ramp.weight}`],
     ]),
   ];
-  const head = ['DESTINATION', 'SERVICE', 'STATE', 'HELD', 'LEFT', 'THEN', 'WEIGHT'];
-  const [headLine = '', ...lines] = columns([head, ...rows], new Set([4]));
+  // The weight in the kernel, the one that it should have now, and the one without drain and ramp.
+  const head = ['DESTINATION', 'SERVICE', 'STATE', 'HELD', 'LEFT', 'THEN', 'WEIGHT', 'DUE', 'WHOLE'];
+  const [headLine = '', ...lines] = columns([head, ...rows], new Set([4, 6, 7, 8]));
   return [
     paint('dim', headLine),
     ...lines.flatMap((line, i) => [line, ...(clients ? holderLines(drains[i]?.details?.holders) : [])]),
   ].join('\n');
 }
 
-function weightWords({ ended, afterwards, weight }: Drain): string {
-  return ended && (afterwards === 'delete' || ended.how === 'gone') ? '-' : `0 of ${weight}`;
+/** Whether its end took the destination away. */
+function isAway({ ended, afterwards }: Drain): boolean {
+  return ended !== undefined && (afterwards === 'delete' || ended.how === 'gone');
 }
 
-function stateWord({ ended, afterwards }: Drain, over: boolean): string {
+function firstWords({ ended, heldFirst }: Drain, held: Held): string {
+  return ended || !heldFirst ? heldWords(held) : `${heldWords(held)} (of ${heldFirst})`;
+}
+
+function stateWord({ ended, afterwards, restoreWeight }: Drain, over: boolean): string {
+  if (restoreWeight !== undefined) return 'cancelled';
   if (ended === undefined) return over ? 'over' : 'draining';
   if (ended.how === 'gone') return 'gone';
   if (afterwards === 'delete') return ended.how === 'drained' ? 'deleted' : 'cut off';

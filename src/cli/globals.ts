@@ -106,9 +106,15 @@ export async function withIpvs<T>(options: GlobalOptions, work: (ipvs: Ipvs) => 
 
 async function inMemory<T>(options: GlobalOptions, work: (director: Director) => Promise<T>): Promise<T> {
   const file = oneValue(options.state, 'state');
-  const folder = oneValue(options.stateDir, 'state-dir') ?? (file && `${file}.d`);
+  const folder = memoryFolder(options);
   const { withMemoryDirector } = await import('./memory-director.ts');
   return withMemoryDirector(file, folder, await loggerOf(options), work);
+}
+
+/** Where the record of a table in memory is kept; undefined if it is not. */
+export function memoryFolder({ state, stateDir }: GlobalOptions): string | undefined {
+  const file = oneValue(state, 'state');
+  return oneValue(stateDir, 'state-dir') ?? (file && `${file}.d`);
 }
 
 async function closing<T, Opened extends Ipvs | Director>(

@@ -1,12 +1,13 @@
 /** The table of `ipvs list`: its views, their columns, and the order of rows. */
 
+import type { HeldWeight } from '../director/held-weight.ts';
 import { type DestinationState, formatForward } from '../ipvs/destination.ts';
 import type { Snapshot } from '../ipvs/ipvs.ts';
 import { inDestinationOrder, inServiceOrder } from '../ipvs/order.ts';
 import { type Rates, ratesBetween } from '../ipvs/rates.ts';
 import { formatPersistence, type VirtualServiceWithDestinations } from '../ipvs/service.ts';
 import { type Counters, counterNames } from '../ipvs/statistics.ts';
-import { destinationKeyIn } from '../plan/ledger.ts';
+import { destinationKeyIn, keyOf } from '../plan/ledger.ts';
 import { UsageError } from './exit.ts';
 import { columns, count, type Paint } from './output.ts';
 
@@ -127,13 +128,15 @@ export interface TableOptions {
   readonly paint: Paint;
   /** Tells whose a key is; shown if it is given. */
   readonly ownerOf?: OwnerOf | undefined;
+  /** Weights that drains and ramps hold: their reason is shown beside them. */
+  readonly held?: readonly HeldWeight[];
 }
 
 /** As wide as "foreign". */
 const OWNER = 'OWNER  ';
 
 /** Services at the margin, their destinations indented below; where a service has no numbers its words run over them. */
-export function tableOf(snapshot: Snapshot, { view, sort, exact, paint, ownerOf }: TableOptions): string {
+export function tableOf(snapshot: Snapshot, { view, sort, exact, paint, ownerOf, held = [] }: TableOptions): string {
   const { services } = snapshot;
   if (services.length === 0) return 'no services';
   const { columns: shown, forward, statistics }: View = views[view];
@@ -143,6 +146,16 @@ export function tableOf(snapshot: Snapshot, { view, sort, exact, paint, ownerOf 
   };
   const sorted = sortServices(services, view, sort);
   const owner = (key: string) => (ownerOf ? [ownerOf(key).padEnd(OWNER.length)] : []);
+
+  const reasons = new Map(held.map((each) => [keyOf(each), each.words]));
+  // Beside the weight, which comes first where it is shown.
+  const hasReasons = shown[0] === weight && reasons.size > 0;
+  const valuesOf = (service: VirtualServiceWithDestinations, destination: DestinationState) => {
+    const values = shown.map((column) => number(column.ofDestination(destination), column));
+    const reason = reasons.get(destinationKeyIn(service.address, destination.address)) ?? '';
+    return hasReasons ? values.toSpliced(1, 0, reason) : values;
+  };
+  const headings = shown.map(({ heading }) => heading);
 
   const totalsOf = (service: VirtualServiceWithDestinations) => [
     service.address,
@@ -155,13 +168,14 @@ export function tableOf(snapshot: Snapshot, { view, sort, exact, paint, ownerOf 
       `  ${destination.address}`,
       ...owner(destinationKeyIn(service.address, destination.address)),
       ...(forward ? [formatForward(destination.forward)] : []),
-      ...shown.map((column) => number(column.ofDestination(destination), column)),
+      ...valuesOf(service, destination),
     ]),
   ]);
   const width = Math.max(...services.map(({ address }) => address.length));
   const words = [...(ownerOf ? [OWNER] : []), ...(forward ? ['FORWARD'] : [])];
-  const head = ['  DESTINATION'.padEnd(width), ...words, ...shown.map(({ heading }) => heading)];
+  const head = ['  DESTINATION'.padEnd(width), ...words, ...(hasReasons ? headings.toSpliced(1, 0, 'HELD') : headings)];
   const numbers = new Set(Array.from(head.keys()).slice(1 + words.length));
+  if (hasReasons) numbers.delete(2 + words.length);
   const [headLine = '', ...lines] = columns([head, ...cells], numbers);
 
   if (statistics) {

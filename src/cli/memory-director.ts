@@ -8,6 +8,7 @@ import { FolderFiles, VolatileFiles } from '../plan/files.ts';
 import { type Lock, lock } from '../plan/lock.ts';
 import { Store } from '../plan/store.ts';
 import { withMemory } from './memory.ts';
+import { wallClock } from './wall-clock.ts';
 
 /** The table is a file, read at the beginning and written at the end: it is locked all the while. */
 export async function withMemoryDirector<T>(
@@ -19,10 +20,10 @@ export async function withMemoryDirector<T>(
   const place = folder === undefined ? undefined : resolve(folder);
   let held: Lock | undefined;
   if (place !== undefined && hasAddon()) held = await lock(join(place, 'lock'), { native: native(), purpose: 'ipvs' });
-  const store = new Store(place === undefined ? new VolatileFiles() : new FolderFiles(place));
+  const store = new Store(place === undefined ? new VolatileFiles() : new FolderFiles(place), wallClock);
   const table = `memory:${place ?? ''}`;
   try {
-    return await withMemory(file, logger, (ipvs) => work(new Director({ ipvs, store, table })));
+    return await withMemory(file, logger, (ipvs) => work(new Director({ ipvs, store, table, now: wallClock })));
   } finally {
     held?.release();
   }

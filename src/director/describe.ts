@@ -1,7 +1,11 @@
 /** Plans and changes in words, for people. Pure. */
+import { keyOf } from '../plan/ledger.ts';
 import type { PastChange } from '../plan/packed-changes.ts';
 import type { Plan } from '../plan/plan.ts';
 import type { Stray } from '../plan/resource.ts';
+import { subjectOf } from './destination-of.ts';
+import type { DrainMove } from './drain-step.ts';
+import type { HeldWeight } from './held-weight.ts';
 import type { OwnerChange } from './ownership.ts';
 
 export type Style = 'bold' | 'dim' | 'green' | 'yellow' | 'red';
@@ -23,33 +27,39 @@ function kindOf({ verb }: PastChange): Kind {
   return kindOfVerb[verb.split(' ', 1)[0] ?? ''] ?? 'edit';
 }
 
+export interface DescribedPlan extends Plan {
+  readonly replaces?: string;
+  /** Existing objects that get another owner. */
+  readonly owners?: readonly OwnerChange[];
+  /** Weights that drains and ramps hold. */
+  readonly held?: readonly HeldWeight[];
+  /** What the next pass over drains and ramps does. */
+  readonly steps?: readonly DrainMove[];
+  /** Whether a pass that came just before it changed something. */
+  readonly passed?: boolean;
+}
+
 /** By service, each change with what it costs; what stays as it is is only counted. */
-export function describePlan(
-  plan: Plan & { readonly replaces?: string; readonly owners?: readonly OwnerChange[] },
-  paint: Paint = plain,
-): string {
+export function describePlan(plan: DescribedPlan, paint: Paint = plain): string {
   const inside = plan.strays.filter(({ key, of }) => key !== of);
   const conflicts = plan.conflicts.map(
     ({ subject }) => `${paint('red', '!')} ${subject}: described, but somebody else made it`,
   );
   const others = plan.strays.length - inside.length;
   const apart = others === 0 ? '' : `; ${others} not in the file and left alone`;
-  const { owners = [] } = plan;
+  const { replaces, owners = [], held = [], steps = [], passed = false } = plan;
   const still = owners.length > 0 ? 'the table stays as it is, owners change' : 'nothing to change';
-  const sum = sumOf(plan.changes, 'toDo') || still;
-  const { replaces } = plan;
+  const sum = sumOf(plan.changes, 'toDo') || (passed || steps.length > 0 ? 'the file changes nothing' : still);
+  const changed = new Set(plan.changes.map(({ key }) => key));
+  const stays = held.filter((each) => !changed.has(keyOf(each)));
   const note =
     replaces === undefined
       ? []
       : [paint('yellow', `what leaves was applied from ${replaces}, which this file replaces`)];
   const total = `${sum}; ${plan.unchanged} unchanged${apart}`;
-  return [
-    ...conflicts,
-    ...groupsOf(plan.changes, inside, paint),
-    ...describeOwners(owners, paint),
-    ...note,
-    total,
-  ].join('\n');
+  const groups = groupsOf(plan.changes, inside, stays, paint);
+  const next = steps.map((step) => describeStep(step, paint));
+  return [...conflicts, ...groups, ...describeOwners(owners, paint), ...next, ...note, total].join('\n');
 }
 
 const MOST_OWNERS = 10;
@@ -68,20 +78,33 @@ export function describeChanges(
   paint: Paint = plain,
   words: 'toDo' | 'done' = 'done',
 ): string {
-  return [...groupsOf(changes, [], paint), sumOf(changes, words) || 'no change'].join('\n');
+  return [...groupsOf(changes, [], [], paint), sumOf(changes, words) || 'no change'].join('\n');
 }
 
-function groupsOf(changes: readonly PastChange[], strays: readonly Stray[], paint: Paint): string[] {
-  const groups = new Map<string, { readonly changes: PastChange[]; readonly strays: Stray[] }>();
+interface Group {
+  readonly changes: PastChange[];
+  readonly strays: Stray[];
+  readonly held: HeldWeight[];
+}
+
+function groupsOf(
+  changes: readonly PastChange[],
+  strays: readonly Stray[],
+  held: readonly HeldWeight[],
+  paint: Paint,
+): string[] {
+  const groups = new Map<string, Group>();
   const groupOf = (of: string) => {
-    const group = groups.get(of) ?? { changes: [], strays: [] };
+    const group = groups.get(of) ?? { changes: [], strays: [], held: [] };
     groups.set(of, group);
     return group;
   };
   for (const change of changes) groupOf(change.of).changes.push(change);
   for (const stray of strays) groupOf(stray.of).strays.push(stray);
+  for (const each of held) groupOf(each.service).held.push(each);
   return [...groups].flatMap(([of, group]) => [
     ...describeGroup(of, group.changes, paint),
+    ...group.held.map((each) => describeHeld(each, paint)),
     ...group.strays.map((stray) => describeStray(stray, paint)),
   ]);
 }
@@ -110,6 +133,28 @@ function describeChange(change: PastChange, name: string, indent: string, paint:
   const drift = change.cause === 'drift' ? paint('dim', ' (somebody changed it)') : '';
   const line = `${indent}${paint(style, sign)} ${name}  ${change.detail}${drift}`;
   return [line, ...change.effects.map((effect) => paint('dim', `${indent}      ${effect}`))];
+}
+
+function describeHeld({ destination, weight, words }: HeldWeight, paint: Paint): string {
+  return `    ${paint('dim', '=')} ${destination}  weight ${weight} ${words}`;
+}
+
+function describeStep(step: DrainMove, paint: Paint): string {
+  return `  ${paint('yellow', 'next pass')}: ${subjectOf(step)}  ${stepWords(step)}`;
+}
+
+function stepWords(step: DrainMove): string {
+  if (step.type === 'ramp') {
+    if (step.ended === 'gone') return 'its ramp ends: it is gone';
+    if (step.ended === 'changed') return `its ramp ends: another program set weight ${step.weight}`;
+    return `weight ${step.weight} of ${step.ramp.weight}${step.ended ? ', its ramp ends' : ''}`;
+  }
+  const { ended, restored, drain } = step;
+  if (restored !== undefined) return `weight ${restored}, its drain was cancelled`;
+  if (ended === undefined) return 'weight 0: it drains, and another program gave it a weight';
+  if (ended.how === 'gone') return 'its drain ends: it is gone';
+  const why = ended.how === 'drained' ? 'it is drained' : 'the deadline has passed';
+  return drain.afterwards === 'delete' ? `deleted: ${why}` : `its drain ends, and it keeps weight 0: ${why}`;
 }
 
 function describeStray({ resource, key, of, subject, owner }: Stray, paint: Paint): string {

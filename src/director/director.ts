@@ -4,6 +4,7 @@ import type { AddressHost } from '../addresses/address-host.ts';
 import { AddressTable } from '../addresses/address-table.ts';
 import type { HeldAddress } from '../addresses/interface-address.ts';
 import type { AddressOperation } from '../addresses/operation.ts';
+import { type Clock, type Moment, systemClock } from '../clock.ts';
 import { IpvsError } from '../errors.ts';
 import { serviceKey } from '../ipvs/address.ts';
 import { type Ipvs, type OpenOptions, openIpvsAt, type Snapshot } from '../ipvs/ipvs.ts';
@@ -49,10 +50,12 @@ import { addDirectEntry, serviceKeysIn } from './direct-entry.ts';
 import { withDrainEffects } from './drain-effects.ts';
 import { DrainKeeper, type DrainOptions } from './drain-keeper.ts';
 import type { DrainProgress, RampProgress } from './drain-progress.ts';
-import { type DrainPass, DrainRunner } from './drain-runner.ts';
+import { type DrainPass, DrainRunner, leftIn } from './drain-runner.ts';
+import type { DrainMove } from './drain-step.ts';
 import { type DrainOutcome, type DrainWaitOptions, waitForDrain } from './drain-wait.ts';
 import { type Difference, differencesIn } from './drift.ts';
 import { withGuardEffects } from './guard-effects.ts';
+import { type HeldWeight, heldWeights } from './held-weight.ts';
 import { serviceOf } from './keys.ts';
 import { type Excess, excesses } from './limits.ts';
 import { lookAt } from './look.ts';
@@ -113,6 +116,10 @@ export interface IntendedPlan extends Plan {
   readonly owners?: readonly OwnerChange[];
   /** What goes with an address beyond what the plan is about, each in words. */
   readonly wider?: readonly string[];
+  /** Weights that drains and ramps hold, for display. */
+  readonly held?: readonly HeldWeight[];
+  /** What the pass over drains and ramps does that comes before any change, for display. */
+  readonly steps?: readonly DrainMove[];
 }
 
 export interface ApplyOptions extends RunOptions {
@@ -122,6 +129,8 @@ export interface ApplyOptions extends RunOptions {
   readonly command?: string;
   /** Called under the lock with what will be done; throwing calls it off. */
   readonly onPlan?: (plan: IntendedPlan) => void;
+  /** Called before that with what the pass over drains and ramps did. */
+  readonly onPass?: (pass: DrainPass) => void;
 }
 
 export interface Drift {
@@ -129,6 +138,8 @@ export interface Drift {
   readonly differences: readonly (Difference & { readonly since: string })[];
   /** Services that others made, and that are not described. */
   readonly foreign: readonly { readonly service: string; readonly since: string }[];
+  /** Weights that drains and ramps hold. They are no differences. */
+  readonly held: readonly HeldWeight[];
 }
 
 export interface DirectorOptions extends OpenOptions, RecordOptions {}
@@ -154,7 +165,8 @@ export interface DirectorParts extends Partial<TableRecord> {
   /** Those of interfaces. Default: there are none. */
   readonly addresses?: AddressHost;
   readonly by?: Author;
-  readonly now?: () => number;
+  /** Default: the system's clocks. */
+  readonly now?: Clock;
   /** Called once, at the end. */
   readonly release?: () => void;
   /** Settings of the kernel for this table. Default: out of reach. */
@@ -172,16 +184,17 @@ export class Director implements AsyncDisposable {
   readonly #engine: Engine<DesiredState, Context>;
   readonly #lock: TableRecord['lock'];
   readonly #by: Author;
-  readonly #now: () => number;
+  readonly #now: Clock;
   readonly #release: () => void;
   #closed = false;
   #lastApplied: { readonly id: string; readonly desired: DesiredState } | undefined;
   readonly #runner: DrainRunner;
   readonly #drains: DrainKeeper;
+  readonly #follower: TableRecord['follower'];
 
   constructor(parts: DirectorParts) {
-    const { ipvs, store = new Store(new VolatileFiles()), table = 'memory' } = parts;
-    const { lock = async () => UNLOCKED, by = author(), now = Date.now, sysctls } = parts;
+    const { ipvs, store = new Store(new VolatileFiles(), parts.now), table = 'memory' } = parts;
+    const { lock = async () => UNLOCKED, by = author(), now = systemClock, sysctls } = parts;
     const { release = () => undefined } = parts;
     this.ipvs = ipvs;
     this.#store = store;
@@ -190,6 +203,7 @@ export class Director implements AsyncDisposable {
     this.#lock = inTurn(lock);
     this.#by = by;
     this.#now = now;
+    this.#follower = parts.follower;
     const common = { ipvs, store, now, ledger: () => this.#ledger() };
     this.#runner = new DrainRunner({ ...common, loans: new SysctlLoans(sysctls, store) });
     this.#drains = new DrainKeeper({
@@ -197,6 +211,11 @@ export class Director implements AsyncDisposable {
       runner: this.#runner,
       locked: (purpose, signal, work) => this.#locked(purpose, signal, (_, pass) => work(pass)),
     });
+  }
+
+  /** The folder of its record. */
+  get place(): string {
+    return this.#store.place;
   }
 
   /** Whether a crash left an apply half way: the next change of the table deals with it, or `recover`. */
@@ -228,7 +247,9 @@ export class Director implements AsyncDisposable {
     const ledger = this.#ledger();
     const back = intent.undo && (await wayBack(this.#engine, intent.undo, ledger));
     const current = await this.#read(intent.desired, ledger, back);
-    return this.#planned(intent, options, ledger, current, this.#now(), back);
+    const plan = await this.#planned(intent, options, ledger, current, this.#now(), back);
+    const steps = await this.#runner.foreseen(ledger);
+    return { ...plan, ...(steps.length > 0 && { steps }) };
   }
 
   /**
@@ -238,21 +259,22 @@ export class Director implements AsyncDisposable {
   async apply(what: Intent | IntendedPlan, options: ApplyOptions & PlanOptions = {}): Promise<ApplyResult> {
     const shown = 'changes' in what ? what : undefined;
     const intent = 'changes' in what ? what.intent : what;
-    const { force = false, command = 'apply', onPlan, signal } = options;
-    return this.#locked(command, signal, async () => {
+    const { force = false, command = 'apply', onPlan, onPass, signal } = options;
+    return this.#locked(command, signal, async (_, pass) => {
+      onPass?.(pass);
       const ledger = this.#ledger();
       const back = intent.undo && (await wayBack(this.#engine, intent.undo, ledger));
       const before = await this.#read(intent.desired, ledger, back);
       // One moment for all of it: weights that grow are the same in the plan and in what verifies it.
-      const nowMs = this.#now();
-      const plan = await this.#planned(intent, shown?.options ?? options, ledger, before, nowMs, back);
+      const now = this.#now();
+      const plan = await this.#planned(intent, shown?.options ?? options, ledger, before, now, back);
       if (shown && shown.table !== plan.table)
         throw new IpvsError('PLAN_OUTDATED', { detail: 'it is of another boot, or of another network namespace' });
       if (shown && !samePlan(shown, plan)) throw new IpvsError('PLAN_OUTDATED');
       onPlan?.(plan);
       const refusal = planRefusal(plan, force);
       if (refusal) throw refusal;
-      const entry = await this.#applied(plan.intent, ledger, nowMs);
+      const entry = await this.#applied(plan.intent, ledger, now);
       const { desired } = plan.intent;
       const transaction = { desired, plan, before, ledger, entry, command, by: this.#by };
       if (back) {
@@ -324,7 +346,12 @@ export class Director implements AsyncDisposable {
     const { store, table, context } = this.#engine;
     const record = { store, table, lock: this.#lock };
     const look: DirectWork<T>['look'] = (keys) => lookAt(context, keys);
-    return verb(record, () => this.#settled(), { command, touches, action: () => action(this.ipvs), look }, this.#now);
+    return verb(
+      record,
+      () => this.#settled(),
+      { command, touches, action: () => action(this.ipvs), look },
+      () => this.#now().wallMs,
+    );
   }
 
   /** What a flush leaves: it removes services alone. */
@@ -348,8 +375,23 @@ export class Director implements AsyncDisposable {
     return this.#drains.list(options);
   }
 
-  ramps(): RampProgress[] {
+  ramps(): Promise<RampProgress[]> {
     return this.#drains.ramps();
+  }
+
+  /** How many drains and ramps are in progress. */
+  inProgress(): DrainPass['left'] {
+    return leftIn(this.#ledger());
+  }
+
+  /** Whether a process advances them, for as long as they last. */
+  get isFollowed(): boolean {
+    return this.#follower?.isThere() ?? false;
+  }
+
+  /** For a process that advances them: others see it until it releases this. */
+  follow(): Promise<Lock> {
+    return this.#follower?.begin() ?? Promise.resolve(UNLOCKED);
   }
 
   /** Carries drains and ramps on, as every method does that changes the table. */
@@ -409,9 +451,11 @@ export class Director implements AsyncDisposable {
     const ledger = this.#ledger();
     const known = await this.#known(ledger);
     const desired = intent?.desired ?? (await this.#lastDesired(ledger));
-    const plan = planOf(resources, desired, known, await readTables(this.#engine, [desired]), { adopt: true });
+    const tables = await readTables(this.#engine, [desired]);
+    const plan = planOf(resources, desired, known, tables, { adopt: true });
     const { differences, foreign } = differencesIn(plan, known);
-    const now = new Date(this.#now()).toISOString();
+    const moment = this.#now();
+    const now = new Date(moment.wallMs).toISOString();
     const { table } = this.#engine;
     const before = this.#store.sightings() ?? { version: 1, table, applied: {} };
     const { seen, next } = sighted(before, {
@@ -425,6 +469,7 @@ export class Director implements AsyncDisposable {
     return {
       differences: differences.map((difference) => ({ ...difference, since: since(difference.key) })),
       foreign: foreign.map((service) => ({ service, since: since(service) })),
+      held: this.#held(ledger, servicesIn(tables), moment),
     };
   }
 
@@ -449,7 +494,7 @@ export class Director implements AsyncDisposable {
   async #changeOwners(command: string, keys: ReadonlySet<string>, before: Ledger, after: Ledger): Promise<void> {
     if (isDeepStrictEqual(before, after)) return;
     const seen = await lookAt(this.#engine.context, keys);
-    const at = new Date(this.#now()).toISOString();
+    const at = new Date(this.#now().wallMs).toISOString();
     await addDirectEntry(this.#store, { command, by: this.#by, at, keys, before: seen, after: seen, ledger: before });
     this.#store.writeLedger({ ...after, nextId: before.nextId + 1 });
   }
@@ -462,8 +507,8 @@ export class Director implements AsyncDisposable {
     if (!isDeepStrictEqual(after, before)) this.#store.writeLedger(after);
   }
 
-  async #known(ledger: Ledger, nowMs = this.#now()): Promise<Known<DesiredState>> {
-    return knownAt(ledger, await appliedTo<DesiredState>(this.#store, ledger), nowMs);
+  async #known(ledger: Ledger, nowBootMs = this.#now().bootMs): Promise<Known<DesiredState>> {
+    return knownAt(ledger, await appliedTo<DesiredState>(this.#store, ledger), nowBootMs);
   }
 
   async #read(desired: DesiredState, ledger: Ledger, back?: WayBack): Promise<Tables> {
@@ -480,13 +525,13 @@ export class Director implements AsyncDisposable {
     options: PlanOptions,
     ledger: Ledger,
     current: Tables,
-    nowMs: number,
+    now: Moment,
     back: WayBack | undefined,
   ): Promise<IntendedPlan> {
     if (back) return this.#plannedUndo(intent, options, ledger, current, back);
     // Most of it is as it was applied.
     await this.#store.look(intent.desired);
-    const known = await this.#known(ledger, nowMs);
+    const known = await this.#known(ledger, now.bootMs);
     const { targets, adopt = false, prune = false } = options;
     const meant = targets && addressesOf(targets, intent.desired, known.applied);
     const desired = meant ? targetedState(intent.desired, known.applied, meant) : intent.desired;
@@ -500,7 +545,12 @@ export class Director implements AsyncDisposable {
     const excess = excesses(plan, servicesIn(current), limitOf(options, intent.desired, known.applied));
     const { table } = this.#engine;
     const replaces = replacedBy(plan, intent, ledger);
-    const more = { ...(replaces && { replaces }), ...(adopt && { owners: adoptedBy(desired, known, current) }) };
+    const held = this.#held(ledger, servicesIn(current), now).filter(({ service }) => !meant || meant.has(service));
+    const more = {
+      ...(replaces && { replaces }),
+      ...(adopt && { owners: adoptedBy(desired, known, current) }),
+      ...(held.length > 0 && { held }),
+    };
     return { ...plan, table, intent: { ...intent, desired }, options, excess, ...more };
   }
 
@@ -533,13 +583,27 @@ export class Director implements AsyncDisposable {
     return { ...plan, table: this.#engine.table, intent, options, excess, ...(owners.length > 0 && { owners }) };
   }
 
+  #held(ledger: Ledger, { services }: Snapshot, now: Moment): HeldWeight[] {
+    if (ledger.drains.length + ledger.ramps.length === 0) return [];
+    const byAddress = new Map(services.map((service) => [service.address, service]));
+    return heldWeights(ledger, { services: byAddress, quiescentExpire: this.#runner.quiescentExpire(), now });
+  }
+
   async #applied(
     { desired, source: { files, hosts } = NOWHERE }: Intent,
     ledger: Ledger,
-    nowMs: number,
+    { wallMs, bootMs }: Moment,
   ): Promise<Applied> {
-    const at = new Date(nowMs).toISOString();
-    return { id: ledger.nextId, table: ledger.table, at, desired: await this.#store.put(desired), files, hosts };
+    const at = new Date(wallMs).toISOString();
+    return {
+      id: ledger.nextId,
+      table: ledger.table,
+      at,
+      bootMs,
+      desired: await this.#store.put(desired),
+      files,
+      hosts,
+    };
   }
 
   async #appliedWithout(applied: Applied | null, services: ReadonlySet<string>): Promise<Applied | null> {

@@ -1,4 +1,5 @@
 /** Drains as objects: begun, looked at, cancelled. What carries them on is drain-runner.ts. */
+import type { Clock } from '../clock.ts';
 import { IpvsError, isOutcomeUnknown } from '../errors.ts';
 import { oneOf, refuseUnknownKeys, wholeNumber } from '../ipvs/check.ts';
 import type { Ipvs } from '../ipvs/ipvs.ts';
@@ -17,7 +18,9 @@ import {
   type RampProgress,
   rampProgress,
 } from './drain-progress.ts';
+import { heldCount } from './drain-rule.ts';
 import { type DrainPass, type DrainRunner, surveyOf } from './drain-runner.ts';
+import { endedLately, pinsClients } from './drain-step.ts';
 import type { DesiredState } from './state.ts';
 
 export interface DrainOptions {
@@ -32,7 +35,7 @@ export interface DrainKeeperParts {
   readonly store: Store;
   readonly ledger: () => Ledger;
   readonly runner: DrainRunner;
-  readonly now: () => number;
+  readonly now: Clock;
   /** Under the table's lock, after a pass. */
   readonly locked: <T>(
     purpose: string,
@@ -57,17 +60,22 @@ export class DrainKeeper {
     const { timeoutMs, afterwards } = checked(options);
     const { ipvs, store, now } = this.#parts;
     return this.#parts.locked('drain', undefined, async () => {
-      const { weight } = destinationAt(place, await ipvs.service(place.service), 'drain');
+      const holder = await ipvs.service(place.service);
+      const found = destinationAt(place, holder, 'drain');
+      const { weight } = found;
       const ledger = this.#parts.ledger();
       const earlier = ledger.drains.find(isAt(place));
-      const nowMs = now();
+      const goesOn = earlier !== undefined && !earlier.ended;
+      const pins = pinsClients(holder, this.#parts.runner.quiescentExpire());
+      const nowMs = now().bootMs;
       const drain: Drain = {
         ...place,
-        startedAtMs: earlier && !earlier.ended ? earlier.startedAtMs : nowMs,
-        deadlineAtMs: nowMs + timeoutMs,
+        startedBootMs: goesOn ? earlier.startedBootMs : nowMs,
+        deadlineBootMs: nowMs + timeoutMs,
         afterwards,
         weight: weight > 0 || !earlier ? weight : earlier.weight,
         by: earlier?.by ?? 'verb',
+        heldFirst: (goesOn ? earlier.heldFirst : undefined) ?? heldCount(found, place.service, pins),
       };
       // Written first: a crash in between leaves a drain whose next pass takes the weight.
       store.writeLedger({ ...ledger, drains: [...without(ledger.drains, place), drain] });
@@ -81,10 +89,13 @@ export class DrainKeeper {
     });
   }
 
-  /** Gives it the weight of what was applied, or else that which it had. Throws NO_SUCH_DRAIN. */
+  /**
+   * Restores the weight of what was applied, or else that which it had. One write decides: it records the cancellation
+   * with the weight, and a pass does the rest, this one or after a crash the next. Throws NO_SUCH_DRAIN.
+   */
   async cancel(service: string, destination: string): Promise<{ readonly drain: Drain; readonly weight: number }> {
     const place = destinationOf(service, destination);
-    const { ipvs, store, now } = this.#parts;
+    const { ipvs, store, runner, now } = this.#parts;
     return this.#parts.locked('drain cancel', undefined, async () => {
       const ledger = this.#parts.ledger();
       const drain = ledger.drains.find(isAt(place));
@@ -96,29 +107,47 @@ export class DrainKeeper {
       const whole = described?.weight ?? drain.weight;
       const weight = Math.min(
         whole,
-        knownAt(rest, applied, now()).weights.get(place.service)?.get(place.destination) ?? whole,
+        knownAt(rest, applied, now().bootMs).weights.get(place.service)?.get(place.destination) ?? whole,
       );
-      const present = destinationAt(place, await ipvs.service(place.service), 'drain cancel');
-      if (present.weight !== weight) await ipvs.editDestination(place.service, place.destination, { weight });
+      destinationAt(place, await ipvs.service(place.service), 'drain cancel');
       // One that an apply began has left the file; who gives it back wants it.
       const made = drain.by === 'apply' && !described ? [...new Set([...rest.made, key])] : rest.made;
-      store.writeLedger({ ...rest, made });
+      store.writeLedger({ ...rest, made, drains: [...rest.drains, { ...drain, restoreWeight: weight }] });
+      try {
+        const { moves } = await runner.pass();
+        const error = moves.find(isAt(place))?.error;
+        if (error) throw error;
+      } catch (error) {
+        // The disk is full after the weight was restored: the record says so, and a later pass tidies it.
+        const unwritten = error instanceof IpvsError && error.code === 'FILE_UNWRITABLE';
+        if (!unwritten || (await this.#weightAt(place)) !== weight) throw error;
+      }
       return { drain, weight };
     });
+  }
+
+  async #weightAt({ service, destination }: DestinationOf): Promise<number | undefined> {
+    const { destinations } = await this.#parts.ipvs.service(service);
+    return destinations.find(({ address }) => address === destination)?.weight;
   }
 
   /** Those that go on, that are drained and kept, and that ended within the hour; the oldest first. Takes no lock. */
   async list({ details = false }: { readonly details?: boolean } = {}): Promise<DrainProgress[]> {
     const ledger = this.#parts.ledger();
-    const all = [...(ledger.ended ?? []), ...ledger.drains];
+    const all = [...endedLately(ledger, this.#parts.now().bootMs), ...ledger.drains];
     if (all.length === 0) return [];
     const look = await this.#look(ledger, details);
-    return all.map((drain) => progressOf(drain, look)).sort((a, b) => a.drain.startedAtMs - b.drain.startedAtMs);
+    return all.map((drain) => progressOf(drain, look)).sort((a, b) => a.drain.startedBootMs - b.drain.startedBootMs);
   }
 
-  ramps(): RampProgress[] {
-    const nowMs = this.#parts.now();
-    return this.#parts.ledger().ramps.map((ramp) => rampProgress(ramp, nowMs));
+  async ramps(): Promise<RampProgress[]> {
+    const { ramps } = this.#parts.ledger();
+    const services = await servicesAt(
+      this.#parts.ipvs,
+      ramps.map(({ service }) => service),
+    );
+    const look = { services, now: this.#parts.now() };
+    return ramps.map((ramp) => rampProgress(ramp, look));
   }
 
   /** The drain of a place, or the one that ended last. Throws NO_SUCH_DRAIN. */
@@ -136,7 +165,7 @@ export class DrainKeeper {
 
   async #look(ledger: Ledger, details: boolean): Promise<Look> {
     const { ipvs, store, runner, now } = this.#parts;
-    const common = { quiescentExpire: runner.quiescentExpire(), nowMs: now() };
+    const common = { quiescentExpire: runner.quiescentExpire(), now: now() };
     if (!details)
       return {
         ...common,

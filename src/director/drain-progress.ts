@@ -1,4 +1,6 @@
 /** How far drains are. Pure. */
+import { type Moment, wallTime } from '../clock.ts';
+import type { DestinationState } from '../ipvs/destination.ts';
 import type { VirtualServiceWithDestinations } from '../ipvs/service.ts';
 import { type DestinationOf, type Drain, type Held, keyOf, type Ramp } from '../plan/ledger.ts';
 import { rampedWeight } from '../plan/ramp.ts';
@@ -15,6 +17,12 @@ export interface DrainProgress {
   readonly over: boolean;
   /** Until the deadline; 0 after it. */
   readonly leftMs: number;
+  /** When it began, and is over at the latest or was over: ISO 8601, by the wall clock as it stands now. */
+  readonly startedAt: string;
+  readonly deadlineAt: string;
+  readonly endedAt?: string;
+  /** As the kernel has it; absent where the destination is gone. */
+  readonly kernelWeight?: number;
   /** Of one that goes on, if they were asked for. */
   readonly details?: DrainDetails;
 }
@@ -34,6 +42,8 @@ export interface RampProgress {
   readonly ramp: Ramp;
   /** What it should have by now. */
   readonly weight: number;
+  /** As the kernel has it: the last pass set it. Absent where the destination is gone. */
+  readonly kernelWeight?: number;
   readonly leftMs: number;
 }
 
@@ -42,23 +52,30 @@ export interface Look {
   /** At least those that drain. */
   readonly services: ReadonlyMap<string, VirtualServiceWithDestinations>;
   readonly quiescentExpire: boolean;
-  readonly nowMs: number;
+  readonly now: Moment;
   readonly details?: { readonly survey: Survey; readonly applied: DesiredState | undefined };
 }
 
 export function progressOf(drain: Drain, look: Look): DrainProgress {
-  const { ended, service, destination, deadlineAtMs } = drain;
-  if (ended) return { drain, held: ended.held, over: true, leftMs: 0 };
-  const { services, quiescentExpire, nowMs } = look;
+  const { ended, service, deadlineBootMs } = drain;
+  const { services, quiescentExpire, now } = look;
   const holder = services.get(service);
+  const found = destinationIn(services, drain);
+  const common = {
+    drain,
+    startedAt: wallTime(drain.startedBootMs, now),
+    deadlineAt: wallTime(deadlineBootMs, now),
+    ...(found && { kernelWeight: found.weight }),
+  };
+  if (ended) return { ...common, held: ended.held, over: true, leftMs: 0, endedAt: wallTime(ended.bootMs, now) };
   const { held, over } = drainState({
     drain,
-    destination: holder?.destinations.find(({ address }) => address === destination),
+    destination: found,
     pins: pinsClients(holder, quiescentExpire),
-    nowMs,
+    nowMs: now.bootMs,
   });
   const details = detailsOf(drain, held, look);
-  return { drain, held, over, leftMs: Math.max(0, deadlineAtMs - nowMs), ...(details && { details }) };
+  return { ...common, held, over, leftMs: Math.max(0, deadlineBootMs - now.bootMs), ...(details && { details }) };
 }
 
 function detailsOf(drain: Drain, held: Held, { details }: Look): DrainDetails | undefined {
@@ -69,9 +86,22 @@ function detailsOf(drain: Drain, held: Held, { details }: Look): DrainDetails | 
   return { holders, described, ...(cuts && { alsoEnds: details.survey.stranded }) };
 }
 
-export function rampProgress(ramp: Ramp, nowMs: number): RampProgress {
-  const overAtMs = ramp.startedAtMs + ramp.durationSeconds * 1000;
-  return { ramp, weight: rampedWeight(ramp, nowMs), leftMs: Math.max(0, overAtMs - nowMs) };
+export function rampProgress(ramp: Ramp, { services, now }: Pick<Look, 'services' | 'now'>): RampProgress {
+  const overAtMs = ramp.startedBootMs + ramp.durationSeconds * 1000;
+  const kernelWeight = destinationIn(services, ramp)?.weight;
+  return {
+    ramp,
+    weight: rampedWeight(ramp, now.bootMs),
+    ...(kernelWeight !== undefined && { kernelWeight }),
+    leftMs: Math.max(0, overAtMs - now.bootMs),
+  };
+}
+
+export function destinationIn(
+  services: Look['services'],
+  { service, destination }: DestinationOf,
+): DestinationState | undefined {
+  return services.get(service)?.destinations.find(({ address }) => address === destination);
 }
 
 export function describedAt(state: DesiredState | undefined, place: DestinationOf): DesiredDestination | undefined {

@@ -9,13 +9,14 @@ export type DestinationCounts = Pick<
 >;
 
 export interface DrainSituation {
-  readonly drain: Pick<Drain, 'service' | 'deadlineAtMs'>;
+  readonly drain: Pick<Drain, 'service' | 'deadlineBootMs'>;
   /** Undefined where it, or its service, is gone. */
   readonly destination: DestinationCounts | undefined;
   /** Whether its service pins clients to destinations, and those of weight 0 keep theirs. */
   readonly pins: boolean;
   /** How many of its inactive connections both sides have closed. Default: none. */
   readonly closed?: number;
+  /** Boot time. */
   readonly nowMs: number;
 }
 
@@ -39,12 +40,17 @@ const NOTHING: Held = { active: 0, inactive: 0, entries: 0, templates: 0 };
  */
 export function drainState({ drain, destination, pins, closed = 0, nowMs }: DrainSituation): DrainState {
   if (destination === undefined) return { held: NOTHING, reason: 'gone', over: true };
-  const late = nowMs >= drain.deadlineAtMs;
+  const late = nowMs >= drain.deadlineBootMs;
   const held = heldBy(destination, drain.service, pins, late ? closed : 0);
   // What has a weight still gets new ones.
   const empty = heldSum(held) === 0 && (destination.weight === 0 || late);
   const reason = empty ? 'drained' : late ? 'deadline' : 'held';
   return { held, reason, over: reason !== 'held' };
+}
+
+/** How much holds it, in one number. */
+export function heldCount(destination: DestinationCounts, service: string, pins: boolean): number {
+  return heldSum(heldBy(destination, service, pins, 0));
 }
 
 export function heldSum({ active, inactive, entries, templates }: Held): number {

@@ -1,9 +1,10 @@
 /** Carries drains and ramps on, one pass at a time: looks, decides (drain-step.ts), does it, and writes down what is left. */
 import { setTimeout as wait } from 'node:timers/promises';
+import type { Clock } from '../clock.ts';
 import { IpvsError } from '../errors.ts';
 import type { Ipvs } from '../ipvs/ipvs.ts';
 import type { VirtualServiceWithDestinations } from '../ipvs/service.ts';
-import type { DestinationOf, DrainEnd, Ledger } from '../plan/ledger.ts';
+import { type DestinationOf, type DrainEnd, hasProgress, isInProgress, type Ledger } from '../plan/ledger.ts';
 import { requireEach } from '../plan/resource.ts';
 import type { Store } from '../plan/store.ts';
 import { isGone, servicesAt, unlessNotLoaded } from './context.ts';
@@ -26,7 +27,7 @@ interface Parts {
   readonly store: Store;
   readonly ledger: () => Ledger;
   readonly loans: SysctlLoans;
-  readonly now: () => number;
+  readonly now: Clock;
 }
 
 /**
@@ -52,10 +53,14 @@ export class DrainRunner {
   async pass(): Promise<DrainPass> {
     const { store, loans } = this.#parts;
     const { ledger, problems } = loans.giveBack(this.#parts.ledger());
-    const moves = await this.#moves(ledger);
+    // Of an earlier release: its drains count from here.
+    if (store.hasEarlierTimes) store.writeLedger(ledger);
+    // A marker of an earlier boot goes.
+    store.markProgress(hasProgress(ledger));
+    const moves = await this.foreseen(ledger);
     if (moves.length === 0) return { moves, problems, left: leftIn(ledger) };
     const made = await (moves.some(cutsSenders) ? this.#cutting(ledger, moves) : this.#carriedOut(ledger, moves));
-    const after = ledgerAfter(made.ledger, made.moves, this.#parts.now());
+    const after = ledgerAfter(made.ledger, made.moves, this.#parts.now().bootMs);
     store.writeLedger(after);
     return { moves: made.moves, problems: [...problems, ...made.problems], left: leftIn(after) };
   }
@@ -65,7 +70,8 @@ export class DrainRunner {
     return (await surveyOf(this.#parts.ipvs, [])).survey.stranded;
   }
 
-  async #moves(ledger: Ledger): Promise<DrainMove[]> {
+  /** What a pass would do now. Changes nothing. */
+  async foreseen(ledger: Ledger): Promise<DrainMove[]> {
     const { drains, ramps } = ledger;
     if (drains.length + ramps.length === 0) return [];
     const { ipvs, now } = this.#parts;
@@ -73,7 +79,7 @@ export class DrainRunner {
       ipvs,
       [...drains, ...ramps].map(({ service }) => service),
     );
-    const input = { ledger, services, quiescentExpire: this.quiescentExpire(), nowMs: now() };
+    const input = { ledger, services, quiescentExpire: this.quiescentExpire(), nowMs: now().bootMs };
     const late = lateDrains(input);
     if (late.length === 0) return movesOf(input);
     const { holders } = (await surveyOf(ipvs, late)).survey;
@@ -150,8 +156,8 @@ function told(moves: readonly DrainMove[], more: Pick<DrainEnd, 'alsoEnded' | 'p
   );
 }
 
-function leftIn({ drains, ramps }: Ledger): DrainPass['left'] {
-  return { drains: drains.filter(({ ended }) => ended === undefined).length, ramps: ramps.length };
+export function leftIn({ drains, ramps }: Ledger): DrainPass['left'] {
+  return { drains: drains.filter(isInProgress).length, ramps: ramps.length };
 }
 
 /** The whole table, and what the connection table says of some of its places. */

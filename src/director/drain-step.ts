@@ -25,8 +25,10 @@ export type DrainMove = (DrainStep | RampStep) &
 interface DrainStep {
   readonly type: 'drain';
   readonly drain: Drain;
-  /** Absent where only the weight, which somebody changed, is 0 again. */
+  /** Absent where only the weight changes: 0 again after another program changed it, or restored. */
   readonly ended?: DrainEnd;
+  /** The weight after a cancelled drain, which ends with this. */
+  readonly restored?: number;
 }
 
 interface RampStep {
@@ -45,6 +47,7 @@ export interface StepInput {
   readonly quiescentExpire: boolean;
   /** By key, how many connections both sides have closed; of those at their deadline. */
   readonly closed?: ReadonlyMap<string, number>;
+  /** Boot time. */
   readonly nowMs: number;
 }
 
@@ -60,9 +63,10 @@ export function movesOf(input: StepInput): DrainMove[] {
 
 /** Drains at their deadline with connections of which it matters whether they are closed. */
 export function lateDrains({ ledger, services, nowMs }: StepInput): Drain[] {
-  return ledger.drains.filter(({ ended, deadlineAtMs, ...place }) => {
+  return ledger.drains.filter(({ ended, restoreWeight, deadlineBootMs, ...place }) => {
     const inactive = find({ services }, place).found?.inactiveConnections ?? 0;
-    return ended === undefined && nowMs >= deadlineAtMs && inactive > 0 && !place.service.startsWith('udp:');
+    const counts = ended === undefined && restoreWeight === undefined;
+    return counts && nowMs >= deadlineBootMs && inactive > 0 && !place.service.startsWith('udp:');
   });
 }
 
@@ -80,6 +84,7 @@ function drainMove(drain: Drain, input: StepInput): DrainMove[] {
   const { service, destination, afterwards } = drain;
   const { quiescentExpire, closed, nowMs } = input;
   const { holder, found } = find(input, drain);
+  if (drain.restoreWeight !== undefined && found !== undefined) return [restoreMove(drain, found, drain.restoreWeight)];
   // One that is over holds its weight through plans alone: whoever changed it since has meant it.
   if (drain.ended !== undefined && found !== undefined) return [];
   const pins = pinsClients(holder, quiescentExpire);
@@ -91,12 +96,18 @@ function drainMove(drain: Drain, input: StepInput): DrainMove[] {
     nowMs,
   });
   const move = { type: 'drain', service, destination, drain } as const;
-  if (found === undefined || reason === 'gone') return [{ ...move, ended: { atMs: nowMs, how: 'gone', held } }];
+  if (found === undefined || reason === 'gone') return [{ ...move, ended: { bootMs: nowMs, how: 'gone', held } }];
   const quiet = found.weight > 0 && { operation: weightEdit(service, found, 0) };
   if (reason === 'held') return quiet ? [{ ...move, ...quiet }] : [];
-  const ended = { atMs: nowMs, how: reason, held } as const;
+  const ended = { bootMs: nowMs, how: reason, held } as const;
   if (afterwards === 'keep') return [{ ...move, ...quiet, ended }];
   return [{ ...move, operation: { type: 'destination.delete', service, destination }, ended }];
+}
+
+function restoreMove(drain: Drain, found: NonNullable<Found['found']>, restored: number): DrainMove {
+  const { service, destination } = drain;
+  const operation = found.weight !== restored && { operation: weightEdit(service, found, restored) };
+  return { type: 'drain', service, destination, drain, restored, ...operation };
 }
 
 export function pinsClients(
@@ -113,7 +124,7 @@ function rampMove(ramp: Ramp, found: Found['found'], nowMs: number): DrainMove[]
   // Neither did the ramp set: who did means it.
   if (found.weight > ramp.weight || (found.weight === 0 && ramp.weight > 0))
     return [{ ...move, weight: found.weight, ended: 'changed' }];
-  // A clock that was set back takes nothing away.
+  // The weight of a ramp never falls.
   const weight = Math.max(found.weight, rampedWeight(ramp, nowMs));
   const operation = weight > found.weight && { operation: weightEdit(service, found, weight) };
   if (weight === ramp.weight) return [{ ...move, ...operation, weight, ended: 'full' }];
@@ -136,8 +147,11 @@ export function ledgerAfter<L extends Ledger>(ledger: L, moves: readonly DrainMo
   const ends = new Map<string, DrainEnd>();
   const rampsOver = new Set<string>();
   const gone = new Set<string>();
+  const cancelled = new Set<string>();
   for (const move of moves) {
-    if (move.error !== undefined || move.ended === undefined) continue;
+    if (move.error !== undefined) continue;
+    if (move.type === 'drain' && move.restored !== undefined) cancelled.add(keyOf(move));
+    if (move.ended === undefined) continue;
     if (move.type === 'ramp') rampsOver.add(keyOf(move));
     else ends.set(keyOf(move), move.ended);
     if (move.type === 'drain' && !staysDrained(move.drain, move.ended)) gone.add(keyOf(move));
@@ -146,14 +160,19 @@ export function ledgerAfter<L extends Ledger>(ledger: L, moves: readonly DrainMo
     const ended = ends.get(keyOf(drain));
     return ended ? { ...drain, ended } : drain;
   });
-  const told = (ledger.ended ?? []).filter(({ ended }) => nowMs - ended.atMs < TOLD_MS);
+  const told = endedLately(ledger, nowMs);
   return {
     ...ledger,
     made: ledger.made.filter((key) => !gone.has(key)),
-    drains: drains.filter((drain) => !gone.has(keyOf(drain))),
+    drains: drains.filter((drain) => !gone.has(keyOf(drain)) && !cancelled.has(keyOf(drain))),
     ended: [...told, ...drains.filter((drain): drain is EndedDrain => gone.has(keyOf(drain)))].slice(-MOST_TOLD),
     ramps: ledger.ramps.filter((ramp) => !rampsOver.has(keyOf(ramp)) && !gone.has(keyOf(ramp))),
   };
+}
+
+/** Those that ended within the hour. */
+export function endedLately({ ended = [] }: Pick<Ledger, 'ended'>, nowMs: number): EndedDrain[] {
+  return ended.filter(({ ended: { bootMs } }) => nowMs - bootMs < TOLD_MS);
 }
 
 /** It keeps its weight of 0 until it is cancelled. */

@@ -53,11 +53,11 @@ const NOTHING: Held = { active: 0, inactive: 0, entries: 0, templates: 0 };
 async function progressAt(
   keeper: DrainKeeper,
   place: DestinationOf,
-  { startedAtMs }: Drain,
+  { startedBootMs }: Drain,
   details: boolean,
 ): Promise<DrainProgress | undefined> {
   const own = (await keeper.list({ details })).filter(({ drain }) => isAt(place)(drain));
-  return own.find(({ drain }) => !drain.ended) ?? own.findLast(({ drain }) => drain.startedAtMs === startedAtMs);
+  return own.find(({ drain }) => !drain.ended) ?? own.findLast(({ drain }) => drain.startedBootMs === startedBootMs);
 }
 
 /** One pass; false if somebody else holds the lock, who may be at it. */
@@ -73,6 +73,6 @@ async function ended(keeper: DrainKeeper, place: DestinationOf, signal: AbortSig
   }
 }
 
-function outcomeOf(drain: Drain, { atMs: _, ...end }: DrainEnd): DrainOutcome {
+function outcomeOf(drain: Drain, { bootMs: _, ...end }: DrainEnd): DrainOutcome {
   return { drain, ...end };
 }

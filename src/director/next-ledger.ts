@@ -12,6 +12,7 @@ import {
   type Ramp,
 } from '../plan/ledger.ts';
 import type { Change } from '../plan/resource.ts';
+import { heldCount } from './drain-rule.ts';
 import { daemonKey, masqueradeKey, serviceOf } from './keys.ts';
 import { type DesiredService, type DesiredState, servicesByAddress } from './state.ts';
 
@@ -36,10 +37,10 @@ export function nextLedger(
   const added = new Set(
     slow.length === 0 ? [] : own.filter(({ operation }) => operation.type === 'service.add').map(({ key }) => key),
   );
-  const startedAtMs = Date.parse(applied.at);
+  const startedBootMs = applied.bootMs ?? 0;
   const begun = own
     .filter(({ phase }) => phase === 'drain')
-    .flatMap((change) => drainOf(change, services, before, startedAtMs));
+    .flatMap((change) => drainOf(change, services, before, startedBootMs));
   const begunKeys = new Set(begun.map(keyOf));
   return {
     ...ledger,
@@ -59,7 +60,7 @@ export function nextLedger(
         const destination = described(keyOf(ramp));
         return destination && !gone(keyOf(ramp)) ? [{ ...ramp, weight: destination.weight }] : [];
       }),
-      ...slow.flatMap((change) => rampOf(change, services, added, startedAtMs)),
+      ...slow.flatMap((change) => rampOf(change, services, added, startedBootMs)),
     ],
     nextId: applied.id + 1,
   };
@@ -110,7 +111,7 @@ function drainOf(
   { phase, operation }: Change<Operation>,
   services: ReadonlyMap<string, DesiredService>,
   before: Snapshot,
-  startedAtMs: number,
+  startedBootMs: number,
 ): Drain[] {
   if (phase !== 'drain' || operation.type !== 'destination.edit') return [];
   const { service, destination } = operation;
@@ -118,10 +119,14 @@ function drainOf(
   if (settings === undefined) return [];
   const { timeoutSeconds, afterwards } = settings;
   const { address } = destination;
-  const held = before.services.find((each) => each.address === service)?.destinations;
-  const weight = held?.find((each) => each.address === address)?.weight ?? 0;
-  const deadlineAtMs = startedAtMs + timeoutSeconds * 1000;
-  return [{ service, destination: address, startedAtMs, deadlineAtMs, afterwards, weight, by: 'apply' }];
+  const holder = before.services.find((each) => each.address === service);
+  const found = holder?.destinations.find((each) => each.address === address);
+  const weight = found?.weight ?? 0;
+  const heldFirst = found && { heldFirst: heldCount(found, service, holder?.persistence !== null) };
+  const deadlineBootMs = startedBootMs + timeoutSeconds * 1000;
+  return [
+    { service, destination: address, startedBootMs, deadlineBootMs, afterwards, weight, by: 'apply', ...heldFirst },
+  ];
 }
 
 /** A destination that comes to those that are there begins slowly; those of a new service begin alike. */
@@ -129,7 +134,7 @@ function rampOf(
   { operation }: Change<Operation>,
   services: ReadonlyMap<string, DesiredService>,
   added: ReadonlySet<string>,
-  startedAtMs: number,
+  startedBootMs: number,
 ): Ramp[] {
   if (operation.type !== 'destination.add') return [];
   const { service, destination } = operation;
@@ -137,5 +142,5 @@ function rampOf(
   if (entry?.ramp === undefined || added.has(service)) return [];
   const { address } = destination;
   const { weight } = entry.destinations.find((each) => each.address === address) ?? destination;
-  return [{ service, destination: address, startedAtMs, ...entry.ramp, weight }];
+  return [{ service, destination: address, startedBootMs, ...entry.ramp, weight }];
 }

@@ -152,12 +152,18 @@ function servicesByKey(tables: Tables): ServicesByKey {
   return new Map(held?.services.map((service) => [service.address, service]));
 }
 
-async function ownersBefore(store: Store, entry: HistoryEntry, { made }: Ledger): Promise<Owners> {
-  if (entry.owners !== undefined) return store.get<Owners>(entry.owners);
+async function ownersBefore(store: Store, entry: HistoryEntry, { made, table }: Ledger): Promise<Owners> {
+  if (entry.owners !== undefined) {
+    const owners = await store.get<Owners>(entry.owners);
+    // Drains and ramps of another boot are over.
+    return entry.table === table ? owners : { ...owners, drains: [], ramps: [] };
+  }
   // An entry of an earlier release says only what had been applied.
   if (entry.previous === null) return { applied: null, made, drains: [], ramps: [] };
-  const { id, table, at, files, hosts } = appliedBefore(store, entry) ?? { ...entry, files: [], hosts: {} };
-  return { applied: { id, table, at, desired: entry.previous, files, hosts }, made, drains: [], ramps: [] };
+  const before = appliedBefore(store, entry) ?? { ...entry, files: [], hosts: {} };
+  const { id, at, files, hosts } = before;
+  const applied = { id, table: before.table, at, desired: entry.previous, files, hosts };
+  return { applied, made, drains: [], ramps: [] };
 }
 
 /** The entry that applied what had been applied before; undefined if it is not kept. */

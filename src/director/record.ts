@@ -1,9 +1,10 @@
 /** The record of a table of the kernel: where it is kept, and who may write it. */
 import { join, resolve } from 'node:path';
+import { IpvsError } from '../errors.ts';
 import { identityOf } from '../ipvs/identity.ts';
 import { native } from '../native.ts';
 import { FolderFiles } from '../plan/files.ts';
-import { type Lock, lock } from '../plan/lock.ts';
+import { isLocked, type Lock, lock } from '../plan/lock.ts';
 import { Store } from '../plan/store.ts';
 import { stateDirectory } from './state-directory.ts';
 
@@ -13,6 +14,14 @@ export interface TableRecord {
   readonly table: string;
   /** Keeps others from changing the table. Throws LOCKED, STORE_UNSAFE, FILE_UNWRITABLE, ABORTED. */
   readonly lock: (purpose: string, signal: AbortSignal | undefined) => Promise<Lock>;
+  /** Absent where the record has no folder. */
+  readonly follower?: Follower;
+}
+
+/** The process that advances drains and ramps for as long as they last; a second one changes nothing. */
+export interface Follower {
+  begin(): Promise<Lock>;
+  isThere(): boolean;
 }
 
 export interface RecordOptions {
@@ -41,5 +50,20 @@ export function openRecord(path: string, { stateDir = stateDirectory(), lockTime
         ...(lockTimeoutMs !== undefined && { timeoutMs: lockTimeoutMs }),
         ...(signal && { signal }),
       }),
+    follower: followerOf(join(folder, 'follow-lock')),
+  };
+}
+
+function followerOf(path: string): Follower {
+  return {
+    async begin() {
+      try {
+        return await lock(path, { native: native(), purpose: 'drain run --follow', timeoutMs: 0 });
+      } catch (error) {
+        if (error instanceof IpvsError && error.code === 'LOCKED') return { release: () => undefined };
+        throw error;
+      }
+    },
+    isThere: () => isLocked(path)?.locked === true,
   };
 }

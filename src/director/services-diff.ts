@@ -128,7 +128,9 @@ function destinationChanges(
     if (old === undefined) {
       // Among others that are warm it begins with a part of its weight.
       const weight =
-        ramp && before ? rampedWeight({ ...ramp, startedAtMs: 0, weight: destination.weight }, 0) : destination.weight;
+        ramp && before
+          ? rampedWeight({ ...ramp, startedBootMs: 0, weight: destination.weight }, 0)
+          : destination.weight;
       const operation = { type: 'destination.add', service, destination: { ...destination, weight } } as const;
       const host = described.host === undefined ? '' : `, by name ${described.host}`;
       const detail = `${formatForward(destination.forward)}, weight ${weight}${weight < destination.weight ? ` of ${destination.weight}` : ''}${host}`;

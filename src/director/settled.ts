@@ -1,5 +1,6 @@
 /** What whoever has a table's lock does first: what a crash left, and what drains. */
 import { AddressTable } from '../addresses/address-table.ts';
+import { systemClock } from '../clock.ts';
 import type { Ipvs } from '../ipvs/ipvs.ts';
 import { MasqueradeTable } from '../masquerade/masquerade-table.ts';
 import { native } from '../native.ts';
@@ -34,7 +35,7 @@ export async function settled({ store, table }: TableRecord, ipvs: Ipvs): Promis
     const defense = defenseRecord(store, table);
     const loans = new SysctlLoans(sysctls, store);
     const ledger = () => ledgerFor(table, store.ledger());
-    const runner = new DrainRunner({ ipvs, store, ledger, now: Date.now, loans });
+    const runner = new DrainRunner({ ipvs, store, ledger, now: systemClock, loans });
     const masquerade = new MasqueradeTable({ native: native() });
     const context = { ipvs, addresses, sysctls: new SysctlTable(sysctls), defense, masquerade };
     await settle({ resources, context, store, table }, runner);

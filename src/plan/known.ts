@@ -15,15 +15,16 @@ export const NOTHING_KNOWN: Known<never> = {
 export function knownAt<Desired>(
   { made, adopted = [], drains, ramps }: Pick<Ledger, 'made' | 'adopted' | 'drains' | 'ramps'>,
   applied: Desired | undefined,
-  nowMs: number,
+  nowBootMs: number,
 ): Known<Desired> {
   const weights = new Map<string, Map<string, number>>();
   const hold = ({ service, destination }: DestinationOf, weight: number) => {
     const ofService = weights.get(service) ?? new Map<string, number>();
     weights.set(service, ofService.set(destination, weight));
   };
-  for (const ramp of ramps) hold(ramp, rampedWeight(ramp, nowMs));
-  for (const drain of drains) hold(drain, 0);
-  const leaving = new Set(drains.filter(({ by }) => by === 'apply').map(keyOf));
+  for (const ramp of ramps) hold(ramp, rampedWeight(ramp, nowBootMs));
+  const holding = drains.filter(({ restoreWeight }) => restoreWeight === undefined);
+  for (const drain of holding) hold(drain, 0);
+  const leaving = new Set(holding.filter(({ by }) => by === 'apply').map(keyOf));
   return { applied, made: new Set(made), adopted: new Set(adopted), leaving, weights };
 }

@@ -44,13 +44,17 @@ export function keyOf({ service, destination }: DestinationOf): string {
 
 /** A destination that takes no new connections, until those that it has are over. */
 export interface Drain extends DestinationOf {
-  /** Milliseconds since 1970. */
-  readonly startedAtMs: number;
-  readonly deadlineAtMs: number;
+  /** Boot times (`Moment.bootMs`), as of everything here that has a deadline: they hold for the ledger's table alone. */
+  readonly startedBootMs: number;
+  readonly deadlineBootMs: number;
   /** What happens when it is over. */
   readonly afterwards: 'delete' | 'keep';
   /** The weight that it had. */
   readonly weight: number;
+  /** How much it held when it began, for people; absent where that was not counted. */
+  readonly heldFirst?: number;
+  /** Set when it is cancelled: the next pass restores this weight and forgets the drain. */
+  readonly restoreWeight?: number;
   /** By an apply, because it left the file; or by a verb. */
   readonly by: 'apply' | 'verb';
   /** Of one that is over and holds the weight at 0 until it is cancelled. */
@@ -62,7 +66,7 @@ export interface EndedDrain extends Drain {
 }
 
 export interface DrainEnd {
-  readonly atMs: number;
+  readonly bootMs: number;
   /** `drained`: nothing was held any more; `deadline`: something was; `gone`: somebody took the destination away. */
   readonly how: 'drained' | 'deadline' | 'gone';
   /** What was held then. */
@@ -87,7 +91,7 @@ export interface Held {
 
 /** A destination whose weight grows from a share of it to the whole. */
 export interface Ramp extends DestinationOf {
-  readonly startedAtMs: number;
+  readonly startedBootMs: number;
   readonly durationSeconds: number;
   /** The share to begin with: 0 to 1. */
   readonly floor: number;
@@ -101,8 +105,10 @@ export interface Applied extends Source {
   readonly id: number;
   /** To which table. */
   readonly table: string;
-  /** ISO 8601. */
+  /** ISO 8601, for people. */
   readonly at: string;
+  /** The same moment in boot time: drains and ramps that it began count from it. Absent in entries of earlier releases. */
+  readonly bootMs?: number;
   readonly desired: ObjectId;
 }
 
@@ -191,5 +197,15 @@ export function ledgerFor(table: string, ledger: Ledger | undefined): Ledger {
 
 /** Whether something of it goes on by itself, or was left undone: who holds the lock carries it on. */
 export function isUnderWay({ drains, ramps, changedSysctls }: Ledger): boolean {
-  return drains.some(({ ended }) => !ended) || ramps.length > 0 || changedSysctls !== undefined;
+  return hasProgress({ drains, ramps }) || changedSysctls !== undefined;
+}
+
+/** Whether drains or ramps are in progress. */
+export function hasProgress({ drains, ramps }: Pick<Ledger, 'drains' | 'ramps'>): boolean {
+  return drains.some(isInProgress) || ramps.length > 0;
+}
+
+/** Whether a pass has something to do for it, now or later. */
+export function isInProgress({ ended, restoreWeight }: Drain): boolean {
+  return ended === undefined || restoreWeight !== undefined;
 }

@@ -4,15 +4,15 @@ import type { Ramp } from './ledger.ts';
 /** At least 1, as 0 would take nothing at all; never more than the whole. */
 export function rampedWeight(
   {
-    startedAtMs,
+    startedBootMs,
     durationSeconds,
     floor,
     curve,
     weight,
-  }: Pick<Ramp, 'startedAtMs' | 'durationSeconds' | 'floor' | 'curve' | 'weight'>,
-  nowMs: number,
+  }: Pick<Ramp, 'startedBootMs' | 'durationSeconds' | 'floor' | 'curve' | 'weight'>,
+  nowBootMs: number,
 ): number {
-  const passed = Math.min(1, Math.max(0, (nowMs - startedAtMs) / (durationSeconds * 1000)));
+  const passed = Math.min(1, Math.max(0, (nowBootMs - startedBootMs) / (durationSeconds * 1000)));
   const share = floor + (1 - floor) * (curve === 'linear' ? passed : exponential(passed));
   return weight === 0 ? 0 : Math.max(1, Math.round(weight * share));
 }

@@ -69,13 +69,14 @@ export function isSightings(value: unknown): value is Sightings {
 
 function isApplied(value: unknown): boolean {
   if (!isRecord(value)) return false;
-  const { id, table, at, desired, files, hosts } = value;
+  const { id, table, at, bootMs = 0, desired, files, hosts } = value;
   const isFile = (file: unknown) =>
     isRecord(file) && typeof file['path'] === 'string' && typeof file['sha256'] === 'string';
   return (
     isId(id) &&
     isText(table) &&
     isMoment(at) &&
+    isNumber(bootMs) &&
     isObjectId(desired) &&
     isListOf(files, isFile) &&
     isRecord(hosts) &&
@@ -85,9 +86,11 @@ function isApplied(value: unknown): boolean {
 
 function isDrain(value: unknown): value is Readonly<Record<string, unknown>> {
   if (!isPlace(value)) return false;
-  const { startedAtMs, deadlineAtMs, weight, afterwards, by, ended } = value;
+  const { startedBootMs, deadlineBootMs, weight, afterwards, by, ended, restoreWeight = 0 } = value;
+  // Earlier releases wrote wall-clock times.
+  const { startedAtMs, deadlineAtMs } = value;
   return (
-    [startedAtMs, deadlineAtMs, weight].every(isNumber) &&
+    [startedBootMs ?? startedAtMs, deadlineBootMs ?? deadlineAtMs, weight, restoreWeight].every(isNumber) &&
     (afterwards === 'delete' || afterwards === 'keep') &&
     (by === 'apply' || by === 'verb') &&
     (ended === undefined || isEnd(ended))
@@ -96,16 +99,16 @@ function isDrain(value: unknown): value is Readonly<Record<string, unknown>> {
 
 function isEnd(value: unknown): boolean {
   if (!isRecord(value)) return false;
-  const { atMs, how, held, alsoEnded = [], problem = '' } = value;
-  if (!isNumber(atMs) || !isText(how) || !isRecord(held) || typeof problem !== 'string') return false;
+  const { bootMs, atMs, how, held, alsoEnded = [], problem = '' } = value;
+  if (!isNumber(bootMs ?? atMs) || !isText(how) || !isRecord(held) || typeof problem !== 'string') return false;
   const { active, inactive, entries, templates } = held;
   return [active, inactive, entries, templates].every(isNumber) && isListOf(alsoEnded, isText);
 }
 
 function isRamp(value: unknown): boolean {
   if (!isPlace(value)) return false;
-  const { startedAtMs, durationSeconds, floor, weight, curve } = value;
-  if (![startedAtMs, durationSeconds, floor, weight].every(isNumber)) return false;
+  const { startedBootMs, startedAtMs, durationSeconds, floor, weight, curve } = value;
+  if (![startedBootMs ?? startedAtMs, durationSeconds, floor, weight].every(isNumber)) return false;
   return curve === 'linear' || curve === 'exponential';
 }
 

@@ -1,7 +1,9 @@
 /** The record of one table on disk: ledger, journal, history, and the values that they name. */
+import { type Clock, systemClock } from '../clock.ts';
 import { IpvsError } from '../errors.ts';
+import { hasEarlierTimes, inBootTime, journalInBootTime } from './earlier-times.ts';
 import { type Files, isUnfinished } from './files.ts';
-import type { HistoryEntry, Journal, Ledger, ObjectId } from './ledger.ts';
+import { type HistoryEntry, hasProgress, type Journal, type Ledger, type ObjectId } from './ledger.ts';
 import type { Outline } from './packed.ts';
 import { isEntry, isJournal, isLedger, isObjectId, isRecord, isSightings } from './shapes.ts';
 import type { Sightings } from './sightings.ts';
@@ -11,6 +13,8 @@ const JOURNAL = 'journal.json';
 const HISTORY = 'history';
 const OBJECTS = 'objects';
 const DRIFT = 'drift.json';
+/** There while drains or ramps are in progress: packaging/ipvs-drain.path starts "ipvs drain run --follow" by it. */
+const IN_PROGRESS = 'in-progress';
 /** Older ones are forgotten. */
 const MOST_ENTRIES = 100;
 /** Looking for values that nothing names means to read the whole history. */
@@ -31,11 +35,14 @@ const packing = () => import('./packed.ts');
 /** Only the holder of the table's lock writes, but for sightings: of those the last word counts. */
 export class Store {
   readonly #files: Files;
+  readonly #now: Clock;
+  #hasEarlierTimes = false;
   /** Values never change. Those of earlier releases have no outline. */
   readonly #recent = new Map<ObjectId, { readonly value: unknown; readonly outline?: Outline }>();
 
-  constructor(files: Files) {
+  constructor(files: Files, now: Clock = systemClock) {
     this.#files = files;
+    this.#now = now;
   }
 
   /** Beside what the store itself keeps there. */
@@ -49,17 +56,42 @@ export class Store {
 
   /** Throws STORE_DAMAGED. */
   ledger(): Ledger | undefined {
-    return this.#record(LEDGER, isLedger);
+    const ledger = this.#record(LEDGER, isLedger);
+    if (ledger === undefined) return undefined;
+    this.#hasEarlierTimes = hasEarlierTimes(ledger);
+    return inBootTime(ledger, this.#now());
+  }
+
+  /** Whether the ledger that was read last is of an earlier release: its drains count down once it is written. */
+  get hasEarlierTimes(): boolean {
+    return this.#hasEarlierTimes;
   }
 
   writeLedger(ledger: Ledger): void {
+    const inProgress = hasProgress(ledger);
+    // The marker may be there for nothing, never the other way round.
+    if (inProgress) this.markProgress(true);
     this.#files.write(LEDGER, text(ledger));
     this.#tidy('', (name) => name === LEDGER || name === JOURNAL);
+    this.#hasEarlierTimes = false;
+    if (!inProgress) this.markProgress(false);
+  }
+
+  /** Without effect where the disk is full: the marker only starts what any later command does as well. */
+  markProgress(inProgress: boolean): void {
+    if (this.#files.has(IN_PROGRESS) === inProgress) return;
+    try {
+      if (inProgress) this.#files.write(IN_PROGRESS, '');
+      else this.#files.remove(IN_PROGRESS);
+    } catch (error) {
+      if (!(error instanceof IpvsError && error.code === 'FILE_UNWRITABLE')) throw error;
+    }
   }
 
   /** Throws STORE_DAMAGED. */
   journal(): Journal | undefined {
-    return this.#record(JOURNAL, isJournal);
+    const journal = this.#record(JOURNAL, isJournal);
+    return journal && journalInBootTime(journal, this.#now());
   }
 
   writeJournal(journal: Journal): void {

@@ -269,10 +269,10 @@ async function knownWhile<Desired, Context>(
   { store }: Engine<Desired, Context>,
   ledger: Ledger,
   next: Ledger,
-  { at }: Applied,
+  { bootMs = 0 }: Applied,
 ): Promise<Known<Desired>> {
   const applied = await appliedTo<Desired>(store, ledger);
-  return knownAt({ ...ledger, drains: next.drains, ramps: next.ramps }, applied, Date.parse(at));
+  return knownAt({ ...ledger, drains: next.drains, ramps: next.ramps }, applied, bootMs);
 }
 
 /** What was applied last to the ledger's table; undefined if that was another. */

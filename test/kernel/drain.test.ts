@@ -4,9 +4,10 @@ import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { type Director, type DrainProgress, type IpvsError, openDirector } from '../../src/index.ts';
-import { built, type CommandResult } from '../helpers/cli.ts';
+import { built, type CommandResult, command } from '../helpers/cli.ts';
 import { connectionsIn } from '../helpers/connections.ts';
 import { kernelTable } from '../helpers/kernel-table.ts';
 import { stateOf } from '../helpers/states.ts';
@@ -221,7 +222,7 @@ describe('persistence', () => {
     sysctl('expire_quiescent_template', 1);
     expect(await ipvs('drain', 'run')).toMatchObject({
       status: 0,
-      stdout: `${destination} of ${service}: drained, kept with weight 0\nnothing is on its way\n`,
+      stdout: `${destination} of ${service}: drained, kept with weight 0\nno drains or ramps in progress\n`,
     });
   });
 });
@@ -329,6 +330,119 @@ describe('an apply', () => {
     expect(seen[0]).toBeLessThan(100);
     expect(seen.at(-1)).toBe(100);
     expect((await director.plan({ desired })).changes).toEqual([]);
+  });
+});
+
+describe('a wall clock that is set', () => {
+  /** The command, for which the wall clock is so many days off: what a step of the clock does to it. */
+  function daysOff(days: number, ...args: readonly string[]): Promise<CommandResult> {
+    const code = `const Real = Date, off = ${days * 86_400_000}; globalThis.Date = class extends Real {
+      constructor(...given) { if (given.length === 0) super(Real.now() + off); else super(...given); }
+      static now() { return Real.now() + off; }
+    };`;
+    const preload = ['--import', `data:text/javascript,${encodeURIComponent(code)}`];
+    const where = ['--netns', table.namespace.name, '--state-dir', stateDir];
+    return command([process.execPath, ...preload, built('cli/ipvs.js'), ...where, ...args]);
+  }
+
+  it.each([-30, 30])('%i days off, a drain goes on, and its deadline stays', async (days) => {
+    await fresh();
+    const { service, destination } = await serviceOn('tcp');
+    await connect(1);
+    await ipvs('drain', service, destination, '--timeout', '30m', '--then', 'delete');
+    const run = await daysOff(days, 'drain', 'run');
+    expect(run).toEqual({ status: 0, stdout: '1 drain goes on\n', stderr: '' });
+    const { drains } = JSON.parse((await daysOff(days, 'drain', 'list', '--json')).stdout);
+    expect(drains).toMatchObject([{ over: false, held: { active: 1 } }]);
+    expect(drains[0].leftMs).toBeGreaterThan(1_700_000);
+    expect(drains[0].leftMs).toBeLessThanOrEqual(1_800_000);
+    expect(Date.parse(drains[0].startedAt) - Date.now()).toBeCloseTo(days * 86_400_000, -6);
+    expect(await weights(service)).toEqual({ [destination]: 0 });
+  });
+});
+
+describe('drains and ramps that no process advances', () => {
+  const second = '127.0.0.3';
+
+  /** A destination leaves the file, another comes. */
+  async function given() {
+    await fresh();
+    const service = nextService('tcp');
+    const file = (address: string) => {
+      const path = join(stateDir, `${address}.yaml`);
+      const slow = 'ramp: { duration: 4s }, drain: { timeout: 2s, then: delete }';
+      const destinations = `[{ address: 127.0.0.9, weight: 100 }, { address: ${address}, weight: 100 }]`;
+      writeFileSync(
+        path,
+        `services: [{ address: '${service}', scheduler: wrr, ${slow}, destinations: ${destinations} }]`,
+      );
+      return path;
+    };
+    expect((await ipvs('apply', file(HOST), '--yes')).stdout).toMatch(/3 changes made\n$/);
+    return { service, file: file(second) };
+  }
+
+  it('are announced, shown everywhere, and done by the next apply, which says so', async () => {
+    const { service, file } = await given();
+    const applied = await ipvs('apply', file, '--yes');
+    expect(applied.stdout).toMatch(/\n1 drain and 1 ramp go on: continue with "ipvs drain run --follow"/);
+    expect((await ipvs('list')).stdout).toMatch(/127\.0\.0\.3:\d+ +masquerade +10 {2}ramping to 100, \ds +0/);
+    await sleep(4100);
+
+    const gone = `${HOST}:${port} of ${service}`;
+    const ramped = `${second}:${port} of ${service}`;
+    const list = (await ipvs('list')).stdout;
+    expect(list).toMatch(/ 0 {2}draining, none left, ends with the next pass /);
+    expect(list).toMatch(/ 10 {2}ramping to 100, 100 is due /);
+    const drains = (await ipvs('drain', 'list')).stdout.split('\n').map((line) => line.split(/ {2,}/).slice(-3));
+    expect(drains.slice(0, 3)).toEqual([
+      ['WEIGHT', 'DUE', 'WHOLE'],
+      ['0', '0', '100'],
+      ['10', '100', '100'],
+    ]);
+    const drift = await ipvs('drift');
+    expect(drift.stdout).toContain(`${ramped}  weight 10 ramping to 100, 100 is due\n`);
+    expect([drift.status, drift.stdout.split('\n').at(-2)]).toEqual([
+      0,
+      'nothing differs; 2 weights held by drains and ramps',
+    ]);
+    const plan = await ipvs('plan', file);
+    expect([plan.status, plan.stdout]).toEqual([
+      2,
+      expect.stringContaining(`next pass: ${gone}  deleted: it is drained\n`),
+    ]);
+    expect(plan.stdout).toContain(`next pass: ${ramped}  weight 100 of 100, its ramp ends\n`);
+    expect(plan.stdout).not.toContain('nothing to change');
+
+    const again = await ipvs('apply', file, '--yes');
+    expect(again.stdout).toContain(`${gone}: drained, deleted\n${ramped}: weight 100, the whole\n`);
+    expect(again.stdout).not.toMatch(/nothing to change|continue with/);
+    expect(await weights(service)).toEqual({ [`127.0.0.9:${port}`]: 100, [`${second}:${port}`]: 100 });
+    expect(await ipvs('plan', file)).toMatchObject({ status: 0, stdout: 'nothing to change; 3 unchanged\n' });
+  });
+
+  it('are followed to the end by an apply that waits', async () => {
+    const { service, file } = await given();
+    const applied = await ipvs('apply', file, '--yes', '--wait');
+    expect(applied.status).toBe(0);
+    expect(applied.stdout).toContain(`${HOST}:${port} of ${service}: drained, deleted\n`);
+    expect(applied.stdout).toMatch(/: weight 100, the whole\nno drains or ramps in progress\n$/);
+    expect(await weights(service)).toEqual({ [`127.0.0.9:${port}`]: 100, [`${second}:${port}`]: 100 });
+  });
+
+  it('need no hint while a process follows them', async () => {
+    const { file } = await given();
+    const follower = await director.follow();
+    expect((await ipvs('apply', file, '--yes')).stdout).not.toContain('continue with');
+    follower.release();
+    expect((await ipvs('apply', file, '--yes')).stdout).toContain('continue with');
+  });
+
+  it('are not shown by a list that cannot read the record', async () => {
+    const { file } = await given();
+    await ipvs('apply', file, '--yes');
+    writeFileSync(ledger(), '{');
+    expect(await ipvs('list')).toMatchObject({ status: 0, stderr: '', stdout: expect.not.stringContaining('ramping') });
   });
 });
 

@@ -49,13 +49,14 @@ describe.sequential('without a compiler', () => {
   it('the Debian package has command, units, man page and completion', async () => {
     await host.script('dpkg --install /srv/product/*.deb');
     await balances();
-    await host.run('systemd-analyze', 'verify', 'ipvs-director.service', 'ipvs-defense.service');
+    const units = ['ipvs-director.service', 'ipvs-defense.service', 'ipvs-drain.service', 'ipvs-drain.path'];
+    await host.run('systemd-analyze', 'verify', ...units);
     expect(await host.run('man', '--where', 'ipvs')).toMatch(/ipvs\.8\.gz$/m);
     expect(await host.run('bash', '-c', '. /usr/share/bash-completion/completions/ipvs; complete -p ipvs')).toMatch(
       / ipvs$/m,
     );
     // Nobody's traffic is balanced because a package was installed.
-    for (const unit of ['ipvs-director', 'ipvs-defense'])
+    for (const unit of ['ipvs-director', 'ipvs-defense', 'ipvs-drain.path'])
       expect((await host.attempt(['systemctl', 'is-enabled', unit])).stdout).toBe('disabled\n');
   });
 

@@ -1,10 +1,12 @@
 /** `ipvs apply`: from a file, or a plan that was kept, to the kernel. */
 import { describePlan } from '../../director/describe.ts';
 import type { ApplyOptions, Director, IntendedPlan, Intent } from '../../director/director.ts';
+import type { DrainPass } from '../../director/drain-runner.ts';
 import { planRefusal } from '../../director/refuse.ts';
 import type { ApplyResult } from '../../plan/transaction.ts';
 import { command } from '../command.ts';
 import { EXIT, printError, UsageError } from '../exit.ts';
+import { continuation, followDrains, plainPass, printPass } from '../follow.ts';
 import { type GlobalOptions, withDirector } from '../globals.ts';
 import { untilSignalled } from '../interrupt.ts';
 import { canAsk, confirm, counted, painter, printJson } from '../output.ts';
@@ -15,12 +17,14 @@ export interface ApplyArguments extends GlobalOptions, PlanArguments {
   readonly dryRun?: boolean;
   readonly yes?: boolean;
   readonly force?: boolean;
+  readonly wait?: boolean;
 }
 
 export const applyOptions = {
   'dry-run': { alias: 'n', describe: 'Only show the changes; exit status 2 if there are any' },
   yes: { alias: 'y', describe: 'Do not ask' },
   force: { describe: 'Carry out a plan that takes away more than the limit, or more than it is about' },
+  wait: { describe: 'Advance drains and ramps until none is left' },
 } as const;
 
 const spec = command<ApplyArguments & { readonly file: string }>({
@@ -42,51 +46,87 @@ const spec = command<ApplyArguments & { readonly file: string }>({
 
 export { spec as command };
 
-/** Shows, asks, applies and tells; returns the exit status. */
+/** Shows, asks, applies and reports; follows drains and ramps, or says how to; returns the exit status. */
 export async function applied(
   director: Director,
   what: Intent | IntendedPlan,
   options: ApplyArguments,
-  { command }: Pick<ApplyOptions, 'command'>,
+  more: Pick<ApplyOptions, 'command'>,
 ): Promise<number> {
+  const { json = false, wait = false, dryRun = false } = options;
+  const { status, tried } = await appliedOnce(director, what, options, more);
+  if (dryRun || !tried) return status;
+  if (wait) return (await followDrains(director, json)) || status;
+  const next = json ? undefined : continuation(director);
+  if (next !== undefined) print(next);
+  return status;
+}
+
+async function appliedOnce(
+  director: Director,
+  what: Intent | IntendedPlan,
+  options: ApplyArguments,
+  { command }: Pick<ApplyOptions, 'command'>,
+): Promise<{ readonly status: number; readonly tried: boolean }> {
   const { yes = false, json = false, force = false } = options;
+  let made: DrainPass | undefined;
   const show = (plan: IntendedPlan) => {
-    if (!json) print(describePlan(plan, painter(options)));
+    if (!json) print(describePlan({ ...plan, passed: (made?.moves.length ?? 0) > 0 }, painter(options)));
   };
   const planning = planOptions(options);
   if ('changes' in what && Object.keys(planning).length > 0)
     throw new UsageError(
       'a plan that was kept is carried out as it is: say --adopt, --prune, --target and --max-change to "ipvs plan"',
     );
+  const without = (status: number) => ({ status, tried: false });
+  const onPass = (pass: DrainPass) => {
+    made = pass;
+    if (!json) printPass(pass, json, false);
+  };
+  const told = (result: ApplyResult) => {
+    const pass = made && made.moves.length + made.problems.length > 0 ? { pass: plainPass(made) } : {};
+    return { status: report(result, json, pass), tried: true };
+  };
   // Interrupted, it undoes what it did.
   const apply = (what: Intent | IntendedPlan, onPlan?: (plan: IntendedPlan) => void) =>
     untilSignalled((signal) =>
-      director.apply(what, { ...planning, force, signal, ...(command && { command }), ...(onPlan && { onPlan }) }),
+      director.apply(what, {
+        ...planning,
+        force,
+        signal,
+        onPass,
+        ...(command && { command }),
+        ...(onPlan && { onPlan }),
+      }),
     );
-  if (yes && !options.dryRun) return report(await apply(what, show), json);
+  if (yes && !options.dryRun) return told(await apply(what, show));
   const plan = 'changes' in what ? what : await director.plan(what, planning);
   if (options.dryRun || plan.changes.length === 0) {
     if (json) printJson(plan);
     else show(plan);
   }
   const refusal = planRefusal(plan, force);
-  if (refusal) return printError(refusal, json);
-  const changesSomething = plan.changes.length > 0 || (plan.owners ?? []).length > 0;
-  if (options.dryRun) return changesSomething ? EXIT.changes : EXIT.done;
+  if (refusal) return without(printError(refusal, json));
+  if (options.dryRun) return without(planStatus(plan));
   if (plan.changes.length === 0) {
     await apply(plan); // that it is ours is worth remembering
-    return EXIT.done;
+    return { status: EXIT.done, tried: true };
   }
   if (json || !canAsk()) throw new UsageError('nobody can be asked: say --yes, or --dry-run to see the changes');
   show(plan);
-  if (!(await confirm(`Make ${counted(plan.changes.length, 'change')}?`))) return EXIT.error;
-  return report(await apply(plan), json);
+  if (!(await confirm(`Make ${counted(plan.changes.length, 'change')}?`))) return without(EXIT.error);
+  return told(await apply(plan));
 }
 
-/** Tells what came of it; returns the exit status. */
-export function report(result: ApplyResult, json: boolean): number {
+/** 2 where an apply would change something, be it only by the pass over drains and ramps that it makes. */
+export function planStatus({ changes, steps = [], owners = [] }: IntendedPlan): number {
+  return changes.length + steps.length + owners.length === 0 ? EXIT.done : EXIT.changes;
+}
+
+/** Prints what came of it; returns the exit status. `more` is for JSON. */
+export function report(result: ApplyResult, json: boolean, more: object = {}): number {
   const { outcome, done, failed, skipped, undone, stuck } = result;
-  if (json) printJson({ ...result, failed: failed.map(withCode), stuck: stuck.map(withCode) });
+  if (json) printJson({ ...result, ...more, failed: failed.map(withCode), stuck: stuck.map(withCode) });
   for (const { error } of failed) printError(error, json);
   if (!json) {
     const { length } = done;

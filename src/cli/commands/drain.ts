@@ -1,25 +1,16 @@
 /** `ipvs drain SERVICE DESTINATION`, `ipvs drain list|run|cancel` */
-import { setTimeout as sleep } from 'node:timers/promises';
+import { shortDuration } from '../../config/duration.ts';
 import { destinationOf, isAt, subjectOf } from '../../director/destination-of.ts';
 import type { Director } from '../../director/director.ts';
 import type { DrainProgress } from '../../director/drain-progress.ts';
 import { heldSum } from '../../director/drain-rule.ts';
-import type { DrainPass } from '../../director/drain-runner.ts';
 import type { DrainOutcome } from '../../director/drain-wait.ts';
 import { IpvsError } from '../../errors.ts';
 import type { Drain } from '../../plan/ledger.ts';
 import { action, type Group } from '../command.ts';
-import {
-  begunWords,
-  drainTable,
-  endWords,
-  heldWords,
-  holderWords,
-  leftWords,
-  moveWords,
-  shortDuration,
-} from '../drain-words.ts';
-import { EXIT, printError } from '../exit.ts';
+import { begunWords, drainTable, endWords, heldWords, holderWords } from '../drain-words.ts';
+import { EXIT } from '../exit.ts';
+import { continuation, followDrains, printPass } from '../follow.ts';
 import { type GlobalOptions, withDirector } from '../globals.ts';
 import { untilInterrupted } from '../interrupt.ts';
 import { oneValue, seconds } from '../options.ts';
@@ -73,14 +64,16 @@ export const command: Group = {
     }),
     action<GlobalOptions & { readonly showClients?: boolean }>({
       usage: 'list',
-      summary: 'Show what drains, what is drained, and what gets its weight back slowly',
+      summary: 'Show drains and ramps: in progress, held at weight 0, and ended within the hour',
+      description:
+        'WEIGHT is the weight in the kernel, DUE the one that it should have now, WHOLE the one without drain and ramp. The next pass sets what is due.',
       options: { 'show-clients': showClients },
       examples: [{ line: 'ipvs drain list' }, { line: 'ipvs drain list --show-clients' }],
       async run(options) {
         const details = options.showClients === true;
         const [drains, ramps] = await withDirector(options, async (director) => [
           await director.drains({ details }),
-          director.ramps(),
+          await director.ramps(),
         ]);
         if (options.json) printJson({ drains, ramps });
         else print(drainTable(drains, ramps, { clients: details, paint: painter(options) }));
@@ -127,7 +120,8 @@ async function drain(director: Director, options: DrainArguments): Promise<numbe
     print([...begunWords(progress), ...holders].filter((line) => line !== '').join('\n'));
   }
   if (wait) return waited(director, options);
-  if (!json) print('"ipvs drain run --follow" carries it on, and so does every command that changes the table');
+  const next = json ? undefined : continuation(director);
+  if (next !== undefined) print(next);
   return EXIT.done;
 }
 
@@ -183,37 +177,5 @@ function ended({ drain, how, ...end }: DrainOutcome, json: boolean): number {
 }
 
 async function run(director: Director, { follow = false, json = false }: GlobalOptions & { follow?: boolean }) {
-  if (!follow) return told(await director.stepDrains(), json, true);
-  return untilInterrupted(async (signal) => {
-    let status: number = EXIT.done;
-    for (;;) {
-      const pass = await unlessKept(director.stepDrains({ signal }), signal);
-      const last = signal.aborted || (pass !== undefined && pass.left.drains + pass.left.ramps === 0);
-      if (pass !== undefined) status = told(pass, json, last) || status;
-      if (last) return status;
-      await sleep(1000, undefined, { signal }).catch(() => undefined);
-    }
-  });
-}
-
-/** Who holds the lock carries them on as well; an interrupt ends the waiting for it. */
-async function unlessKept(pass: Promise<DrainPass>, signal: AbortSignal): Promise<DrainPass | undefined> {
-  try {
-    return await pass;
-  } catch (error) {
-    if (signal.aborted || (error instanceof IpvsError && error.code === 'LOCKED')) return undefined;
-    throw error;
-  }
-}
-
-function told({ moves, problems, left }: DrainPass, json: boolean, last: boolean): number {
-  const errors = [...moves.flatMap(({ error }) => error ?? []), ...problems];
-  if (json && (moves.length > 0 || last)) {
-    const plain = moves.map(({ error, ...move }) => ({ ...move, ...(error && { error: error.code }) }));
-    print(jsonLine({ moves: plain, problems: problems.map(({ code, message }) => ({ code, message })), left }));
-  }
-  if (!json) for (const words of moves.map(moveWords)) if (words !== undefined) print(words);
-  if (!json && last) print(leftWords(left));
-  for (const error of errors) printError(error, json);
-  return errors.length > 0 ? EXIT.error : EXIT.done;
+  return follow ? followDrains(director, json) : printPass(await director.stepDrains(), json, true);
 }

@@ -1,4 +1,5 @@
 /** `ipvs drift`: how the kernel differs from what was applied. */
+import { subjectOf } from '../../director/destination-of.ts';
 import type { Director, Drift } from '../../director/director.ts';
 import type { Difference } from '../../director/drift.ts';
 import { command } from '../command.ts';
@@ -18,7 +19,7 @@ interface Options extends GlobalOptions {
 
 const spec = command<Options>({
   description:
-    'Compares the kernel with what was applied last, or with a file, and shows what differs: since when that is known, and whose it is: ours (it was applied, and somebody changed it), verb (a command of ours made it) or foreign. It looks and changes nothing; "ipvs apply" puts right what is ours. Exit status: 0 nothing differs, 2 something does.',
+    'Compares the kernel with what was applied last, or with a file, and shows what differs: since when that is known, and whose it is: ours (it was applied, and somebody changed it), verb (a command of ours made it) or foreign. A weight that a drain or a ramp holds is shown with its reason, and is no difference. It looks and changes nothing; "ipvs apply" puts right what is ours. Exit status: 0 nothing differs, 2 something does.',
   arguments: { file: 'YAML or JSON, - is standard input; default: what was applied last' },
   options: {
     all: { describe: 'Also services of others that are not described, which are only counted otherwise' },
@@ -68,10 +69,11 @@ interface Shown {
   readonly differences: Drift['differences'];
   /** How many services of others there are besides. */
   readonly foreignServices: number;
+  readonly held: Drift['held'];
 }
 
-function shown({ differences, foreign }: Drift, all: boolean): Shown {
-  if (!all) return { differences, foreignServices: foreign.length };
+function shown({ differences, foreign, held }: Drift, all: boolean): Shown {
+  if (!all) return { differences, foreignServices: foreign.length, held };
   const others = foreign.map(({ service, since }) => ({
     key: service,
     of: service,
@@ -82,16 +84,18 @@ function shown({ differences, foreign }: Drift, all: boolean): Shown {
     pending: false,
     since,
   }));
-  return { differences: [...differences, ...others], foreignServices: 0 };
+  return { differences: [...differences, ...others], foreignServices: 0, held };
 }
 
 function statusOf({ differences }: Shown): number {
   return differences.length === 0 ? EXIT.done : EXIT.changes;
 }
 
-function driftTable({ differences, foreignServices }: Shown, paint: Paint): string {
-  const others = foreignServices === 0 ? '' : `; ${counted(foreignServices, 'service')} of others`;
-  if (differences.length === 0) return `nothing differs${others}`;
+function driftTable({ differences, foreignServices, held }: Shown, paint: Paint): string {
+  const by = held.length === 0 ? '' : `; ${counted(held.length, 'weight')} held by drains and ramps`;
+  const others = `${by}${foreignServices === 0 ? '' : `; ${counted(foreignServices, 'service')} of others`}`;
+  const heldLines = held.map((each) => `${subjectOf(each)}  weight ${each.weight} ${each.words}`);
+  if (differences.length === 0) return [...heldLines, `nothing differs${others}`].join('\n');
   const [head = '', ...lines] = columns(
     [
       ['SINCE', 'WHOSE', 'WHAT', 'IS → SHOULD BE'],
@@ -104,7 +108,9 @@ function driftTable({ differences, foreignServices }: Shown, paint: Paint): stri
     ],
     new Set(),
   );
-  return [paint('dim', head), ...lines, `${counted(differences.length, 'difference')}${others}`].join('\n');
+  return [paint('dim', head), ...lines, ...heldLines, `${counted(differences.length, 'difference')}${others}`].join(
+    '\n',
+  );
 }
 
 function wordsOf({ kind, detail, pending }: Difference): string {

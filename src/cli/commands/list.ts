@@ -4,6 +4,7 @@ import type { Ipvs, Snapshot } from '../../ipvs/ipvs.ts';
 import { command } from '../command.ts';
 import { EXIT, UsageError } from '../exit.ts';
 import { type GlobalOptions, withDirector, withIpvs } from '../globals.ts';
+import { heldIn } from '../held-look.ts';
 import {
   type OwnerOf,
   sortServices,
@@ -31,7 +32,7 @@ interface ListOptions extends GlobalOptions, Readonly<Partial<Record<Exclude<Vie
 
 const spec = command<ListOptions>({
   description:
-    'Shows services with their destinations. Counters and rates are as the kernel publishes them every 2 seconds; its rates are moving averages, those of --watch are counted between two looks.',
+    'Shows services with their destinations. Counters and rates are as the kernel publishes them every 2 seconds; its rates are moving averages, those of --watch are counted between two looks. Beside a weight that a drain or a ramp holds stands why.',
   arguments: { service: `Only this one: ${SERVICE}` },
   options: {
     stats: { describe: 'Connections, packets and bytes so far' },
@@ -67,9 +68,14 @@ const spec = command<ListOptions>({
     const show = async (ipvs: Ipvs, owners?: () => Promise<OwnerOf>) => {
       const textOf = async (snapshot: Snapshot, toJson: (value: unknown) => string) => {
         const ownerOf = await owners?.();
-        if (!options.json) return tableOf(snapshot, { ...tableOptions(options, view, sort), ownerOf });
+        const held = await heldIn(options, snapshot.services);
+        if (!options.json) return tableOf(snapshot, { ...tableOptions(options, view, sort), ownerOf, held });
         const sorted = sortServices(snapshot.services, view, sort);
-        return toJson({ ...snapshot, services: ownerOf ? withOwners(sorted, ownerOf) : sorted });
+        return toJson({
+          ...snapshot,
+          services: ownerOf ? withOwners(sorted, ownerOf) : sorted,
+          ...(held.length > 0 && { held }),
+        });
       };
       if (intervalSeconds === undefined) {
         const { services } = await read(ipvs, options, view);

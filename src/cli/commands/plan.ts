@@ -5,12 +5,13 @@ import { describePlan } from '../../director/describe.ts';
 import { planRefusal } from '../../director/refuse.ts';
 import { command } from '../command.ts';
 import { sourceOf } from '../description.ts';
-import { EXIT, printError } from '../exit.ts';
+import { printError } from '../exit.ts';
 import { type GlobalOptions, withDirector } from '../globals.ts';
 import { oneValue } from '../options.ts';
 import { painter, printJson } from '../output.ts';
 import { formatSavedPlan, intentOf, type PlanArguments, planArguments, planOptions } from '../plan-input.ts';
 import { print } from '../stdout.ts';
+import { planStatus } from './apply.ts';
 
 interface Options extends GlobalOptions, PlanArguments {
   readonly file: string;
@@ -19,7 +20,7 @@ interface Options extends GlobalOptions, PlanArguments {
 
 const spec = command<Options>({
   description:
-    'Compares the file with what was applied last and with the kernel, and shows what an apply would do, in its order, with what it costs. Exit status: 0 nothing, 2 there are changes, 1 an error.',
+    'Compares the file with what was applied last and with the kernel, and shows what an apply would do, in its order, with what it costs. It also shows weights that drains and ramps hold, and what the pass over them does that an apply begins with. Exit status: 0 nothing, 2 there are changes, 1 an error.',
   arguments: { file: 'YAML or JSON; - is standard input' },
   options: {
     ...planArguments,
@@ -48,7 +49,7 @@ async function run(options: Options): Promise<number> {
     const refusal = planRefusal(plan, false);
     if (refusal) return printError(refusal, options.json === true);
     if (out !== undefined) keep(out, formatSavedPlan(plan));
-    return plan.changes.length === 0 ? EXIT.done : EXIT.changes;
+    return planStatus(plan);
   });
 }
 

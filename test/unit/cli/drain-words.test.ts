@@ -7,8 +7,8 @@ import {
   holderWords,
   leftWords,
   moveWords,
-  shortDuration,
 } from '../../../src/cli/drain-words.ts';
+import { shortDuration } from '../../../src/config/duration.ts';
 import type { DrainProgress } from '../../../src/director/drain-progress.ts';
 import type { Holders } from '../../../src/director/survey.ts';
 import { IpvsError } from '../../../src/errors.ts';
@@ -20,16 +20,17 @@ const nothing: Held = { active: 0, inactive: 0, entries: 0, templates: 0 };
 const drain: Drain = {
   service: WEB,
   destination: '10.0.0.11:80',
-  startedAtMs: 0,
-  deadlineAtMs: 300_000,
+  startedBootMs: 0,
+  deadlineBootMs: 300_000,
   afterwards: 'delete',
   weight: 3,
   by: 'verb',
 };
+const times = { startedAt: '2026-11-30T00:00:00.000Z', deadlineAt: '2026-11-30T00:05:00.000Z' };
 const ramp: Ramp = {
   service: WEB,
   destination: '10.0.0.12:80',
-  startedAtMs: 0,
+  startedBootMs: 0,
   durationSeconds: 60,
   floor: 0.1,
   curve: 'linear',
@@ -72,7 +73,7 @@ test('by whom: the first few, and how many more', () => {
 });
 
 test('a drain that begins says what is good to know', () => {
-  const progress: DrainProgress = { drain, held: { ...nothing, active: 1 }, over: false, leftMs: 300_000 };
+  const progress: DrainProgress = { drain, ...times, held: { ...nothing, active: 1 }, over: false, leftMs: 300_000 };
   expect(begunWords(progress)).toEqual([
     `draining 10.0.0.11:80 of ${WEB} for 5m at most, then it is deleted: 1 active`,
   ]);
@@ -103,8 +104,8 @@ test('what a pass did', () => {
   const of = { service, destination };
   const step = { type: 'ramp', ...of, ramp, weight: 4 } as const;
   const at = `10.0.0.11:80 of ${WEB}`;
-  expect(moveWords({ type: 'drain', ...of, drain })).toBe(`${at}: somebody gave it a weight; 0 again`);
-  expect(moveWords({ type: 'drain', ...of, drain, ended: { atMs: 1, how: 'drained', held: nothing } })).toContain(
+  expect(moveWords({ type: 'drain', ...of, drain })).toBe(`${at}: another program gave it a weight; 0 again`);
+  expect(moveWords({ type: 'drain', ...of, drain, ended: { bootMs: 1, how: 'drained', held: nothing } })).toContain(
     'drained',
   );
   expect(moveWords({ type: 'drain', ...of, drain, error: new IpvsError('KERNEL_REFUSED') })).toBeUndefined();
@@ -115,38 +116,49 @@ test('what a pass did', () => {
 });
 
 test('what is left', () => {
-  expect(leftWords({ drains: 0, ramps: 0 })).toBe('nothing is on its way');
+  expect(leftWords({ drains: 0, ramps: 0 })).toBe('no drains or ramps in progress');
   expect(leftWords({ drains: 1, ramps: 0 })).toBe('1 drain goes on');
   expect(leftWords({ drains: 2, ramps: 1 })).toBe('2 drains and 1 ramp go on');
 });
 
 describe('the table', () => {
   const paint = (_: string, text: string) => text;
-  const ended = { atMs: 1, held: nothing } as const;
+  const ended = { bootMs: 1, held: nothing } as const;
   const drains: DrainProgress[] = [
-    { drain, held: { ...nothing, active: 3 }, over: false, leftMs: 250_000, details: { holders, described: false } },
-    { drain, held: nothing, over: true, leftMs: 1000 },
+    {
+      ...{ drain: { ...drain, heldFirst: 12 }, ...times, kernelWeight: 0, over: false, leftMs: 250_000 },
+      ...{ held: { ...nothing, active: 3 }, details: { holders, described: false } },
+    },
+    { drain, ...times, kernelWeight: 5, held: nothing, over: true, leftMs: 1000 },
+    { drain: { ...drain, restoreWeight: 3 }, ...times, kernelWeight: 0, held: nothing, over: true, leftMs: 1000 },
     ...(['drained', 'deadline', 'gone'] as const).flatMap((how): DrainProgress[] => [
-      { drain: { ...drain, ended: { ...ended, how } }, held: nothing, over: true, leftMs: 0 },
-      { drain: { ...drain, afterwards: 'keep', ended: { ...ended, how } }, held: nothing, over: true, leftMs: 0 },
+      { drain: { ...drain, ended: { ...ended, how } }, ...times, held: nothing, over: true, leftMs: 0 },
+      {
+        ...{ drain: { ...drain, afterwards: 'keep', ended: { ...ended, how } }, ...times, kernelWeight: 0 },
+        ...{ held: nothing, over: true, leftMs: 0 },
+      },
     ]),
   ];
 
   test('of drains and ramps', () => {
-    const rows = drainTable(drains, [{ ramp, weight: 4, leftMs: 30_000 }], { clients: false, paint }).split('\n');
+    const rows = drainTable(drains, [{ ramp, weight: 4, kernelWeight: 2, leftMs: 30_000 }], {
+      clients: false,
+      paint,
+    }).split('\n');
     expect(rows.map((row) => row.split(/ {2,}/).slice(2).join(' | '))).toEqual([
-      'STATE | HELD | LEFT | THEN | WEIGHT',
-      'draining | 3 active | 4m10s | delete | 0 of 3',
-      'over | nothing held | 1s | delete | 0 of 3',
-      'deleted | nothing held | - | delete | -',
-      'drained | nothing held | - | keep | 0 of 3',
-      'cut off | nothing held | - | delete | -',
-      'timed out | nothing held | - | keep | 0 of 3',
-      'gone | nothing held | - | delete | -',
-      'gone | nothing held | - | keep | -',
-      'ramping | - | 30s | - | 4 of 10',
+      'STATE | HELD | LEFT | THEN | WEIGHT | DUE | WHOLE',
+      'draining | 3 active (of 12) | 4m10s | delete | 0 | 0 | 3',
+      'over | nothing held | 1s | delete | 5 | 0 | 3',
+      'cancelled | nothing held | 1s | delete | 0 | 3 | 3',
+      'deleted | nothing held | - | delete | - | - | -',
+      'drained | nothing held | - | keep | 0 | 0 | 3',
+      'cut off | nothing held | - | delete | - | - | -',
+      'timed out | nothing held | - | keep | 0 | 0 | 3',
+      'gone | nothing held | - | delete | - | - | -',
+      'gone | nothing held | - | keep | - | - | -',
+      'ramping | - | 30s | - | 2 | 4 | 10',
     ]);
-    expect(drainTable([], [], { clients: false, paint })).toBe('nothing drains');
+    expect(drainTable([], [], { clients: false, paint })).toBe('no drains or ramps in progress');
   });
 
   test('with the clients below', () => {

@@ -14,7 +14,7 @@ const refused = stateOf({ [WEB]: { '10.0.0.11': 2, '127.255.255.255': 1 } });
 
 let director: Director;
 beforeEach(() => {
-  const now = () => Date.UTC(2026, 10, 25, 7, 13, 2, 345);
+  const now = () => ({ wallMs: Date.UTC(2026, 10, 25, 7, 13, 2, 345), bootMs: 1000 });
   director = new Director({ ipvs: openMemory(), by: { user: 'alice', uid: 1000 }, now });
 });
 

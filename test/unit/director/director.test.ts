@@ -19,7 +19,12 @@ function given({ table = 'this' } = {}) {
   const files = new VolatileFiles();
   const backend = new MemoryBackend();
   const ipvs = new Ipvs(backend);
-  const director = new Director({ ipvs, store: new Store(files), table, now: () => nowMs });
+  const director = new Director({
+    ipvs,
+    store: new Store(files),
+    table,
+    now: () => ({ wallMs: nowMs, bootMs: nowMs }),
+  });
   const pass = (ms: number) => {
     nowMs += ms;
   };

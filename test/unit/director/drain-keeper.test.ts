@@ -3,7 +3,7 @@ import { beforeEach, describe, expect, test } from 'vitest';
 import { Director } from '../../../src/director/director.ts';
 import type { DrainProgress } from '../../../src/director/drain-progress.ts';
 import { IpvsError } from '../../../src/errors.ts';
-import { VolatileFiles } from '../../../src/plan/files.ts';
+import { type Files, VolatileFiles } from '../../../src/plan/files.ts';
 import { Store } from '../../../src/plan/store.ts';
 import type { SysctlHost } from '../../../src/sysctl/sysctls.ts';
 import { type MemoryIpvs, openMemory } from '../../../src/testing/index.ts';
@@ -18,6 +18,9 @@ let ipvs: MemoryIpvs;
 let store: Store;
 let director: Director;
 let nowMs: number;
+/** How far the wall clock is ahead of boot time: it may be set. */
+let aheadMs: number;
+const now = () => ({ wallMs: nowMs + aheadMs, bootMs: nowMs });
 let settings: Map<string, string>;
 /** What was written to them, in order. */
 let written: string[];
@@ -51,6 +54,7 @@ beforeEach(() => {
   });
   store = new Store(new VolatileFiles());
   nowMs = 1_000_000;
+  aheadMs = Date.UTC(2026, 10, 30);
   settings = new Map([[EXPIRE, '0']]);
   written = [];
   purposes = [];
@@ -58,7 +62,7 @@ beforeEach(() => {
     ipvs,
     store,
     sysctls,
-    now: () => nowMs,
+    now,
     lock: async (purpose) => {
       purposes.push(purpose);
       return { release: () => undefined };
@@ -77,11 +81,12 @@ describe('begun', () => {
     expect(await director.drain(WEB, '10.0.0.1', { timeoutMs: 60_000, afterwards: 'delete' })).toEqual({
       service: WEB,
       destination: A,
-      startedAtMs: nowMs,
-      deadlineAtMs: nowMs + 60_000,
+      startedBootMs: nowMs,
+      deadlineBootMs: nowMs + 60_000,
       afterwards: 'delete',
       weight: 3,
       by: 'verb',
+      heldFirst: 2,
     });
     expect(await weightOf(A)).toBe(0);
     expect(await director.drains()).toMatchObject([{ held: { active: 2 }, over: false, leftMs: 60_000 }]);
@@ -91,7 +96,7 @@ describe('begun', () => {
     await director.drain(WEB, A, { timeoutMs: 60_000 });
     nowMs += 10_000;
     const again = await director.drain(WEB, A, { timeoutMs: 70_000, afterwards: 'delete' });
-    expect(again).toMatchObject({ weight: 3, startedAtMs: nowMs - 10_000, deadlineAtMs: nowMs + 70_000 });
+    expect(again).toMatchObject({ weight: 3, startedBootMs: nowMs - 10_000, deadlineBootMs: nowMs + 70_000 });
     expect(await director.drains()).toHaveLength(1);
   });
 
@@ -166,7 +171,7 @@ describe('cancelled', () => {
     nowMs += 50_000;
     expect(await director.cancelDrain(WEB, '10.0.0.9')).toMatchObject({ weight: 15, drain: { weight: 5 } });
     nowMs += 50_000;
-    expect(director.ramps()).toMatchObject([{ weight: 20, leftMs: 0 }]);
+    expect(await director.ramps()).toMatchObject([{ weight: 20, kernelWeight: 15, leftMs: 0 }]);
     await director.stepDrains();
     expect(await weightOf('10.0.0.9:80')).toBe(20);
   });
@@ -181,6 +186,30 @@ describe('cancelled', () => {
     const { changes, strays } = await director.plan({ desired: rest });
     expect(changes).toEqual([]);
     expect(strays).toContainEqual(expect.objectContaining({ key: `${WEB} ${A}`, owner: 'verb' }));
+  });
+
+  test.each(['crash', 'full'] as const)(
+    'it stays cancelled, whatever happens between the two writes (%s)',
+    async (how) => {
+      await director.drain(WEB, A, { timeoutMs: 60_000 });
+      const failing = new Director({ ipvs, store: new Store(failingAfter(1, how)), now });
+      if (how === 'full') expect(await failing.cancelDrain(WEB, A)).toMatchObject({ weight: 3 });
+      else await expect(failing.cancelDrain(WEB, A)).rejects.toThrow(Crash);
+      expect(await weightOf(A)).toBe(how === 'full' ? 3 : 0);
+      await director.stepDrains();
+      expect(await weightOf(A)).toBe(3);
+      nowMs += 60_000;
+      expect(await pass()).toEqual([]);
+      expect([await weightOf(A), await director.drains()]).toEqual([3, []]);
+    },
+  );
+
+  test('it drains on if the disk is full from the beginning', async () => {
+    await director.drain(WEB, A);
+    const failing = new Director({ ipvs, store: new Store(failingAfter(0, 'full')), now });
+    await expect(failing.cancelDrain(WEB, A)).rejects.toMatchObject({ code: 'FILE_UNWRITABLE' });
+    expect(await weightOf(A)).toBe(0);
+    expect(await director.drains()).toMatchObject([{ over: false, held: { active: 2 } }]);
   });
 
   test('what does not drain, or no more', async () => {
@@ -298,6 +327,26 @@ describe('waiting', () => {
     await expect(director.waitForDrain(WEB, A)).rejects.toMatchObject({ code: 'NO_SUCH_DRAIN' });
   });
 });
+
+class Crash extends Error {}
+
+/** The record's files; the disk is full after so many writes, or the process dies right after the last of them. */
+function failingAfter(writes: number, how: 'crash' | 'full'): Files {
+  const files = store.files;
+  let left = writes;
+  return {
+    place: files.place,
+    read: (name) => files.read(name),
+    has: (name) => files.has(name),
+    list: (folder) => files.list(folder),
+    remove: (name) => files.remove(name),
+    write(name, bytes) {
+      if (left-- === 0) throw new IpvsError('FILE_UNWRITABLE', { subject: name });
+      files.write(name, bytes);
+      if (how === 'crash' && left === 0) throw new Crash();
+    },
+  };
+}
 
 function withAbort(): { readonly signal: AbortSignal; abort(): void } {
   const controller = new AbortController();

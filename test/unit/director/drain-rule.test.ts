@@ -18,7 +18,7 @@ function counts(activeConnections = 0, inactiveConnections = 0, persistentConnec
 }
 
 function state(service: string, destination: DestinationCounts | undefined, more: object = {}) {
-  return drainState({ drain: { service, deadlineAtMs: 1000 }, destination, pins: false, nowMs: 0, ...more });
+  return drainState({ drain: { service, deadlineBootMs: 1000 }, destination, pins: false, nowMs: 0, ...more });
 }
 
 describe('before the deadline', () => {
@@ -78,7 +78,7 @@ test('closed is what neither side says anything in any more', () => {
 describe('laws', () => {
   const count = fc.nat(5);
   const situation = fc.record({
-    drain: fc.record({ service: fc.constantFrom(WEB, DNS, MARK), deadlineAtMs: fc.integer({ min: -5, max: 5 }) }),
+    drain: fc.record({ service: fc.constantFrom(WEB, DNS, MARK), deadlineBootMs: fc.integer({ min: -5, max: 5 }) }),
     destination: fc.option(
       fc.record({
         weight: count,
@@ -96,7 +96,7 @@ describe('laws', () => {
   test('it always ends at its deadline', () => {
     fc.assert(
       fc.property(situation, (given) => {
-        if (given.nowMs >= given.drain.deadlineAtMs) expect(drainState(given).over).toBe(true);
+        if (given.nowMs >= given.drain.deadlineBootMs) expect(drainState(given).over).toBe(true);
       }),
     );
   });
@@ -105,7 +105,7 @@ describe('laws', () => {
     fc.assert(
       fc.property(situation, (given) => {
         const { held, over } = drainState(given);
-        if (given.nowMs >= given.drain.deadlineAtMs || given.destination === undefined) return;
+        if (given.nowMs >= given.drain.deadlineBootMs || given.destination === undefined) return;
         expect(over).toBe(heldSum(held) === 0 && given.destination.weight === 0);
         const { activeConnections, inactiveConnections, persistentConnections } = given.destination;
         const all = activeConnections + inactiveConnections + (given.pins ? persistentConnections : 0);

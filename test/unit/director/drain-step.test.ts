@@ -41,12 +41,12 @@ function holding(
 }
 
 function drain(destination: string, more: Partial<Drain> = {}): Drain {
-  const times = { startedAtMs: 0, deadlineAtMs: 60_000 };
+  const times = { startedBootMs: 0, deadlineBootMs: 60_000 };
   return { service: WEB, destination, ...times, afterwards: 'delete', weight: 3, by: 'verb', ...more };
 }
 
 function ramp(destination: string, more: Partial<Ramp> = {}): Ramp {
-  const course = { startedAtMs: 0, durationSeconds: 100, floor: 0.1, curve: 'linear' } as const;
+  const course = { startedBootMs: 0, durationSeconds: 100, floor: 0.1, curve: 'linear' } as const;
   return { service: WEB, destination, ...course, weight: 10, ...more };
 }
 
@@ -67,7 +67,7 @@ describe('a drain', () => {
   test('that is over deletes, or keeps', () => {
     const services = holding(WEB, { [A]: {}, [B]: {} });
     expect(moves({ drains: [drain(A), drain(B, { afterwards: 'keep' })] }, services)).toMatchObject([
-      { destination: A, operation: removal, ended: { how: 'drained', atMs: 1000 } },
+      { destination: A, operation: removal, ended: { how: 'drained', bootMs: 1000 } },
       { destination: B, ended: { how: 'drained' } },
     ]);
     expect(moves({ drains: [drain(B, { afterwards: 'keep' })] }, services)[0]).not.toHaveProperty('operation');
@@ -95,12 +95,12 @@ describe('a drain', () => {
     const gone = [{ destination: A, ended: { how: 'gone' } }];
     expect(moves({ drains: [drain(A)] }, holding(WEB, {}))).toMatchObject(gone);
     expect(moves({ drains: [drain(A)] }, new Map())).toMatchObject(gone);
-    const ended = { atMs: 0, how: 'drained', held: { active: 0, inactive: 0, entries: 0, templates: 0 } } as const;
+    const ended = { bootMs: 0, how: 'drained', held: { active: 0, inactive: 0, entries: 0, templates: 0 } } as const;
     expect(moves({ drains: [drain(A, { afterwards: 'keep', ended })] }, new Map())).toMatchObject(gone);
   });
 
   test('that is over and kept does nothing any more, whoever changes the weight', () => {
-    const ended = { atMs: 0, how: 'drained', held: { active: 0, inactive: 0, entries: 0, templates: 0 } } as const;
+    const ended = { bootMs: 0, how: 'drained', held: { active: 0, inactive: 0, entries: 0, templates: 0 } } as const;
     const kept = drain(A, { afterwards: 'keep', ended });
     expect(moves({ drains: [kept] }, holding(WEB, { [A]: { weight: 5 } }), { nowMs: 99_000 })).toEqual([]);
   });
@@ -201,8 +201,8 @@ describe('laws', () => {
       .record({
         destination: place,
         service: fc.constant(WEB),
-        startedAtMs: fc.constant(0),
-        deadlineAtMs: fc.integer({ min: 0, max: 100_000 }),
+        startedBootMs: fc.constant(0),
+        deadlineBootMs: fc.integer({ min: 0, max: 100_000 }),
         afterwards: fc.constantFrom('delete', 'keep'),
         weight: fc.nat(9),
         by: fc.constantFrom('apply', 'verb'),
@@ -215,7 +215,7 @@ describe('laws', () => {
       .record({
         destination: place,
         service: fc.constant(WEB),
-        startedAtMs: fc.integer({ min: -10_000, max: 10_000 }),
+        startedBootMs: fc.integer({ min: -10_000, max: 10_000 }),
         durationSeconds: fc.integer({ min: 1, max: 100 }),
         floor: fc.double({ min: 0, max: 1, noNaN: true }),
         curve: fc.constantFrom('linear', 'exponential'),
@@ -269,8 +269,8 @@ describe('laws', () => {
     fc.assert(
       fc.property(given, (input) => {
         const ledger = { ...ledgerFor('table', undefined), ...input.ledger };
-        for (const { ended, deadlineAtMs } of ledgerAfter(ledger, movesOf(input), input.nowMs).drains) {
-          expect(ended !== undefined || deadlineAtMs > input.nowMs).toBe(true);
+        for (const { ended, deadlineBootMs } of ledgerAfter(ledger, movesOf(input), input.nowMs).drains) {
+          expect(ended !== undefined || deadlineBootMs > input.nowMs).toBe(true);
         }
       }),
     );

@@ -41,7 +41,7 @@ describe('whose a key is', () => {
 });
 
 describe('the ledger after a verb', () => {
-  const times = { startedAtMs: 0, deadlineAtMs: 1000 };
+  const times = { startedBootMs: 0, deadlineBootMs: 1000 };
   const drain: Drain = {
     service: WEB,
     destination: '10.0.0.11:80',
@@ -53,7 +53,7 @@ describe('the ledger after a verb', () => {
   const ramp: Ramp = {
     service: DNS,
     destination: '10.0.0.12:53',
-    startedAtMs: 0,
+    startedBootMs: 0,
     durationSeconds: 9,
     floor: 0,
     curve: 'linear',

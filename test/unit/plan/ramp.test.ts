@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { rampedWeight } from '../../../src/plan/ramp.ts';
 
-const ramp = { startedAtMs: 1000, durationSeconds: 100, floor: 0.1, curve: 'linear', weight: 200 } as const;
+const ramp = { startedBootMs: 1000, durationSeconds: 100, floor: 0.1, curve: 'linear', weight: 200 } as const;
 
 test.each([
   [0, 20],
@@ -29,7 +29,7 @@ test('it never falls, begins with at least 1, and ends with the whole', () => {
       fc.integer({ min: 1, max: 86_400 }),
       fc.array(fc.integer({ min: 0, max: 200_000_000 }), { minLength: 2 }),
       (weight, floor, curve, durationSeconds, moments) => {
-        const at = (nowMs: number) => rampedWeight({ startedAtMs: 0, durationSeconds, floor, curve, weight }, nowMs);
+        const at = (nowMs: number) => rampedWeight({ startedBootMs: 0, durationSeconds, floor, curve, weight }, nowMs);
         const weights = moments.toSorted((a, b) => a - b).map(at);
         expect(weights).toEqual(weights.toSorted((a, b) => a - b));
         expect(at(0)).toBeGreaterThanOrEqual(Math.min(1, weight));

@@ -1,0 +1,76 @@
+/** Advances drains and ramps every second, and says how they are advanced otherwise. */
+import { execFileSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Director } from '../director/director.ts';
+import type { DrainPass } from '../director/drain-runner.ts';
+import { IpvsError } from '../errors.ts';
+import { leftWords, moveWords } from './drain-words.ts';
+import { EXIT, printError } from './exit.ts';
+import { untilInterrupted } from './interrupt.ts';
+import { jsonLine } from './output.ts';
+import { print } from './stdout.ts';
+
+/** Until no drain or ramp is left, or an interrupt; returns the exit status. */
+export async function followDrains(director: Director, json: boolean): Promise<number> {
+  const follower = await director.follow();
+  try {
+    return await untilInterrupted(async (signal) => {
+      let status: number = EXIT.done;
+      for (;;) {
+        const pass = await unlessLocked(director.stepDrains({ signal }), signal);
+        const last = signal.aborted || (pass !== undefined && pass.left.drains + pass.left.ramps === 0);
+        if (pass !== undefined) status = printPass(pass, json, last) || status;
+        if (last) return status;
+        await sleep(1000, undefined, { signal }).catch(() => undefined);
+      }
+    });
+  } finally {
+    follower.release();
+  }
+}
+
+/** The holder of the lock makes a pass as well; an interrupt ends the waiting for it. */
+async function unlessLocked(pass: Promise<DrainPass>, signal: AbortSignal): Promise<DrainPass | undefined> {
+  try {
+    return await pass;
+  } catch (error) {
+    if (signal.aborted || (error instanceof IpvsError && error.code === 'LOCKED')) return undefined;
+    throw error;
+  }
+}
+
+/** What a pass did, and at the end what is left; returns the exit status. */
+export function printPass(pass: DrainPass, json: boolean, last: boolean): number {
+  const { moves, problems, left } = pass;
+  const errors = [...moves.flatMap(({ error }) => error ?? []), ...problems];
+  if (json && (moves.length > 0 || last)) print(jsonLine(plainPass(pass)));
+  if (!json) for (const words of moves.map(moveWords)) if (words !== undefined) print(words);
+  if (!json && last) print(leftWords(left));
+  for (const error of errors) printError(error, json);
+  return errors.length > 0 ? EXIT.error : EXIT.done;
+}
+
+/** A pass for JSON. */
+export function plainPass({ moves, problems, left }: DrainPass) {
+  const plain = moves.map(({ error, ...move }) => ({ ...move, ...(error && { error: error.code }) }));
+  return { moves: plain, problems: problems.map(({ code, message }) => ({ code, message })), left };
+}
+
+/** How to continue drains and ramps; undefined if none is in progress, or a process or a unit of systemd advances them. */
+export function continuation(director: Director): string | undefined {
+  const { drains, ramps } = director.inProgress();
+  if (drains + ramps === 0 || director.isFollowed || hasPathUnit(director.place)) return undefined;
+  return `${leftWords({ drains, ramps })}: continue with "ipvs drain run --follow", or apply with --wait`;
+}
+
+/** Whether packaging/ipvs-drain.path watches the record at `place`: that of the host, in its usual folder. */
+function hasPathUnit(place: string): boolean {
+  if (place !== '/var/lib/ipvs-director/host' || !existsSync('/run/systemd/system')) return false;
+  try {
+    execFileSync('systemctl', ['is-active', '--quiet', 'ipvs-drain.path'], { stdio: 'ignore', timeout: 2000 });
+    return true;
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,7 @@
+/** The clock of simulated tables: a table in a file outlives boots, and so must the deadlines of its drains. */
+import type { Clock } from '../clock.ts';
+
+export const wallClock: Clock = () => {
+  const nowMs = Date.now();
+  return { wallMs: nowMs, bootMs: nowMs };
+};
