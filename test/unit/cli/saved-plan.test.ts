@@ -39,7 +39,9 @@ test('a saved plan', async () => {
   let refused = 0;
   for (const changed of mutants(plan)) {
     const error = await refusalOf(async () => {
-      const read = savedPlan(formatSavedPlan(changed as typeof plan), 'plan.json');
+      const isObject = typeof changed === 'object' && changed !== null;
+      const text = isObject ? formatSavedPlan(changed as typeof plan) : JSON.stringify(changed);
+      const read = savedPlan(text, 'plan.json');
       await director.apply(read ?? { desired: state });
     });
     if (error !== undefined) expect(error, JSON.stringify(changed)).toBeInstanceOf(IpvsError);

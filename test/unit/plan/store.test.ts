@@ -251,9 +251,9 @@ describe('JSON of another shape is damage, whatever it is', () => {
   const applied = { id: 1, table: 'a', at: '2026-11-25T07:13:02Z', desired: '0f'.repeat(32), files: [], hosts: {} };
   const place = { service: 'tcp://192.0.2.1:80', destination: '10.0.0.1:80' };
   const held = { active: 0, inactive: 0, entries: 0, templates: 0 };
-  const drain = { ...place, startedAtMs: 1, deadlineAtMs: 2, afterwards: 'keep', weight: 1, by: 'verb' };
-  const over = { ...drain, ended: { atMs: 1, how: 'drained', held } };
-  const ramp = { ...place, startedAtMs: 1, durationSeconds: 1, floor: 0.1, curve: 'linear', weight: 5 };
+  const drain = { ...place, startedBootMs: 1, deadlineBootMs: 2, afterwards: 'keep', weight: 1, by: 'verb' };
+  const over = { ...drain, ended: { bootMs: 1, how: 'drained', held } };
+  const ramp = { ...place, startedBootMs: 1, durationSeconds: 1, floor: 0.1, curve: 'linear', weight: 5 };
   const whole = { ...ledger, applied, drains: [drain, over], ended: [over], ramps: [ramp] };
   const journal = {
     version: 1,
