@@ -70,6 +70,7 @@ export type {
   RampSettings,
 } from './director/state.ts';
 export type { Holders, HoldingClient } from './director/survey.ts';
+export type { UnevenWeights } from './director/uneven-weights.ts';
 export {
   type ConfigProblem,
   type ErrorCode,

@@ -60,6 +60,7 @@ import { type DesiredState, NOTHING_DESIRED } from './state.ts';
 import { SysctlLoans } from './sysctl-loans.ts';
 import { withHeldEffects } from './sysctls.ts';
 import { addressesOf, targetedState, withNeededKeys } from './targets.ts';
+import { type UnevenWeights, unevenIn } from './uneven-weights.ts';
 import { verb } from './verb.ts';
 
 /** What is wanted, and where it came from. */
@@ -89,10 +90,12 @@ export interface IntendedPlan extends Plan {
   readonly options: PlanOptions;
   /** Of what it takes away more than it may. */
   readonly excess: readonly Excess[];
+  /** Services whose weights it makes too uneven for wrr, if there are any. */
+  readonly uneven?: readonly UnevenWeights[];
 }
 
 export interface ApplyOptions extends RunOptions {
-  /** Whatever it takes away. */
+  /** Whatever it takes away, and however uneven its weights are. */
   readonly force?: boolean;
   /** What it is called in the history. Default: "apply". */
   readonly command?: string;
@@ -207,7 +210,7 @@ export class Director implements AsyncDisposable {
 
   /**
    * Carries out a plan, if it is still what would be done, or whatever is to do for an intent. Refusals of the kernel are
-   * returned, after what was done was undone. Throws LOCKED, NOT_OURS, LIMIT_EXCEEDED, PLAN_OUTDATED.
+   * returned, after what was done was undone. Throws LOCKED, NOT_OURS, LIMIT_EXCEEDED, WEIGHTS_TOO_UNEVEN, PLAN_OUTDATED.
    */
   async apply(what: Intent | IntendedPlan, options: ApplyOptions & PlanOptions = {}): Promise<ApplyResult> {
     const shown = 'changes' in what ? what : undefined;
@@ -432,9 +435,11 @@ export class Director implements AsyncDisposable {
     );
     const plan = withHeldEffects(withDrains, () => heldOriginals(this.#engine.context.defense));
     const excess = excesses(plan, servicesIn(current), limitOf(options, intent.desired, known.applied));
+    const uneven = unevenIn(plan, servicesIn(current), intent.desired.limits?.maxWeightSteps);
     const { table } = this.#engine;
     const replaces = replacedBy(plan, intent, ledger);
-    return { ...plan, table, intent: { ...intent, desired }, options, excess, ...(replaces && { replaces }) };
+    const notes = { ...(uneven.length > 0 && { uneven }), ...(replaces && { replaces }) };
+    return { ...plan, table, intent: { ...intent, desired }, options, excess, ...notes };
   }
 
   async #applied(

@@ -3,6 +3,7 @@ import { IpvsError } from '../errors.ts';
 import { oneOf, refuseUnknownKeys, wholeNumber } from '../ipvs/check.ts';
 import type { Ipvs } from '../ipvs/ipvs.ts';
 import type { VirtualServiceWithDestinations } from '../ipvs/service.ts';
+import { weightWithin } from '../ipvs/weight-steps.ts';
 import { knownAt } from '../plan/known.ts';
 import { type DestinationOf, type Drain, type EndedDrain, keyOf, type Ledger } from '../plan/ledger.ts';
 import type { Store } from '../plan/store.ts';
@@ -81,7 +82,10 @@ export class DrainKeeper {
     });
   }
 
-  /** Gives it the weight of what was applied, or else that which it had. Throws NO_SUCH_DRAIN. */
+  /**
+   * Gives it the weight of what was applied, or else that which it had; beside weights that it does not suit any more, the
+   * next that takes few enough steps of wrr. Throws NO_SUCH_DRAIN.
+   */
   async cancel(service: string, destination: string): Promise<{ readonly drain: Drain; readonly weight: number }> {
     const place = destinationOf(service, destination);
     const { ipvs, store, now } = this.#parts;
@@ -94,11 +98,13 @@ export class DrainKeeper {
       const key = keyOf(place);
       const described = describedAt(applied, place);
       const whole = described?.weight ?? drain.weight;
-      const weight = Math.min(
+      const most = Math.min(
         whole,
         knownAt(rest, applied, now()).weights.get(place.service)?.get(place.destination) ?? whole,
       );
-      const present = destinationAt(place, await ipvs.service(place.service), 'drain cancel');
+      const holder = await ipvs.service(place.service);
+      const present = destinationAt(place, holder, 'drain cancel');
+      const weight = suitableWeight(most, place, holder, applied?.limits?.maxWeightSteps);
       if (present.weight !== weight) await ipvs.editDestination(place.service, place.destination, { weight });
       // One that an apply began has left the file; who gives it back wants it.
       const made = drain.by === 'apply' && !described ? [...new Set([...rest.made, key])] : rest.made;
@@ -167,6 +173,22 @@ function destinationAt(place: DestinationOf, { destinations }: VirtualServiceWit
   const present = destinations.find(({ address }) => address === place.destination);
   if (present === undefined) throw new IpvsError('DESTINATION_NOT_FOUND', { operation, subject: subjectOf(place) });
   return present;
+}
+
+/** Weights that changed during the drain may suit this one no more. */
+function suitableWeight(
+  weight: number,
+  { destination }: DestinationOf,
+  { scheduler, destinations }: VirtualServiceWithDestinations,
+  limit: number | undefined,
+): number {
+  if (scheduler !== 'wrr') return weight;
+  const others = destinations.filter(({ address }) => address !== destination);
+  return weightWithin(
+    weight,
+    others.map((other) => other.weight),
+    limit,
+  );
 }
 
 function without(drains: readonly Drain[], place: DestinationOf): Drain[] {
