@@ -60,6 +60,7 @@ export { type LoadedState, loadState } from './director/load.ts';
 export type { Owner, Touches } from './director/ownership.ts';
 export type { PastApply } from './director/past.ts';
 export { type CurrentState, plan, readState } from './director/plan.ts';
+export type { HostFacts, MissingPrerequisite } from './director/prerequisites.ts';
 export type { RecordOptions, TableRecord } from './director/record.ts';
 export type {
   DesiredDestination,

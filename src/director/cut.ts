@@ -53,7 +53,7 @@ export function describeCut({ action, service }: CutTarget, cut: Cut): string[] 
   return [
     ...(destinations > 0 ? [`deletes ${counted(destinations, 'destination')} with it`] : []),
     ...(lastWeight ? [`takes the last weight of ${service}, which then refuses new connections`] : []),
-    ...(connections === '' ? [] : [action === 'delete' ? `cuts ${connections}` : `${connections} go on`]),
+    ...(connections === '' ? [] : [action === 'delete' ? `cuts ${connections}` : `leaves ${connections} open`]),
   ];
 }
 

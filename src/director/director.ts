@@ -47,16 +47,18 @@ import { type DrainPass, DrainRunner } from './drain-runner.ts';
 import { type DrainOutcome, type DrainWaitOptions, waitForDrain } from './drain-wait.ts';
 import { type Difference, differencesIn } from './drift.ts';
 import { withGuardEffects } from './guard-effects.ts';
+import { readHostFacts } from './host-facts.ts';
 import { serviceOf } from './keys.ts';
 import { type Excess, excesses } from './limits.ts';
 import { nextLedger } from './next-ledger.ts';
 import { foreignKeys, type Owner, ownership, ownServices, type Touches, touched } from './ownership.ts';
 import { entryOf, type PastApply, pastApply, wayBack } from './past.ts';
+import { type HostFacts, type MissingPrerequisite, missingPrerequisites, NO_FACTS } from './prerequisites.ts';
 import { openRecord, type RecordOptions, type TableRecord } from './record.ts';
 import { planRefusal } from './refuse.ts';
 import { resources } from './resources.ts';
 import { type Settled, settle } from './settled.ts';
-import { type DesiredState, NOTHING_DESIRED } from './state.ts';
+import { type DesiredService, type DesiredState, NOTHING_DESIRED } from './state.ts';
 import { SysctlLoans } from './sysctl-loans.ts';
 import { withHeldEffects } from './sysctls.ts';
 import { addressesOf, targetedState, withNeededKeys } from './targets.ts';
@@ -123,7 +125,8 @@ export async function openDirector(options: DirectorOptions = {}): Promise<Direc
     const sysctls = new KernelSysctls(native(), path);
     const addresses = AddressTable.open({ native: native(), namespacePath: path });
     const masquerade = new MasqueradeTable({ native: native(), namespacePath: path });
-    return new Director({ ipvs: openIpvsAt(path, open), addresses, ...record, release, sysctls, masquerade });
+    const facts = () => readHostFacts({ native: native(), namespacePath: path, addresses, sysctls });
+    return new Director({ ipvs: openIpvsAt(path, open), addresses, ...record, release, sysctls, masquerade, facts });
   });
 }
 
@@ -140,6 +143,8 @@ export interface DirectorParts extends Partial<TableRecord> {
   readonly sysctls?: SysctlHost;
   /** Default: there are no rules. */
   readonly masquerade?: MasqueradeTable;
+  /** What is known of the host. Default: nothing. */
+  readonly facts?: () => Promise<HostFacts>;
 }
 
 const UNLOCKED: Lock = { release: () => undefined };
@@ -153,6 +158,7 @@ export class Director implements AsyncDisposable {
   readonly #by: Author;
   readonly #now: () => number;
   readonly #release: () => void;
+  readonly #facts: () => Promise<HostFacts>;
   #closed = false;
   #lastApplied: { readonly id: string; readonly desired: DesiredState } | undefined;
   readonly #runner: DrainRunner;
@@ -161,11 +167,12 @@ export class Director implements AsyncDisposable {
   constructor(parts: DirectorParts) {
     const { ipvs, store = new Store(new VolatileFiles()), table = 'memory' } = parts;
     const { lock = async () => UNLOCKED, by = author(), now = Date.now, sysctls } = parts;
-    const { release = () => undefined } = parts;
+    const { release = () => undefined, facts = async () => NO_FACTS } = parts;
     this.ipvs = ipvs;
     this.#store = store;
     this.#engine = { resources, context: contextOf(parts, store, table), store, table };
     this.#release = release;
+    this.#facts = facts;
     this.#lock = lock;
     this.#by = by;
     this.#now = now;
@@ -375,6 +382,17 @@ export class Director implements AsyncDisposable {
       differences: differences.map((difference) => ({ ...difference, since: since(difference.key) })),
       foreign: foreign.map((service) => ({ service, since: since(service) })),
     };
+  }
+
+  /**
+   * What this host lacks for the answers of masqueraded servers, by default of what was applied last. Changes nothing;
+   * what may not be read counts as there.
+   */
+  async missingPrerequisites(intent?: Intent): Promise<MissingPrerequisite[]> {
+    const desired = intent?.desired ?? (await this.applied());
+    const isMasqueraded = ({ destinations }: DesiredService) =>
+      destinations.some(({ forward }) => forward === 'masquerade');
+    return desired.services.some(isMasqueraded) ? missingPrerequisites(desired, await this.#facts()) : [];
   }
 
   /** Tells whose a key is: an address, that of a service and a destination's with a blank between, or "sync master". */

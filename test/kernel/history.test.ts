@@ -26,6 +26,9 @@ const fresh = async () => {
 };
 beforeAll(() => {
   folder = mkdtempSync(join(tmpdir(), 'ipvs-history-'));
+  // Answers of masqueraded servers are forwarded; otherwise it warns.
+  for (const name of ['ipv4.ip_forward', 'ipv6.conf.all.forwarding'])
+    table.namespace.run('sysctl', ['-qw', `net.${name}=1`]);
 });
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 

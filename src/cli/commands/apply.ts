@@ -9,6 +9,7 @@ import { type GlobalOptions, withDirector } from '../globals.ts';
 import { untilSignalled } from '../interrupt.ts';
 import { canAsk, confirm, counted, painter, printJson } from '../output.ts';
 import { type PlanArguments, planArguments, planOptions, planOrIntentOf } from '../plan-input.ts';
+import { warnOfPrerequisites } from '../prerequisites.ts';
 import { print } from '../stdout.ts';
 
 export interface ApplyArguments extends GlobalOptions, PlanArguments {
@@ -63,10 +64,12 @@ export async function applied(
     untilSignalled((signal) =>
       director.apply(what, { ...planning, force, signal, ...(command && { command }), ...(onPlan && { onPlan }) }),
     );
-  if (yes && !options.dryRun) return report(await apply(what, show), json);
+  const { intent } = 'changes' in what ? what : { intent: what };
+  const missing = await warnOfPrerequisites(director, intent, json);
+  if (yes && !options.dryRun) return report(await apply(what, show), json, missing);
   const plan = 'changes' in what ? what : await director.plan(what, planning);
   if (options.dryRun || plan.changes.length === 0) {
-    if (json) printJson(plan);
+    if (json) printJson({ ...plan, ...missing });
     else show(plan);
   }
   const refusal = planRefusal(plan, force);
@@ -83,9 +86,9 @@ export async function applied(
 }
 
 /** Tells what came of it; returns the exit status. */
-export function report(result: ApplyResult, json: boolean): number {
+export function report(result: ApplyResult, json: boolean, more: object = {}): number {
   const { outcome, done, failed, skipped, undone, stuck } = result;
-  if (json) printJson({ ...result, failed: failed.map(withCode), stuck: stuck.map(withCode) });
+  if (json) printJson({ ...result, failed: failed.map(withCode), stuck: stuck.map(withCode), ...more });
   for (const { error } of failed) printError(error, json);
   if (!json) {
     const { length } = done;

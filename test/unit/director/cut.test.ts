@@ -45,7 +45,7 @@ describe('what a command cuts', () => {
       'of the last weight, too',
       quiesce(A),
       { [A]: [1, 4, 0], [B]: [0, 0, 0] },
-      [`takes the last weight of ${WEB}, which then refuses new connections`, '4 active connections go on'],
+      [`takes the last weight of ${WEB}, which then refuses new connections`, 'leaves 4 active connections open'],
     ],
     ['of a weight beside others, nothing', quiesce(A), { [A]: [1, 4, 0], [B]: [1, 0, 0] }, undefined],
     ['of a weight that is 0 already, nothing', quiesce(A), { [A]: [0, 4, 0], [B]: [0, 0, 0] }, undefined],
