@@ -3,7 +3,7 @@ import { IpvsError } from '../errors.ts';
 import { oneOf, refuseUnknownKeys, wholeNumber } from '../ipvs/check.ts';
 import type { Ipvs } from '../ipvs/ipvs.ts';
 import type { VirtualServiceWithDestinations } from '../ipvs/service.ts';
-import { weightWithin } from '../ipvs/weight-steps.ts';
+import { MOST_WEIGHT_STEPS, weightSteps, weightWithin } from '../ipvs/weight-steps.ts';
 import { knownAt } from '../plan/known.ts';
 import { type DestinationOf, type Drain, type EndedDrain, keyOf, type Ledger } from '../plan/ledger.ts';
 import type { Store } from '../plan/store.ts';
@@ -183,12 +183,9 @@ function suitableWeight(
   limit: number | undefined,
 ): number {
   if (scheduler !== 'wrr') return weight;
-  const others = destinations.filter(({ address }) => address !== destination);
-  return weightWithin(
-    weight,
-    others.map((other) => other.weight),
-    limit,
-  );
+  const others = destinations.filter(({ address }) => address !== destination).map((other) => other.weight);
+  if (weightSteps([weight, ...others]) <= (limit ?? MOST_WEIGHT_STEPS)) return weight;
+  return weightWithin(weight, others, limit);
 }
 
 function without(drains: readonly Drain[], place: DestinationOf): Drain[] {

@@ -19,14 +19,13 @@ export function stepsOf(scheduler: string, weights: Iterable<number>): number {
 }
 
 /**
- * `wanted`, or where it takes more than `limit` steps beside `others` a weight that does not: the next lower one that
- * suits, or the lowest. `others` holds every weight of the service now and later, so that the next change suits too.
- * Where no weight suits, it takes as few steps as `others` allow.
+ * `wanted`, or the next lower weight (or the lowest) on a grid that keeps the steps within `limit`. `others` holds every
+ * weight of the service, now and later: then all that is chosen for it lies on one grid. Where no grid is wide enough, it
+ * takes as few steps as `others` allow.
  */
 export function weightWithin(wanted: number, others: readonly number[], limit: number = MOST_WEIGHT_STEPS): number {
-  if (wanted === 0 || weightSteps([wanted, ...others]) <= limit) return wanted;
   const divisor = divisorOf(others);
-  if (divisor === 0) return wanted;
+  if (wanted === 0 || divisor === 0) return wanted;
   const grid = leastDivisor(divisor, Math.max(wanted, heaviest(others)) / limit);
   return Math.max(grid, wanted - (wanted % grid));
 }

@@ -129,7 +129,7 @@ describe('on the way to weights that suit', () => {
         }
         expect((await weightsIn(director)).sort()).toEqual(weights.map(([, weight]) => weight).sort());
       }),
-      { numRuns: 50 },
+      { numRuns: 50, examples: [[{ base: 6690, multiples: [1, 10_042, 1, 1], moments: [0] }]] },
     );
   });
 
