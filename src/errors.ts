@@ -67,6 +67,11 @@ export const errorTable = {
     message: 'with an address the kernel takes away more than the plan is about',
     hint: 'look at the plan; --force carries it out all the same',
   },
+  WEIGHTS_TOO_UNEVEN: {
+    kind: 'config',
+    message: 'the scheduler wrr takes too many steps between the weights',
+    hint: 'use smaller weights, or weights with a common divisor; --force sets them all the same',
+  },
   NOT_OURS: {
     kind: 'config',
     message: 'it is described, but somebody else made it',

@@ -63,6 +63,7 @@ export { type LoadedState, loadState } from './director/load.ts';
 export type { Owner, Touches } from './director/ownership.ts';
 export type { PastApply } from './director/past.ts';
 export { type CurrentState, plan, readState } from './director/plan.ts';
+export type { HostFacts, MissingPrerequisite } from './director/prerequisites.ts';
 export type { RecordOptions, TableRecord } from './director/record.ts';
 export type {
   DesiredDestination,
@@ -73,6 +74,7 @@ export type {
   RampSettings,
 } from './director/state.ts';
 export type { Holders, HoldingClient } from './director/survey.ts';
+export type { UnevenWeights } from './director/uneven-weights.ts';
 export {
   type ConfigProblem,
   type ErrorCode,

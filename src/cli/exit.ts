@@ -42,6 +42,10 @@ export function printError(error: unknown, json: boolean): number {
   return error instanceof IpvsError && error.kind === 'input' ? EXIT.usage : EXIT.error;
 }
 
+export function printWarning(warning: string): void {
+  console.error(`ipvs: warning: ${warning}`);
+}
+
 /** What does not prevent anything goes to stderr too. */
 export function printWarnings(warnings: readonly ConfigProblem[], json: boolean): void {
   for (const warning of warnings) {

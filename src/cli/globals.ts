@@ -4,7 +4,7 @@ import type { Argv } from 'yargs';
 import type { Director } from '../director/director.ts';
 import type { LookContext } from '../director/look.ts';
 import type { Touches } from '../director/ownership.ts';
-import type { RecordOptions } from '../director/record.ts';
+import type { RecordOptions, TableRecord } from '../director/record.ts';
 import type { DirectWork } from '../director/verb.ts';
 import type { KernelTransport } from '../ipvs/backend.ts';
 import type { Ipvs, Logger, OpenOptions } from '../ipvs/ipvs.ts';
@@ -104,7 +104,24 @@ export async function withIpvs<T>(options: GlobalOptions, work: (ipvs: Ipvs) => 
   return closing(await openIpvs(await kernelOptions(options)), work);
 }
 
-async function inMemory<T>(options: GlobalOptions, work: (director: Director) => Promise<T>): Promise<T> {
+/** Opens the table and its record for `work` that only reads both. */
+export async function withRecord<T>(
+  options: GlobalOptions,
+  work: (ipvs: Ipvs, record: Pick<TableRecord, 'store' | 'table'>) => Promise<T>,
+): Promise<T> {
+  if (options.transport === 'memory') return inMemory(options, ({ ipvs }, record) => work(ipvs, record));
+  const [{ openIpvs }, { openRecord }] = await Promise.all([
+    import('../ipvs/ipvs.ts'),
+    import('../director/record.ts'),
+  ]);
+  const record = openRecord('', recordOptions(options));
+  return closing(await openIpvs(await kernelOptions(options)), (ipvs) => work(ipvs, record));
+}
+
+async function inMemory<T>(
+  options: GlobalOptions,
+  work: (director: Director, record: Pick<TableRecord, 'store' | 'table'>) => Promise<T>,
+): Promise<T> {
   const file = oneValue(options.state, 'state');
   const folder = memoryFolder(options);
   const { withMemoryDirector } = await import('./memory-director.ts');

@@ -1,6 +1,7 @@
 /** A table in memory with its record: in a folder beside the table's file, or for one run only. */
 import { join, resolve } from 'node:path';
 import { Director } from '../director/director.ts';
+import type { TableRecord } from '../director/record.ts';
 import { IpvsError } from '../errors.ts';
 import type { Logger } from '../ipvs/ipvs.ts';
 import { native } from '../native.ts';
@@ -15,7 +16,7 @@ export async function withMemoryDirector<T>(
   file: string | undefined,
   folder: string | undefined,
   logger: Logger | undefined,
-  work: (director: Director) => Promise<T>,
+  work: (director: Director, record: Pick<TableRecord, 'store' | 'table'>) => Promise<T>,
 ): Promise<T> {
   const place = folder === undefined ? undefined : resolve(folder);
   let held: Lock | undefined;
@@ -23,7 +24,9 @@ export async function withMemoryDirector<T>(
   const store = new Store(place === undefined ? new VolatileFiles() : new FolderFiles(place), wallClock);
   const table = `memory:${place ?? ''}`;
   try {
-    return await withMemory(file, logger, (ipvs) => work(new Director({ ipvs, store, table, now: wallClock })));
+    return await withMemory(file, logger, (ipvs) =>
+      work(new Director({ ipvs, store, table, now: wallClock }), { store, table }),
+    );
   } finally {
     held?.release();
   }

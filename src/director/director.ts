@@ -56,6 +56,7 @@ import { type DrainOutcome, type DrainWaitOptions, waitForDrain } from './drain-
 import { type Difference, differencesIn } from './drift.ts';
 import { withGuardEffects } from './guard-effects.ts';
 import { type HeldWeight, heldWeights } from './held-weight.ts';
+import { readHostFacts } from './host-facts.ts';
 import { serviceOf } from './keys.ts';
 import { type Excess, excesses } from './limits.ts';
 import { lookAt } from './look.ts';
@@ -72,15 +73,17 @@ import {
   touched,
 } from './ownership.ts';
 import { entryOf, lastUndoable, type PastApply, pastApply, type UndoPoint, type WayBack, wayBack } from './past.ts';
+import { type HostFacts, type MissingPrerequisite, missingPrerequisites, NO_FACTS } from './prerequisites.ts';
 import { openRecord, type RecordOptions, type TableRecord } from './record.ts';
 import { planRefusal } from './refuse.ts';
 import { type Remains, remainsOf } from './remains.ts';
 import { resources } from './resources.ts';
 import { type Settled, settle } from './settled.ts';
-import { type DesiredState, NOTHING_DESIRED } from './state.ts';
+import { type DesiredService, type DesiredState, NOTHING_DESIRED } from './state.ts';
 import { lentOriginals, SysctlLoans } from './sysctl-loans.ts';
 import { withHeldEffects } from './sysctls.ts';
 import { addressesOf, targetedState, withNeededKeys } from './targets.ts';
+import { type UnevenWeights, unevenIn } from './uneven-weights.ts';
 import { type DirectWork, verb } from './verb.ts';
 
 /** What is wanted, and where it came from. */
@@ -120,10 +123,12 @@ export interface IntendedPlan extends Plan {
   readonly held?: readonly HeldWeight[];
   /** What the pass over drains and ramps does that comes before any change, for display. */
   readonly steps?: readonly DrainMove[];
+  /** Services whose weights it makes too uneven for wrr, if there are any. */
+  readonly uneven?: readonly UnevenWeights[];
 }
 
 export interface ApplyOptions extends RunOptions {
-  /** Whatever it takes away. */
+  /** Whatever it takes away, and however uneven its weights are. */
   readonly force?: boolean;
   /** What it is called in the history. Default: "apply". */
   readonly command?: string;
@@ -155,7 +160,8 @@ export async function openDirector(options: DirectorOptions = {}): Promise<Direc
     const sysctls = new KernelSysctls(native(), path);
     const addresses = AddressTable.open({ native: native(), namespacePath: path });
     const masquerade = new MasqueradeTable({ native: native(), namespacePath: path });
-    return new Director({ ipvs: openIpvsAt(path, open), addresses, ...record, release, sysctls, masquerade });
+    const facts = () => readHostFacts({ native: native(), namespacePath: path, addresses, sysctls });
+    return new Director({ ipvs: openIpvsAt(path, open), addresses, ...record, release, sysctls, masquerade, facts });
   });
 }
 
@@ -173,6 +179,8 @@ export interface DirectorParts extends Partial<TableRecord> {
   readonly sysctls?: SysctlHost;
   /** Default: there are no rules. */
   readonly masquerade?: MasqueradeTable;
+  /** What is known of the host. Default: nothing. */
+  readonly facts?: () => Promise<HostFacts>;
 }
 
 const UNLOCKED: Lock = { release: () => undefined };
@@ -186,6 +194,7 @@ export class Director implements AsyncDisposable {
   readonly #by: Author;
   readonly #now: Clock;
   readonly #release: () => void;
+  readonly #facts: () => Promise<HostFacts>;
   #closed = false;
   #lastApplied: { readonly id: string; readonly desired: DesiredState } | undefined;
   readonly #runner: DrainRunner;
@@ -195,11 +204,12 @@ export class Director implements AsyncDisposable {
   constructor(parts: DirectorParts) {
     const { ipvs, store = new Store(new VolatileFiles(), parts.now), table = 'memory' } = parts;
     const { lock = async () => UNLOCKED, by = author(), now = systemClock, sysctls } = parts;
-    const { release = () => undefined } = parts;
+    const { release = () => undefined, facts = async () => NO_FACTS } = parts;
     this.ipvs = ipvs;
     this.#store = store;
     this.#engine = { resources, context: contextOf(parts, store, table), store, table };
     this.#release = release;
+    this.#facts = facts;
     this.#lock = inTurn(lock);
     this.#by = by;
     this.#now = now;
@@ -254,7 +264,8 @@ export class Director implements AsyncDisposable {
 
   /**
    * Carries out a plan, if it is still what would be done, or whatever is to do for an intent. Refusals of the kernel are
-   * returned, after what was done was undone. Throws LOCKED, NOT_OURS, LIMIT_EXCEEDED, WIDER_EFFECTS, PLAN_OUTDATED.
+   * returned, after what was done was undone. Throws LOCKED, NOT_OURS, LIMIT_EXCEEDED, WIDER_EFFECTS, WEIGHTS_TOO_UNEVEN,
+   * PLAN_OUTDATED.
    */
   async apply(what: Intent | IntendedPlan, options: ApplyOptions & PlanOptions = {}): Promise<ApplyResult> {
     const shown = 'changes' in what ? what : undefined;
@@ -473,6 +484,17 @@ export class Director implements AsyncDisposable {
     };
   }
 
+  /**
+   * What this host lacks for the answers of masqueraded servers, by default of what was applied last. Changes nothing;
+   * what may not be read counts as there.
+   */
+  async missingPrerequisites(intent?: Intent): Promise<MissingPrerequisite[]> {
+    const desired = intent?.desired ?? (await this.applied());
+    const isMasqueraded = ({ destinations }: DesiredService) =>
+      destinations.some(({ forward }) => forward === 'masquerade');
+    return desired.services.some(isMasqueraded) ? missingPrerequisites(desired, await this.#facts()) : [];
+  }
+
   /** Tells whose a key is: an address, that of a service and a destination's with a blank between, or "sync master". */
   async owners(): Promise<(key: string) => Owner> {
     return ownership(await this.#known(this.#ledger()));
@@ -543,6 +565,7 @@ export class Director implements AsyncDisposable {
     const withHeld = withHeldEffects(withDrains, () => heldOriginals(this.#engine.context.defense));
     const plan = await withRemovalEffects(withHeld, addressesIn(current), this.#engine.context.addresses);
     const excess = excesses(plan, servicesIn(current), limitOf(options, intent.desired, known.applied));
+    const uneven = unevenIn(plan, servicesIn(current), intent.desired.limits?.maxWeightSteps);
     const { table } = this.#engine;
     const replaces = replacedBy(plan, intent, ledger);
     const held = this.#held(ledger, servicesIn(current), now).filter(({ service }) => !meant || meant.has(service));
@@ -550,6 +573,7 @@ export class Director implements AsyncDisposable {
       ...(replaces && { replaces }),
       ...(adopt && { owners: adoptedBy(desired, known, current) }),
       ...(held.length > 0 && { held }),
+      ...(uneven.length > 0 && { uneven }),
     };
     return { ...plan, table, intent: { ...intent, desired }, options, excess, ...more };
   }

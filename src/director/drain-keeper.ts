@@ -4,6 +4,7 @@ import { IpvsError, isOutcomeUnknown } from '../errors.ts';
 import { oneOf, refuseUnknownKeys, wholeNumber } from '../ipvs/check.ts';
 import type { Ipvs } from '../ipvs/ipvs.ts';
 import type { VirtualServiceWithDestinations } from '../ipvs/service.ts';
+import { MOST_WEIGHT_STEPS, weightSteps, weightWithin } from '../ipvs/weight-steps.ts';
 import { knownAt } from '../plan/known.ts';
 import { type DestinationOf, type Drain, type EndedDrain, keyOf, type Ledger } from '../plan/ledger.ts';
 import type { Store } from '../plan/store.ts';
@@ -90,8 +91,9 @@ export class DrainKeeper {
   }
 
   /**
-   * Restores the weight of what was applied, or else that which it had. One write decides: it records the cancellation
-   * with the weight, and a pass does the rest, this one or after a crash the next. Throws NO_SUCH_DRAIN.
+   * Restores the weight of what was applied, or else that which it had; beside weights that it does not suit any more, the
+   * next that takes few enough steps of wrr. One write decides: it records the cancellation with the weight, and a pass
+   * does the rest, this one or after a crash the next. Throws NO_SUCH_DRAIN.
    */
   async cancel(service: string, destination: string): Promise<{ readonly drain: Drain; readonly weight: number }> {
     const place = destinationOf(service, destination);
@@ -105,11 +107,13 @@ export class DrainKeeper {
       const key = keyOf(place);
       const described = describedAt(applied, place);
       const whole = described?.weight ?? drain.weight;
-      const weight = Math.min(
+      const most = Math.min(
         whole,
         knownAt(rest, applied, now().bootMs).weights.get(place.service)?.get(place.destination) ?? whole,
       );
-      destinationAt(place, await ipvs.service(place.service), 'drain cancel');
+      const holder = await ipvs.service(place.service);
+      destinationAt(place, holder, 'drain cancel');
+      const weight = suitableWeight(most, place, holder, applied?.limits?.maxWeightSteps);
       // One that an apply began has left the file; who gives it back wants it.
       const made = drain.by === 'apply' && !described ? [...new Set([...rest.made, key])] : rest.made;
       store.writeLedger({ ...rest, made, drains: [...rest.drains, { ...drain, restoreWeight: weight }] });
@@ -196,6 +200,19 @@ function destinationAt(place: DestinationOf, { destinations }: VirtualServiceWit
   const present = destinations.find(({ address }) => address === place.destination);
   if (present === undefined) throw new IpvsError('DESTINATION_NOT_FOUND', { operation, subject: subjectOf(place) });
   return present;
+}
+
+/** Weights that changed during the drain may suit this one no more. */
+function suitableWeight(
+  weight: number,
+  { destination }: DestinationOf,
+  { scheduler, destinations }: VirtualServiceWithDestinations,
+  limit: number | undefined,
+): number {
+  if (scheduler !== 'wrr') return weight;
+  const others = destinations.filter(({ address }) => address !== destination).map((other) => other.weight);
+  if (weightSteps([weight, ...others]) <= (limit ?? MOST_WEIGHT_STEPS)) return weight;
+  return weightWithin(weight, others, limit);
 }
 
 function without(drains: readonly Drain[], place: DestinationOf): Drain[] {

@@ -2,6 +2,7 @@
 import type { IpvsError } from '../errors.ts';
 import type { Operation } from '../ipvs/operation.ts';
 import type { VirtualServiceWithDestinations } from '../ipvs/service.ts';
+import { weightWithin } from '../ipvs/weight-steps.ts';
 import {
   type DestinationOf,
   type Drain,
@@ -55,10 +56,33 @@ export interface StepInput {
 export function movesOf(input: StepInput): DrainMove[] {
   const { ledger, nowMs } = input;
   const drained = new Set(ledger.drains.map(keyOf));
+  const raised = new Map<string, number>();
   return [
     ...ledger.drains.flatMap((drain) => drainMove(drain, input)),
-    ...ledger.ramps.flatMap((ramp) => (drained.has(keyOf(ramp)) ? [] : rampMove(ramp, find(input, ramp).found, nowMs))),
+    ...ledger.ramps.flatMap((ramp) => {
+      if (drained.has(keyOf(ramp))) return [];
+      const { holder, found } = find(input, ramp);
+      const moves = rampMove(ramp, found, (weight) => besideOthers(weight, ramp, holder, ledger.ramps, raised), nowMs);
+      for (const move of moves) if (move.type === 'ramp') raised.set(keyOf(ramp), move.weight);
+      return moves;
+    }),
   ];
+}
+
+/** Of a weight on the way, the one that takes few enough steps of wrr: beside the other weights, and those to come. */
+function besideOthers(
+  weight: number,
+  { service, destination }: Ramp,
+  holder: Found['holder'],
+  ramps: readonly Ramp[],
+  raised: ReadonlyMap<string, number>,
+): number {
+  if (holder?.scheduler !== 'wrr') return weight;
+  const now = holder.destinations
+    .filter(({ address }) => address !== destination)
+    .map(({ address, weight }) => raised.get(keyOf({ service, destination: address })) ?? weight);
+  const toCome = ramps.filter((ramp) => ramp.service === service).map(({ weight }) => weight);
+  return weightWithin(weight, [...now, ...toCome]);
 }
 
 /** Drains at their deadline with connections of which it matters whether they are closed. */
@@ -117,7 +141,7 @@ export function pinsClients(
   return service !== undefined && service.persistence !== null && !quiescentExpire;
 }
 
-function rampMove(ramp: Ramp, found: Found['found'], nowMs: number): DrainMove[] {
+function rampMove(ramp: Ramp, found: Found['found'], suitable: (weight: number) => number, nowMs: number): DrainMove[] {
   const { service, destination } = ramp;
   const move = { type: 'ramp', service, destination, ramp } as const;
   if (found === undefined) return [{ ...move, weight: 0, ended: 'gone' }];
@@ -125,7 +149,7 @@ function rampMove(ramp: Ramp, found: Found['found'], nowMs: number): DrainMove[]
   if (found.weight > ramp.weight || (found.weight === 0 && ramp.weight > 0))
     return [{ ...move, weight: found.weight, ended: 'changed' }];
   // The weight of a ramp never falls.
-  const weight = Math.max(found.weight, rampedWeight(ramp, nowMs));
+  const weight = Math.max(found.weight, suitable(rampedWeight(ramp, nowMs)));
   const operation = weight > found.weight && { operation: weightEdit(service, found, weight) };
   if (weight === ramp.weight) return [{ ...move, ...operation, weight, ended: 'full' }];
   return operation ? [{ ...move, ...operation, weight }] : [];

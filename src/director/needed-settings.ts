@@ -5,7 +5,7 @@ import type { DesiredState } from './state.ts';
 
 type Needing = Pick<DesiredState, 'services' | 'masquerade'>;
 
-const forwarding = { inet: 'net.ipv4.ip_forward', inet6: 'net.ipv6.conf.all.forwarding' } as const;
+export const FORWARDING = { inet: 'net.ipv4.ip_forward', inet6: 'net.ipv6.conf.all.forwarding' } as const;
 
 /** A setting that must be 1, and why; the service that needs it, if it is one. */
 interface Need {
@@ -18,12 +18,12 @@ export const CONNTRACK = 'net.ipv4.vs.conntrack';
 
 function* needsOf({ services, masquerade = [] }: Needing): Generator<Need> {
   for (const rule of masquerade)
-    yield { name: forwarding[familyOf(rule)], why: 'masquerade needs it: inner hosts are forwarded' };
+    yield { name: FORWARDING[familyOf(rule)], why: 'masquerade needs it: inner hosts are forwarded' };
   for (const { service, sourceNat } of services) {
     if (!sourceNat) continue;
     const { address } = service;
     const { family } = parseServiceAddress(address);
-    yield { name: forwarding[family], service: address, why: 'sourceNat needs it: what servers answer is forwarded' };
+    yield { name: FORWARDING[family], service: address, why: 'sourceNat needs it: what servers answer is forwarded' };
     yield {
       name: CONNTRACK,
       service: address,

@@ -9,6 +9,7 @@ import {
 import type { Snapshot } from '../ipvs/ipvs.ts';
 import type { Operation } from '../ipvs/operation.ts';
 import { formatPersistence, type VirtualService, type VirtualServiceWithDestinations } from '../ipvs/service.ts';
+import { weightWithin } from '../ipvs/weight-steps.ts';
 import { destinationKeyIn } from '../plan/ledger.ts';
 import { rampedWeight } from '../plan/ramp.ts';
 import type { Change, Conflict, Diff, DiffOptions, Known, Stray } from '../plan/resource.ts';
@@ -44,7 +45,8 @@ export function diffServices(
     }
     objects += 1 + entry.destinations.length;
     serviceChanges(entry, was, before, collected);
-    destinationChanges(entry, was, before, known, options, collected);
+    const onTheWay = weightsOnTheWay(entry, before, known, desired.limits?.maxWeightSteps);
+    destinationChanges(entry, was, before, known, { ...options, onTheWay }, collected);
   }
   for (const [address, service] of present) {
     if (wanted.has(address)) continue;
@@ -107,7 +109,7 @@ function destinationChanges(
   was: DesiredService | undefined,
   before: VirtualServiceWithDestinations | undefined,
   known: Known<DesiredState>,
-  { prune = false }: DiffOptions,
+  { prune = false, onTheWay }: DiffOptions & { readonly onTheWay: WeightOnTheWay },
   { changes, strays }: Collected,
 ): void {
   // Most services of a large table are so, in the very order of the file: nothing is looked up for those.
@@ -122,14 +124,14 @@ function destinationChanges(
   // the list: added in reverse, they stand in the kernel as in the file.
   for (const described of destinations.toReversed()) {
     const old = present.get(described.address);
-    const destination = effective(described, service, known, old);
+    const destination = effective(described, service, known, old, onTheWay);
     const last = applied.get(destination.address);
     const cause = last && sameDestination(last, described) ? 'drift' : 'file';
     if (old === undefined) {
       // Among others that are warm it begins with a part of its weight.
       const weight =
         ramp && before
-          ? rampedWeight({ ...ramp, startedBootMs: 0, weight: destination.weight }, 0)
+          ? onTheWay(rampedWeight({ ...ramp, startedBootMs: 0, weight: destination.weight }, 0), destination.address)
           : destination.weight;
       const operation = { type: 'destination.add', service, destination: { ...destination, weight } } as const;
       const host = described.host === undefined ? '' : `, by name ${described.host}`;
@@ -183,6 +185,31 @@ function holdsAnything({ activeConnections, inactiveConnections, persistentConne
 /** These spread clients by where a destination stands in the list. */
 const ordered: ReadonlySet<string> = new Set(['sh', 'dh']);
 
+/** Of a weight on the way to the whole, the one that a destination may have. */
+type WeightOnTheWay = (weight: number, destination: string) => number;
+
+/** Keeps the steps of wrr in bounds, beside what is described, what others have on the way, and what stays undescribed. */
+function weightsOnTheWay(
+  { service: { address, scheduler }, destinations }: DesiredService,
+  before: VirtualServiceWithDestinations | undefined,
+  { weights }: Known<DesiredState>,
+  limit: number | undefined,
+): WeightOnTheWay {
+  if (scheduler !== 'wrr') return (weight) => weight;
+  return (weight, destination) => {
+    const held = weights.get(address);
+    const described = new Set(destinations.map((each) => each.address));
+    const others = (before?.destinations ?? []).filter(
+      (each) => each.address !== destination && (held?.has(each.address) || !described.has(each.address)),
+    );
+    return weightWithin(
+      weight,
+      [...destinations, ...others].map((each) => each.weight),
+      limit,
+    );
+  };
+}
+
 /**
  * As it should be now: while it drains, or begins slowly, with another weight. Of one that begins slowly any weight up to
  * that of this moment is right: the next pass raises it.
@@ -192,11 +219,12 @@ function effective(
   service: string,
   known: Known<DesiredState>,
   held: Destination | undefined,
+  onTheWay: WeightOnTheWay,
 ): Destination {
   const key = destinationKeyIn(service, described.address);
   const now = known.leaving.has(key) ? undefined : known.weights.get(service)?.get(described.address);
   if (now === undefined) return described;
-  const most = Math.min(now, described.weight);
+  const most = onTheWay(Math.min(now, described.weight), described.address);
   return { ...described, weight: held && held.weight > 0 && held.weight <= most ? held.weight : most };
 }
 

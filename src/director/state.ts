@@ -64,6 +64,8 @@ export interface RampSettings {
 export interface Limits {
   /** The share of services, or of a service's weight, that one apply may remove: 0 to 1. */
   readonly maxChange?: number;
+  /** The most steps that the weights of a service under wrr may take. Default: `MOST_WEIGHT_STEPS`. */
+  readonly maxWeightSteps?: number;
 }
 
 const indices = new WeakMap<DesiredState, ReadonlyMap<string, DesiredService>>();

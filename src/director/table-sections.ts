@@ -1,8 +1,10 @@
 /** The sections `timeouts`, `sync`, `sysctls` and `limits`: what may stand in them, and what they come to. */
 import { z } from 'zod';
 import type { CheckedDocument, Section } from '../config/document.ts';
+import { MOST_WEIGHT } from '../ipvs/destination.ts';
 import { normalizeSyncDaemon, type SyncDaemon, syncStates } from '../ipvs/sync-daemon.ts';
 import { normalizeTimeouts, type Timeouts } from '../ipvs/timeouts.ts';
+import { MOST_WEIGHT_STEPS } from '../ipvs/weight-steps.ts';
 import { normalizeSysctls, type SysctlValue } from '../sysctl/settings.ts';
 import { attempt } from './attempt.ts';
 import { type Findings, type Place, placeText, Unique, within } from './places.ts';
@@ -28,14 +30,24 @@ const daemon = z.strictObject({
   ttl: whole(1, 255, 'How many routers a message may pass. Default: 1'),
 });
 
+const STEPS_RANGE = `a whole number from 1 to ${MOST_WEIGHT}`;
+
 const limits = z
   .strictObject({
     maxChange: share
       .optional()
       .meta({ description: "The share of the services, or of a service's weight, that one apply may remove" }),
+    maxWeightSteps: z
+      .int({ error: STEPS_RANGE })
+      .min(1, { error: STEPS_RANGE })
+      .max(MOST_WEIGHT, { error: STEPS_RANGE })
+      .optional()
+      .meta({
+        description: `The most steps that the weights of a service under wrr may take: the heaviest over their greatest common divisor. Default: ${MOST_WEIGHT_STEPS}`,
+      }),
   })
   .nullish()
-  .meta({ description: 'How much one apply may change' });
+  .meta({ description: 'How much one apply may change, and how uneven weights may be' });
 
 export const timeoutsSection: Section = { schema: timeouts };
 export const syncSection: Section = {

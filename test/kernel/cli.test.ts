@@ -13,6 +13,9 @@ const table = kernelTable('cli', { keep: true });
 
 let folder: string;
 beforeAll(() => {
+  // Answers of masqueraded servers are forwarded; otherwise it warns.
+  for (const name of ['ipv4.ip_forward', 'ipv6.conf.all.forwarding'])
+    table.namespace.run('sysctl', ['-qw', `net.${name}=1`]);
   folder = mkdtempSync(join(tmpdir(), 'ipvs-cli-'));
 });
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -126,7 +129,9 @@ describe('one by one', () => {
   it('they are edited, and what is not named stays', async () => {
     expect(await ipvs(['service', 'edit', calls, '--persistence', '60'])).toEqual(said(`edited ${calls}\n`));
     expect(await ipvs(['destination', 'edit', web, '10.0.0.1:8080', '-w', '0'])).toEqual(
-      said(`edited 10.0.0.1:8080 of ${web}\n`),
+      said(
+        `10.0.0.1:8080 of ${web}: takes the last weight of ${web}, which then refuses new connections\nedited 10.0.0.1:8080 of ${web}\n`,
+      ),
     );
     expect(await table.ipvs.service(calls)).toMatchObject({
       scheduler: 'sh',

@@ -11,6 +11,9 @@ const table = kernelTable('description');
 let folder: string;
 beforeAll(() => {
   folder = mkdtempSync(join(tmpdir(), 'ipvs-description-'));
+  // Answers of masqueraded servers are forwarded; otherwise it warns.
+  for (const name of ['ipv4.ip_forward', 'ipv6.conf.all.forwarding'])
+    table.namespace.run('sysctl', ['-qw', `net.${name}=1`]);
   mkdirSync(join(folder, 'conf.d'));
   const files = {
     'main.yaml': 'include: [conf.d/*]\nservices: [{ address: fwmark:1, destinations: [{ address: "localhost:80" }] }]',

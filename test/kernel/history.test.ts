@@ -26,6 +26,9 @@ const fresh = async () => {
 };
 beforeAll(() => {
   folder = mkdtempSync(join(tmpdir(), 'ipvs-history-'));
+  // Answers of masqueraded servers are forwarded; otherwise it warns.
+  for (const name of ['ipv4.ip_forward', 'ipv6.conf.all.forwarding'])
+    table.namespace.run('sysctl', ['-qw', `net.${name}=1`]);
 });
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
@@ -108,7 +111,11 @@ describe('verbs', () => {
   it('a service that a file describes and a verb deletes is missing, until the next apply', async () => {
     const path = file('one.yaml', one);
     await lines('apply', path, '--yes');
-    await lines('service', 'delete', WEB);
+    expect(await ipvs('service', 'delete', WEB)).toEqual({
+      status: 0,
+      stdout: `${WEB}: deletes 1 destination with it\ndeleted ${WEB}\n`,
+      stderr: `ipvs: warning: ${WEB}: ${path} describes it: the next apply creates it again\n`,
+    });
     expect((await json('drift')).differences).toMatchObject([
       { subject: WEB, kind: 'missing', owner: 'ours' },
       { subject: `10.0.0.1:80 of ${WEB}`, kind: 'missing', owner: 'ours' },

@@ -11,6 +11,7 @@ import { type GlobalOptions, withDirector } from '../globals.ts';
 import { untilSignalled } from '../interrupt.ts';
 import { canAsk, confirm, counted, painter, printJson } from '../output.ts';
 import { type PlanArguments, planArguments, planOptions, planOrIntentOf } from '../plan-input.ts';
+import { warnOfPrerequisites } from '../prerequisites.ts';
 import { print } from '../stdout.ts';
 
 export interface ApplyArguments extends GlobalOptions, PlanArguments {
@@ -83,9 +84,10 @@ async function appliedOnce(
     made = pass;
     if (!json) printPass(pass, json, false);
   };
+  let missing = {};
   const told = (result: ApplyResult) => {
     const pass = made && made.moves.length + made.problems.length > 0 ? { pass: plainPass(made) } : {};
-    return { status: report(result, json, pass), tried: true };
+    return { status: report(result, json, { ...pass, ...missing }), tried: true };
   };
   // Interrupted, it undoes what it did.
   const apply = (what: Intent | IntendedPlan, onPlan?: (plan: IntendedPlan) => void) =>
@@ -99,10 +101,12 @@ async function appliedOnce(
         ...(onPlan && { onPlan }),
       }),
     );
+  const { intent } = 'changes' in what ? what : { intent: what };
+  missing = await warnOfPrerequisites(director, intent, json);
   if (yes && !options.dryRun) return told(await apply(what, show));
   const plan = 'changes' in what ? what : await director.plan(what, planning);
   if (options.dryRun || plan.changes.length === 0) {
-    if (json) printJson(plan);
+    if (json) printJson({ ...plan, ...missing });
     else show(plan);
   }
   const refusal = planRefusal(plan, force);

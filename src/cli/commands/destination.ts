@@ -2,16 +2,19 @@
 
 import { serviceKey } from '../../ipvs/address.ts';
 import { type DestinationInput, destinationKey } from '../../ipvs/destination.ts';
+import type { Ipvs } from '../../ipvs/ipvs.ts';
 import { settingsOfDestination } from '../../ipvs/settings.ts';
 import { destinationKeyIn } from '../../plan/ledger.ts';
 import { action, type Group } from '../command.ts';
+import { type CutOptions, cutOptions, cutting } from '../cut.ts';
 import { UsageError } from '../exit.ts';
-import { type GlobalOptions, withVerb } from '../globals.ts';
+import { withVerb } from '../globals.ts';
 import { number, oneValue } from '../options.ts';
 import { optionsOf } from '../setting-options.ts';
+import { forceOption, refuseUneven } from '../uneven.ts';
 import { DESTINATION, SERVICE } from '../words.ts';
 
-interface DestinationOptions extends GlobalOptions {
+interface DestinationOptions extends CutOptions {
   readonly service: string;
   readonly address: string;
   readonly weight?: string;
@@ -21,6 +24,7 @@ interface DestinationOptions extends GlobalOptions {
   readonly tunnelChecksum?: string;
   readonly upperThreshold?: string;
   readonly lowerThreshold?: string;
+  readonly force?: boolean;
 }
 
 const settings = optionsOf(settingsOfDestination);
@@ -33,7 +37,7 @@ export const command: Group = {
       usage: 'add <service> <address>',
       summary: 'Add a destination to a service',
       arguments: positionals,
-      options: settings,
+      options: { ...settings, ...forceOption },
       examples: [
         { line: 'ipvs destination add tcp://192.0.2.10:80 10.0.0.11:8080 --weight 3' },
         { line: 'ipvs destination add fwmark:7 10.0.1.21 --tunnel gue --tunnel-port 6080' },
@@ -41,17 +45,22 @@ export const command: Group = {
       async run(options) {
         const { service, address, key, subject } = named(options);
         const settings = settingsOf(options);
-        await withVerb(options, 'destination add', { makes: [key] }, (ipvs) =>
-          ipvs.addDestination(service, { address, ...settings }),
-        );
+        const destination = { address, weight: settings.weight ?? 1, isNew: true };
+        await withVerb(options, 'destination add', { makes: [key] }, async (ipvs) => {
+          const about = { operation: 'add destination', subject };
+          if (!options.force) await refuseUneven(ipvs, { service, destination }, about);
+          await ipvs.addDestination(service, { address, ...settings });
+        });
         return { done: 'added', subject };
       },
     }),
     action<DestinationOptions>({
       usage: 'edit <service> <address>',
       summary: 'Change a destination; what is not named stays',
+      description:
+        'Changes a destination in place; what is not named stays, connections and counters included. It warns if the destination drains or ramps. Where --weight 0 takes the last weight of the service, it prints that, and asks on a terminal if connections are open.',
       arguments: positionals,
-      options: changes,
+      options: { ...changes, ...forceOption, ...cutOptions },
       examples: [
         {
           line: 'ipvs destination edit tcp://192.0.2.10:80 10.0.0.11:8080 --weight 0',
@@ -63,23 +72,33 @@ export const command: Group = {
         if (Object.values(changes).every((value) => value === undefined))
           throw new UsageError('there is nothing to change');
         const { service, address, key, subject } = named(options);
-        await withVerb(options, 'destination edit', { edits: [key] }, (ipvs) =>
-          ipvs.editDestination(service, address, changes),
-        );
-        return { done: 'edited', subject };
+        const destination = { address, weight: changes.weight, isNew: false };
+        const action = changes.weight === 0 ? 'quiesce' : 'edit';
+        const words = { verb: 'edit', done: 'edited', subject };
+        const about = { operation: 'edit destination', subject };
+        const check = async (ipvs: Ipvs) => options.force || refuseUneven(ipvs, { service, destination }, about);
+        const edit = async (ipvs: Ipvs) => {
+          await check(ipvs);
+          await ipvs.editDestination(service, address, changes);
+        };
+        const change = () => withVerb(options, 'destination edit', { edits: [key] }, edit);
+        return cutting({ action, service, destination: address }, words, options, change, check);
       },
     }),
     action<DestinationOptions>({
       usage: 'delete <service> <address>',
       summary: 'Delete a destination; packets of its connections are dropped',
+      description:
+        'Deletes a destination; the kernel drops the packets of its connections. It prints how many connections that cuts, and warns if a file describes the destination, as the next apply creates it again then. On a terminal it asks if connections are open. "ipvs drain" takes a destination out of service without cutting any.',
       arguments: positionals,
+      options: cutOptions,
       examples: [{ line: 'ipvs destination delete tcp://192.0.2.10:80 10.0.0.11:8080' }],
       async run(options) {
         const { service, address, key, subject } = named(options);
-        await withVerb(options, 'destination delete', { takes: [key] }, (ipvs) =>
-          ipvs.removeDestination(service, address),
+        const words = { verb: 'delete', done: 'deleted', subject };
+        return cutting({ action: 'delete', service, destination: address }, words, options, () =>
+          withVerb(options, 'destination delete', { takes: [key] }, (ipvs) => ipvs.removeDestination(service, address)),
         );
-        return { done: 'deleted', subject };
       },
     }),
   ],

@@ -1,6 +1,6 @@
 /** `ipvs drift`: how the kernel differs from what was applied. */
 import { subjectOf } from '../../director/destination-of.ts';
-import type { Director, Drift } from '../../director/director.ts';
+import type { Drift } from '../../director/director.ts';
 import type { Difference } from '../../director/drift.ts';
 import { command } from '../command.ts';
 import { sourceOf } from '../description.ts';
@@ -8,6 +8,7 @@ import { EXIT } from '../exit.ts';
 import { type GlobalOptions, withDirector } from '../globals.ts';
 import { columns, counted, jsonLine, type Paint, painter, printJson, time } from '../output.ts';
 import { intentOf } from '../plan-input.ts';
+import { warnOfPrerequisites } from '../prerequisites.ts';
 import { print } from '../stdout.ts';
 import { watch, watchOption, watchSeconds } from '../watch.ts';
 
@@ -39,10 +40,13 @@ async function run(options: Options): Promise<number> {
   const intervalSeconds = watchSeconds(options.watch);
   const { json = false } = options;
   return withDirector(options, async (director) => {
-    const look = await lookerOf(director, options);
+    const { file, all = false } = options;
+    // The file is read once.
+    const intent = file === undefined ? undefined : await intentOf(sourceOf(file), director, json);
+    const look = async () => shown(await director.drift(intent), all);
     if (intervalSeconds === undefined) {
-      const drift = await look();
-      if (json) printJson(drift);
+      const [drift, missing] = [await look(), await warnOfPrerequisites(director, intent, json)];
+      if (json) printJson({ ...drift, ...missing });
       else print(driftTable(drift, painter(options)));
       return statusOf(drift);
     }
@@ -54,15 +58,6 @@ async function run(options: Options): Promise<number> {
     });
     return status;
   });
-}
-
-/** The file is read once. */
-async function lookerOf(
-  director: Director,
-  { file, all = false, json = false }: Options,
-): Promise<() => Promise<Shown>> {
-  const intent = file === undefined ? undefined : await intentOf(sourceOf(file), director, json);
-  return async () => shown(await director.drift(intent), all);
 }
 
 interface Shown {

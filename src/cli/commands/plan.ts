@@ -10,6 +10,7 @@ import { type GlobalOptions, withDirector } from '../globals.ts';
 import { oneValue } from '../options.ts';
 import { painter, printJson } from '../output.ts';
 import { formatSavedPlan, intentOf, type PlanArguments, planArguments, planOptions } from '../plan-input.ts';
+import { warnOfPrerequisites } from '../prerequisites.ts';
 import { print } from '../stdout.ts';
 import { planStatus } from './apply.ts';
 
@@ -44,7 +45,8 @@ async function run(options: Options): Promise<number> {
       await intentOf(sourceOf(options.file), director, options.json === true),
       planOptions(options),
     );
-    if (options.json) printJson(plan);
+    const missing = await warnOfPrerequisites(director, plan.intent, options.json === true);
+    if (options.json) printJson({ ...plan, ...missing });
     else print(describePlan(plan, painter(options)));
     const refusal = planRefusal(plan, false);
     if (refusal) return printError(refusal, options.json === true);

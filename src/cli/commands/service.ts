@@ -8,15 +8,17 @@ import {
 } from '../../ipvs/service.ts';
 import { settingsOfService } from '../../ipvs/settings.ts';
 import { action, type Group } from '../command.ts';
+import { type CutOptions, cutOptions, cutting } from '../cut.ts';
 import { EXIT, UsageError } from '../exit.ts';
-import { type GlobalOptions, withIpvs, withVerb } from '../globals.ts';
+import { withIpvs, withVerb } from '../globals.ts';
 import { number, oneValue, seconds, words } from '../options.ts';
 import { columns, printJson } from '../output.ts';
 import { optionsOf } from '../setting-options.ts';
 import { print } from '../stdout.ts';
+import { forceOption, refuseUneven } from '../uneven.ts';
 import { SERVICE } from '../words.ts';
 
-interface ServiceOptions extends GlobalOptions {
+interface ServiceOptions extends CutOptions {
   readonly service: string;
   readonly scheduler?: string;
   readonly schedulerFlags?: string;
@@ -24,11 +26,14 @@ interface ServiceOptions extends GlobalOptions {
   readonly netmask?: string;
   readonly engine?: string;
   readonly onePacket?: boolean;
+  readonly force?: boolean;
 }
 
 const settings = optionsOf(settingsOfService);
 const changes = optionsOf(settingsOfService, { defaults: false });
 const positionals = { service: SERVICE };
+const CUT_DESCRIPTION =
+  'Deletes a service and its destinations. It prints how many connections that cuts, and warns if a file describes the service, as the next apply creates it again then. On a terminal it asks if connections are open.';
 
 export const command: Group = {
   actions: [
@@ -58,7 +63,7 @@ export const command: Group = {
       description:
         'Changes a service in place; what is not named stays, connections and counters included. Another scheduler begins without flags, as they belong to a scheduler.',
       arguments: positionals,
-      options: changes,
+      options: { ...changes, ...forceOption },
       examples: [{ line: 'ipvs service edit tcp://192.0.2.10:80 --scheduler wlc' }],
       async run(options) {
         const changes = settingsOf(options);
@@ -68,6 +73,8 @@ export const command: Group = {
         await withVerb(options, 'service edit', { edits: [address] }, async (ipvs) => {
           if (refinesPersistence(options) && (await ipvs.service(address)).persistence === null)
             throw new UsageError(PERSISTENCE_FIRST);
+          const about = { operation: 'edit service', subject: address };
+          if (!options.force) await refuseUneven(ipvs, { service: address, scheduler: changes.scheduler }, about);
           await ipvs.editService(address, changes);
         });
         return { done: 'edited', subject: address };
@@ -88,12 +95,19 @@ export const command: Group = {
     action<ServiceOptions>({
       usage: 'delete <service>',
       summary: 'Delete a service and its destinations',
+      description: CUT_DESCRIPTION,
       arguments: positionals,
-      examples: [{ line: 'ipvs service delete tcp://192.0.2.10:80' }],
+      options: cutOptions,
+      examples: [
+        { line: 'ipvs service delete tcp://192.0.2.10:80' },
+        { line: 'ipvs service delete tcp://192.0.2.10:80 --dry-run', meaning: 'show what it would cut' },
+      ],
       async run(options) {
         const address = serviceKey(options.service);
-        await withVerb(options, 'service delete', { takes: [address] }, (ipvs) => ipvs.removeService(address));
-        return { done: 'deleted', subject: address };
+        const words = { verb: 'delete', done: 'deleted', subject: address };
+        return cutting({ action: 'delete', service: address }, words, options, () =>
+          withVerb(options, 'service delete', { takes: [address] }, (ipvs) => ipvs.removeService(address)),
+        );
       },
     }),
   ],

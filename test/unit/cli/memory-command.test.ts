@@ -1,5 +1,5 @@
 /** Every command on a table in memory, by a user without privileges, where there is no addon. */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
@@ -26,6 +26,11 @@ async function said(...args: readonly string[]): Promise<string> {
   return stdout.trimEnd();
 }
 
+/** An empty table, with an empty record. */
+function fresh(): void {
+  for (const file of [table, `${table}.d`]) rmSync(file, { recursive: true, force: true });
+}
+
 it('every verb works on it', async () => {
   const file = join(folder, 'web.yaml');
   const destinations = '[{ address: 10.0.0.1 }, { address: 10.0.0.2 }]';
@@ -38,7 +43,11 @@ it('every verb works on it', async () => {
   expect(await said('service', 'edit', web, '--persistence', '5m')).toBe(`edited ${web}`);
   expect(await said('destination', 'add', web, '10.0.0.3', '--weight', '7')).toContain('added');
   expect(await said('destination', 'edit', web, '10.0.0.3', '--weight', '8')).toContain('edited');
-  expect(await said('destination', 'delete', web, '10.0.0.1')).toContain('deleted');
+  expect(await ipvs('destination', 'delete', web, '10.0.0.1')).toEqual({
+    status: 0,
+    stdout: `deleted 10.0.0.1:80 of ${web}\n`,
+    stderr: `ipvs: warning: 10.0.0.1:80 of ${web}: ${file} describes it: the next apply creates it again\n`,
+  });
   expect(await said('service', 'delete', 'udp://[2001:db8::1]:53')).toContain('deleted');
   expect(await said('zero')).toContain('zeroed');
   expect(await said('timeouts', 'set', '--udp', '45s')).toBeTruthy();
@@ -99,4 +108,67 @@ it('a damaged file of the history is one damaged entry; the others and undo keep
   rmSync(entry);
   writeFileSync(join(`${own}.d`, 'history', '.00000001.json.swp'), '');
   expect((await run('history')).stdout).not.toContain('damaged');
+});
+
+it('a dry run of what cuts traffic changes nothing, and tells what it would', async () => {
+  fresh();
+  await said('service', 'add', web, '-s', 'wrr');
+  await said('destination', 'add', web, '10.0.0.1');
+  const before = readFileSync(table);
+  const last = `  takes the last weight of ${web}, which then refuses new connections\n`;
+  const dry = (...args: readonly string[]) => ipvs(...args, '--dry-run');
+  expect(await dry('service', 'delete', web)).toEqual({
+    status: 2,
+    stdout: `would delete ${web}\n  deletes 1 destination with it\n`,
+    stderr: '',
+  });
+  expect(await dry('destination', 'delete', web, '10.0.0.1')).toEqual({
+    status: 2,
+    stdout: `would delete 10.0.0.1:80 of ${web}\n${last}`,
+    stderr: '',
+  });
+  expect(await dry('destination', 'edit', web, '10.0.0.1', '-w', '0')).toEqual({
+    status: 2,
+    stdout: `would edit 10.0.0.1:80 of ${web}\n${last}`,
+    stderr: '',
+  });
+  expect(await dry('service', 'delete', 'fwmark:9')).toMatchObject({ status: 1, stdout: '' });
+  expect(await dry('destination', 'delete', web, '10.0.0.9')).toMatchObject({ status: 1, stdout: '' });
+  const json = JSON.parse((await dry('service', 'delete', web, '--json')).stdout);
+  expect(json).toMatchObject({ would: 'delete', subject: web, cut: { destinations: 1, activeConnections: 0 } });
+  expect(readFileSync(table)).toEqual(before);
+  expect(await said('service', 'delete', web, '--yes')).toBe(`${web}: deletes 1 destination with it\ndeleted ${web}`);
+});
+
+it('an edit of what drains warns that its weight stays 0', async () => {
+  fresh();
+  await said('service', 'add', web);
+  await said('destination', 'add', web, '10.0.0.1');
+  await said('drain', web, '10.0.0.1');
+  const { status, stderr } = await ipvs('destination', 'edit', web, '10.0.0.1', '-w', '5');
+  expect({ status, stderr }).toEqual({
+    status: 0,
+    stderr: `ipvs: warning: 10.0.0.1:80 of ${web}: it drains: the next pass sets its weight to 0, until "ipvs drain cancel ${web} 10.0.0.1:80"\n`,
+  });
+});
+
+it('single commands refuse weights that are too uneven for wrr, unless they are forced', async () => {
+  fresh();
+  await said('service', 'add', web, '-s', 'wrr');
+  await said('destination', 'add', web, '10.0.0.1', '-w', '300000000');
+  const refused = {
+    status: 1,
+    stdout: '',
+    stderr: expect.stringMatching(/wrr takes too many steps .*: 300000000; the limit is 65535; .*--force/),
+  };
+  expect(await ipvs('destination', 'add', web, '10.0.0.2')).toEqual(refused);
+  await said('destination', 'add', web, '10.0.0.2', '-w', '0');
+  expect(await ipvs('destination', 'edit', web, '10.0.0.2', '-w', '7')).toEqual(refused);
+  expect(await ipvs('destination', 'edit', web, '10.0.0.2', '-w', '7', '--dry-run')).toEqual(refused);
+  await said('destination', 'edit', web, '10.0.0.2', '-w', '100000000');
+  await said('service', 'edit', web, '-s', 'rr');
+  await said('destination', 'edit', web, '10.0.0.2', '-w', '7');
+  expect(await ipvs('service', 'edit', web, '-s', 'wrr')).toEqual(refused);
+  await said('service', 'edit', web, '-s', 'wrr', '--force');
+  await said('destination', 'edit', web, '10.0.0.2', '--upper-threshold', '5');
 });

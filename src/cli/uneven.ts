@@ -1,0 +1,38 @@
+/** Single commands check that the weights of a service suit the scheduler wrr. */
+import { unevenWeights } from '../director/uneven-weights.ts';
+import { IpvsError } from '../errors.ts';
+import type { Ipvs } from '../ipvs/ipvs.ts';
+
+export const forceOption = {
+  force: { describe: 'Also where wrr would take too many steps between the weights' },
+} as const;
+
+/** What a command sets; the rest stays as the kernel holds it. */
+interface Setting {
+  readonly service: string;
+  readonly scheduler?: string | undefined;
+  readonly destination?: { readonly address: string; readonly weight: number | undefined; readonly isNew: boolean };
+}
+
+/** Throws WEIGHTS_TOO_UNEVEN. Whatever else is wrong is left to the command itself. */
+export async function refuseUneven(
+  ipvs: Ipvs,
+  { service, scheduler, destination }: Setting,
+  about: { readonly operation: string; readonly subject: string },
+): Promise<void> {
+  // Neither another scheduler nor less weight adds steps.
+  if (scheduler !== 'wrr' && !destination?.weight) return;
+  const before = await ipvs.service(service).catch((error: unknown) => {
+    if (error instanceof IpvsError) return undefined;
+    throw error;
+  });
+  if (before === undefined) return;
+  const weights = new Map(before.destinations.map(({ address, weight }) => [address, weight]));
+  if (destination?.weight !== undefined) {
+    if (weights.has(destination.address) === destination.isNew) return;
+    weights.set(destination.address, destination.weight);
+  }
+  const uneven = unevenWeights(service, before, { scheduler: scheduler ?? before.scheduler, weights });
+  if (uneven === undefined) return;
+  throw new IpvsError('WEIGHTS_TOO_UNEVEN', { ...about, detail: `${uneven.steps}; the limit is ${uneven.limit}` });
+}
