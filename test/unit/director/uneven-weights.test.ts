@@ -107,7 +107,7 @@ describe('on the way to weights that suit', () => {
     nowMs = 101_000;
     await director.stepDrains();
     expect(await weightsIn(director)).toEqual([100_000_000, 100_000_000]);
-    expect(director.ramps()).toEqual([]);
+    expect(await director.ramps()).toEqual([]);
   });
 
   test('nor do several at once, whatever their moments', async () => {
