@@ -9,6 +9,7 @@ import type { Ipvs, Logger, OpenOptions } from '../ipvs/ipvs.ts';
 import { type OptionSpec, yargsOption } from './command.ts';
 import { UsageError } from './exit.ts';
 import { oneValue } from './options.ts';
+import { terminalText } from './terminal-text.ts';
 
 export interface GlobalOptions {
   readonly json?: boolean;
@@ -120,7 +121,8 @@ export function recordOptions(options: GlobalOptions): RecordOptions {
 export async function loggerOf({ logLevel }: Pick<GlobalOptions, 'logLevel'>): Promise<Logger | undefined> {
   if (logLevel === undefined) return undefined;
   const { pino } = await import('pino');
-  const logger: Logger = pino({ level: logLevel }, pino.destination({ fd: 2, sync: true }));
+  const stderr = pino.destination({ fd: 2, sync: true });
+  const logger: Logger = pino({ level: logLevel }, { write: (line) => stderr.write(terminalText(line)) });
   return logger;
 }
 

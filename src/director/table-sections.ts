@@ -39,13 +39,10 @@ const limits = z
 
 export const timeoutsSection: Section = { schema: timeouts };
 export const syncSection: Section = {
-  schema: z
-    .array(daemon)
-    .nullish()
-    .meta({
-      description:
-        'The daemons that synchronise connections, one master and one backup at most; [] stops those of a file',
-    }),
+  schema: z.array(daemon).nullish().meta({
+    description:
+      'The daemons that synchronise connections, one master and one backup at most; [] stops those of a file',
+  }),
 };
 const sysctlValue = z.union([z.string(), z.number(), z.boolean()], {
   error: 'a value is a word or a number; two numbers are written "3 50"',

@@ -10,7 +10,7 @@ import { type GlobalOptions, withDirector } from '../globals.ts';
 import { oneValue } from '../options.ts';
 import { painter, printJson } from '../output.ts';
 import { formatSavedPlan, intentOf, type PlanArguments, planArguments, planOptions } from '../plan-input.ts';
-import { print } from '../stdout.ts';
+import { complain, print } from '../stdout.ts';
 
 interface Options extends GlobalOptions, PlanArguments {
   readonly file: string;
@@ -38,7 +38,7 @@ async function run(options: Options): Promise<number> {
   const out = oneValue(options.out, 'out');
   return withDirector(options, async (director) => {
     if (director.isInterrupted)
-      console.error('ipvs: an apply was interrupted: the next one, or "ipvs recover", deals with what it left');
+      complain('ipvs: an apply was interrupted: the next one, or "ipvs recover", deals with what it left');
     const plan = await director.plan(
       await intentOf(sourceOf(options.file), director, options.json === true),
       planOptions(options),
