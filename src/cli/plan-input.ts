@@ -6,7 +6,7 @@ import type { DesiredService } from '../director/state.ts';
 import { IpvsError } from '../errors.ts';
 import type { OptionSpec } from './command.ts';
 import { loadDescription, sourceOf } from './description.ts';
-import { printWarnings } from './exit.ts';
+import { printWarnings, UsageError } from './exit.ts';
 import { percent, words } from './options.ts';
 
 export interface PlanArguments {
@@ -70,15 +70,50 @@ export function savedPlan(text: string, file: string): IntendedPlan | undefined 
   throw new IpvsError('FILE_UNREADABLE', { subject: file, detail: 'the plan in it is of another release' });
 }
 
-/** What `ipvs apply` was given: a plan that was kept, or a file. */
-export async function planOrIntentOf(file: string, director: Director, json: boolean): Promise<IntendedPlan | Intent> {
+/** Reads a plan that was kept, or the text of a file. */
+export function planOrTextOf(file: string): IntendedPlan | TextSource {
   const source = sourceOf(file);
   const text = typeof source === 'string' ? readText(source) : source.text;
-  return savedPlan(text, file) ?? intentOf(typeof source === 'string' ? { text, file } : source, director, json);
+  return savedPlan(text, file) ?? (typeof source === 'string' ? { text, file } : source);
 }
 
-function isWhole({ table, changes, intent }: Partial<IntendedPlan>): boolean {
+/** What `ipvs apply` was given: a plan that was kept, or a file. */
+export async function planOrIntentOf(file: string, director: Director, json: boolean): Promise<IntendedPlan | Intent> {
+  const what = planOrTextOf(file);
+  return 'changes' in what ? what : intentOf(what, director, json);
+}
+
+/** A plan that was kept says how it was made. */
+export function refuseOptions(options: PlanArguments & { readonly out?: unknown }): void {
+  if (Object.keys(planOptions(options)).length > 0 || options.out !== undefined)
+    throw new UsageError(
+      'a plan that was kept is shown and carried out as it is: say --adopt, --prune, --target and --max-change to "ipvs plan FILE --out"',
+    );
+}
+
+function isWhole(plan: Partial<IntendedPlan>): boolean {
+  const { table, changes, conflicts, strays, excess, unchanged, options, intent } = plan;
   const services: readonly (Partial<DesiredService> | null)[] | undefined = intent?.desired?.services;
-  if (typeof table !== 'string' || !Array.isArray(changes) || !Array.isArray(services)) return false;
-  return services.every((entry) => typeof entry?.service?.address === 'string' && Array.isArray(entry.destinations));
+  return (
+    typeof table === 'string' &&
+    typeof unchanged === 'number' &&
+    typeof options === 'object' &&
+    options !== null &&
+    hasTexts(changes, ['resource', 'phase', 'verb', 'subject', 'key', 'of', 'detail']) &&
+    changes.every(({ effects }) => Array.isArray(effects)) &&
+    hasTexts(conflicts, ['subject']) &&
+    hasTexts(strays, ['key', 'of', 'owner']) &&
+    hasTexts(excess, ['subject']) &&
+    Array.isArray(services) &&
+    services.every((entry) => typeof entry?.service?.address === 'string' && Array.isArray(entry.destinations))
+  );
+}
+
+/** Whether it is a list of objects with such keys. */
+function hasTexts<T extends object>(
+  list: readonly T[] | undefined,
+  keys: readonly (keyof T & string)[],
+): list is readonly T[] {
+  if (!Array.isArray(list)) return false;
+  return list.every((item: T | null) => keys.every((key) => typeof item?.[key] === 'string'));
 }

@@ -8,7 +8,7 @@ import { EXIT, printError, UsageError } from '../exit.ts';
 import { type GlobalOptions, withDirector } from '../globals.ts';
 import { untilSignalled } from '../interrupt.ts';
 import { canAsk, confirm, counted, painter, printJson } from '../output.ts';
-import { type PlanArguments, planArguments, planOptions, planOrIntentOf } from '../plan-input.ts';
+import { type PlanArguments, planArguments, planOptions, planOrIntentOf, refuseOptions } from '../plan-input.ts';
 import { print } from '../stdout.ts';
 
 export interface ApplyArguments extends GlobalOptions, PlanArguments {
@@ -54,17 +54,15 @@ export async function applied(
     if (!json) print(describePlan(plan, painter(options)));
   };
   const planning = planOptions(options);
-  if ('changes' in what && Object.keys(planning).length > 0)
-    throw new UsageError(
-      'a plan that was kept is carried out as it is: say --adopt, --prune, --target and --max-change to "ipvs plan"',
-    );
+  if ('changes' in what) refuseOptions(options);
   // Interrupted, it undoes what it did.
   const apply = (what: Intent | IntendedPlan, onPlan?: (plan: IntendedPlan) => void) =>
     untilSignalled((signal) =>
       director.apply(what, { ...planning, force, signal, ...(command && { command }), ...(onPlan && { onPlan }) }),
     );
   if (yes && !options.dryRun) return report(await apply(what, show), json);
-  const plan = 'changes' in what ? what : await director.plan(what, planning);
+  // A plan that was kept may be outdated.
+  const plan = await director.plan(what, planning);
   if (options.dryRun || plan.changes.length === 0) {
     if (json) printJson(plan);
     else show(plan);
