@@ -96,7 +96,7 @@ export {
   type ServiceAddress,
 } from './ipvs/address.ts';
 export type { Application } from './ipvs/application.ts';
-export type { ReadOptions, Transport } from './ipvs/backend.ts';
+export type { ReadOptions, SnapshotOptions, Transport } from './ipvs/backend.ts';
 export { type Connection, idleSeconds } from './ipvs/connection.ts';
 export { type ConnectionFilter, connectionTest } from './ipvs/connection-filter.ts';
 export type {

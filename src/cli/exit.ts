@@ -1,7 +1,8 @@
 /** Exit statuses, the same for every command, and how an error becomes one line. */
 import { type ConfigProblem, formatProblem, IpvsError } from '../errors.ts';
-import { quote } from '../ipvs/quote.ts';
+import { quote, visible } from '../ipvs/quote.ts';
 import { commands } from './commands.ts';
+import { complain } from './stdout.ts';
 
 export const EXIT = { done: 0, error: 1, changes: 2, usage: 64 } as const;
 
@@ -28,35 +29,49 @@ export function usageError(message: string, argv: readonly string[]): UsageError
 
 /** Prints one line (for CONFIG_INVALID every problem with its place) to stderr; returns the exit status. */
 export function printError(error: unknown, json: boolean): number {
-  if (json && error instanceof IpvsError) {
-    const { code, kind, message, operation, subject, path, errno, errnoName, hint, problems } = error;
-    console.error(
-      JSON.stringify({ error: { code, kind, message, operation, subject, path, errno, errnoName, hint, problems } }),
-    );
-  } else if (json && error instanceof UsageError) {
-    console.error(JSON.stringify({ error: { code: 'USAGE', kind: 'input', message: error.message } }));
-  } else {
-    console.error(textOf(error));
-  }
+  complain(errorText(error, json));
   if (error instanceof UsageError) return EXIT.usage;
   return error instanceof IpvsError && error.kind === 'input' ? EXIT.usage : EXIT.error;
 }
 
 export function printWarning(warning: string): void {
-  console.error(`ipvs: warning: ${warning}`);
+  complain(`ipvs: warning: ${warning}`);
+}
+
+/** One line, for CONFIG_INVALID one or more for each problem; a fault of ours has its stack. */
+export function errorText(error: unknown, json: boolean): string {
+  if (json && error instanceof IpvsError) {
+    const { code, kind, message, operation, subject, path, errno, errnoName, hint, problems } = error;
+    return JSON.stringify({
+      error: { code, kind, message, operation, subject, path, errno, errnoName, hint, problems },
+    });
+  }
+  if (json && error instanceof UsageError)
+    return JSON.stringify({ error: { code: 'USAGE', kind: 'input', message: error.message } });
+  return textOf(error);
 }
 
 /** What does not prevent anything goes to stderr too. */
 export function printWarnings(warnings: readonly ConfigProblem[], json: boolean): void {
-  for (const warning of warnings) {
-    if (json) console.error(JSON.stringify({ warning }));
-    else console.error(problemText({ ...warning, path: `warning: ${warning.path}` }));
-  }
+  if (json) for (const warning of warnings) complain(JSON.stringify({ warning }));
+  else if (warnings.length > 0)
+    complain(problemsText(warnings.map((warning) => ({ ...warning, path: `warning: ${warning.path}` }))));
+}
+
+const MOST_PROBLEMS = 100;
+
+function problemsText(problems: readonly ConfigProblem[]): string {
+  const more = problems.length - MOST_PROBLEMS;
+  return [...problems.slice(0, MOST_PROBLEMS).map(problemText), ...(more > 0 ? [`... and ${more} more`] : [])].join(
+    '\n',
+  );
 }
 
 /** As compilers write it: the place and what is wrong, then the line with a caret. */
 function problemText(problem: ConfigProblem): string {
-  return [formatProblem(problem), ...(problem.excerpt?.split('\n') ?? []).map((line) => `    ${line}`)].join('\n');
+  return [visible(formatProblem(problem)), ...(problem.excerpt?.split('\n') ?? []).map((line) => `    ${line}`)].join(
+    '\n',
+  );
 }
 
 /** The help of the command that was meant. */
@@ -68,10 +83,10 @@ function helpOf(argv: readonly string[]): string {
 
 function textOf(error: unknown): string {
   if (error instanceof UsageError)
-    return `ipvs: ${error.message.replaceAll('\n', '; ')}; see "${helpOf(process.argv)}"`;
+    return `ipvs: ${visible(error.message.replaceAll('\n', '; '))}; see "${helpOf(process.argv)}"`;
   if (error instanceof IpvsError) {
-    if (error.problems.length > 0) return error.problems.map(problemText).join('\n');
-    return `ipvs: ${error.message}${error.hint ? `; ${error.hint}` : ''}`;
+    if (error.problems.length > 0) return problemsText(error.problems);
+    return `ipvs: ${visible(`${error.message}${error.hint ? `; ${error.hint}` : ''}`)}`;
   }
   // A fault of ours: whoever reports it needs to see where.
   return `ipvs: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`;

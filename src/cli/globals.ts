@@ -11,6 +11,8 @@ import type { Ipvs, Logger, OpenOptions } from '../ipvs/ipvs.ts';
 import { type OptionSpec, yargsOption } from './command.ts';
 import { UsageError } from './exit.ts';
 import { oneValue } from './options.ts';
+import { complain } from './stdout.ts';
+import { terminalText } from './terminal-text.ts';
 
 export interface GlobalOptions {
   readonly json?: boolean;
@@ -91,7 +93,7 @@ export async function withVerb<T>(
 
 /** The command is done: what it did is not in the history, and that is said. */
 function onUnrecorded({ message }: Error): void {
-  console.error(`ipvs: warning: the command is done, but "ipvs history" and "ipvs undo" do not know it: ${message}`);
+  complain(`ipvs: warning: the command is done, but "ipvs history" and "ipvs undo" do not know it: ${message}`);
 }
 
 /** Opens the table for `work` that only reads, and closes it whatever happens. */
@@ -160,7 +162,8 @@ export function recordOptions(options: GlobalOptions): RecordOptions {
 export async function loggerOf({ logLevel }: Pick<GlobalOptions, 'logLevel'>): Promise<Logger | undefined> {
   if (logLevel === undefined) return undefined;
   const { pino } = await import('pino');
-  const logger: Logger = pino({ level: logLevel }, pino.destination({ fd: 2, sync: true }));
+  const stderr = pino.destination({ fd: 2, sync: true });
+  const logger: Logger = pino({ level: logLevel }, { write: (line) => stderr.write(terminalText(line)) });
   return logger;
 }
 

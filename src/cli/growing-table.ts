@@ -1,5 +1,5 @@
 /** A table that may be endless, so it cannot be measured beforehand: columns begin with a width, and grow with what comes. */
-import type { Paint } from './output.ts';
+import { cellText, type Paint } from './output.ts';
 
 export interface GrowingColumn {
   readonly title: string;
@@ -16,7 +16,8 @@ export interface GrowingRow {
 export function growingTable(columns: readonly GrowingColumn[], paint: Paint): (rows: readonly GrowingRow[]) => string {
   const widths = columns.map(({ width }) => width);
   let head: readonly string[] | undefined = columns.map(({ title }) => title);
-  return (rows) => {
+  return (given) => {
+    const rows = given.map(({ cells, dim }) => ({ cells: cells.map(cellText), dim }));
     for (const { cells } of rows) {
       for (const [i, width] of widths.entries()) widths[i] = Math.max(width, cells[i]?.length ?? 0);
     }

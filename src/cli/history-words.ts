@@ -2,6 +2,7 @@
 import { describeChanges, type Paint } from '../director/describe.ts';
 import type { PastApply } from '../director/past.ts';
 import type { DesiredState } from '../director/state.ts';
+import { visible } from '../ipvs/quote.ts';
 import type { HistoryEntry, Source } from '../plan/ledger.ts';
 import type { DamagedEntry } from '../plan/store.ts';
 import { columns, counted, time } from './output.ts';
@@ -43,7 +44,7 @@ export function describePoint(side: 'before' | 'after', entry: HistoryEntry, des
   const what = `${command}${file === '-' ? '' : ` ${file}`} by ${by.user}, ${time(at)}`;
   const described =
     desired.services.length === 0 ? 'no file had been applied' : `the file then described ${sizeOf(desired)}`;
-  return `to the state ${side} entry ${id} (${what}); ${described}`;
+  return visible(`to the state ${side} entry ${id} (${what}); ${described}`);
 }
 
 /** What it was about, then its changes. */

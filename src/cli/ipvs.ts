@@ -2,13 +2,13 @@
 /** The command `ipvs`. */
 import { EXIT } from './exit.ts';
 import { main } from './main.ts';
-import { outputFailure } from './stdout.ts';
+import { complain, outputFailure } from './stdout.ts';
 
 await main(process.argv.slice(2));
 
 process.on('beforeExit', () => {
   const failure = outputFailure();
   if (failure === undefined || process.exitCode === EXIT.error) return;
-  process.stderr.write(`ipvs: the output cannot be written: ${failure}\n`);
+  complain(`ipvs: the output cannot be written: ${failure}`);
   process.exitCode = EXIT.error;
 });

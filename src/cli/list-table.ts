@@ -181,9 +181,12 @@ export function tableOf(snapshot: Snapshot, { view, sort, exact, paint, ownerOf,
   if (statistics) {
     const output = [paint('dim', 'SERVICE'), paint('dim', headLine)];
     let next = 0;
-    for (const { address, destinations } of sorted) {
+    for (const service of sorted) {
+      const { address, destinations } = service;
+      const missing = missingIn(service, paint);
       output.push(paint('bold', address) + (lines[next++] ?? '').slice(address.length));
       for (const _ of destinations) output.push(lines[next++] ?? '');
+      output.push(...missing);
     }
     return output.join('\n');
   }
@@ -199,8 +202,14 @@ export function tableOf(snapshot: Snapshot, { view, sort, exact, paint, ownerOf,
       const line = lines[next++] ?? '';
       output.push(weight === 0 ? paint('yellow', line) : line);
     }
+    output.push(...missingIn(service, paint));
   }
   return output.join('\n');
+}
+
+/** A line below a service of which not everything could be read. */
+function missingIn({ incomplete }: VirtualServiceWithDestinations, paint: Paint): string[] {
+  return incomplete === undefined ? [] : [paint('red', `  ! not all destinations are shown: ${incomplete}`)];
 }
 
 /** With the owners of services and destinations. */

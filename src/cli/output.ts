@@ -1,16 +1,15 @@
 /** What commands print: columns for people, JSON for programs. */
-import { styleText } from 'node:util';
+import { visible } from '../ipvs/quote.ts';
 import type { GlobalOptions } from './globals.ts';
-import { print } from './stdout.ts';
+import { complain, print } from './stdout.ts';
+import { type Style, styled } from './terminal-text.ts';
 
-type Style = 'bold' | 'dim' | 'green' | 'yellow' | 'red' | 'cyan';
 export type Paint = (style: Style, text: string) => string;
 
 /** Colours on a terminal, unless --no-color or NO_COLOR says otherwise. */
 export function painter({ color }: GlobalOptions): Paint {
   const wanted = color ?? (process.stdout.isTTY === true && !process.env['NO_COLOR']);
-  // Whether to colour is decided here: styleText() would look at stdout once more.
-  return wanted ? (style, text) => styleText(style, text, { validateStream: false }) : (_, text) => text;
+  return wanted ? styled : (_, text) => text;
 }
 
 /** Counters are numbers as long as a double holds them exactly, decimal strings beyond. */
@@ -57,7 +56,8 @@ export function time(iso: string): string {
 }
 
 /** Pads every column to its widest cell. Columns named in `right` are aligned to the right. */
-export function columns(rows: readonly (readonly string[])[], right: ReadonlySet<number>): string[] {
+export function columns(cells: readonly (readonly string[])[], right: ReadonlySet<number>): string[] {
+  const rows = cells.map((row) => row.map(cellText));
   const widths: number[] = [];
   for (const row of rows) {
     for (const [i, cell] of row.entries()) widths[i] = Math.max(widths[i] ?? 0, cell.length);
@@ -70,6 +70,11 @@ export function columns(rows: readonly (readonly string[])[], right: ReadonlySet
   );
 }
 
+/** A cell is one line. */
+export function cellText(cell: string): string {
+  return /[\n\t]/.test(cell) ? visible(cell) : cell;
+}
+
 /** Asks on the terminal; no answer is a no. */
 export async function confirm(question: string): Promise<boolean> {
   const { createInterface } = await import('node:readline/promises');
@@ -78,7 +83,7 @@ export async function confirm(question: string): Promise<boolean> {
     // Ctrl-C and ctrl-D end the question by an error.
     const answer = await terminal.question(`${question} [y/N] `).catch(() => '\n');
     if (/^y(es)?$/i.test(answer.trim())) return true;
-    process.stderr.write(`${answer === '\n' ? '\n' : ''}nothing changed\n`);
+    complain(`${answer === '\n' ? '\n' : ''}nothing changed`);
     return false;
   } finally {
     terminal.close();

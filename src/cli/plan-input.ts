@@ -4,10 +4,10 @@ import { readText } from '../config/text-file.ts';
 import type { Director, IntendedPlan, Intent, PlanOptions } from '../director/director.ts';
 import { isDesiredState } from '../director/state.ts';
 import { IpvsError } from '../errors.ts';
-import { isListOf, isRecord, isText } from '../plan/shapes.ts';
+import { isListOf, isNumber, isRecord, isText } from '../plan/shapes.ts';
 import type { OptionSpec } from './command.ts';
 import { loadDescription, sourceOf } from './description.ts';
-import { printWarnings } from './exit.ts';
+import { printWarnings, UsageError } from './exit.ts';
 import { percent, words } from './options.ts';
 
 export interface PlanArguments {
@@ -71,22 +71,59 @@ export function savedPlan(text: string, file: string): IntendedPlan | undefined 
   throw new IpvsError('FILE_UNREADABLE', { subject: file, detail: 'the plan in it is of another release' });
 }
 
-/** What `ipvs apply` was given: a plan that was kept, or a file. */
-export async function planOrIntentOf(file: string, director: Director, json: boolean): Promise<IntendedPlan | Intent> {
+/** Reads a plan that was kept, or the text of a file. */
+export function planOrTextOf(file: string): IntendedPlan | TextSource {
   const source = sourceOf(file);
   const text = typeof source === 'string' ? readText(source) : source.text;
-  return savedPlan(text, file) ?? intentOf(typeof source === 'string' ? { text, file } : source, director, json);
+  return savedPlan(text, file) ?? (typeof source === 'string' ? { text, file } : source);
 }
 
-/** So far that nothing which compares it meets a value of another type: it is carried out only as it is planned anew. */
+/** What `ipvs apply` was given: a plan that was kept, or a file. */
+export async function planOrIntentOf(file: string, director: Director, json: boolean): Promise<IntendedPlan | Intent> {
+  const what = planOrTextOf(file);
+  return 'changes' in what ? what : intentOf(what, director, json);
+}
+
+/** A plan that was kept says how it was made. */
+export function refuseOptions(options: PlanArguments & { readonly out?: unknown }): void {
+  if (Object.keys(planOptions(options)).length > 0 || options.out !== undefined)
+    throw new UsageError(
+      'a plan that was kept is shown and carried out as it is: say --adopt, --prune, --target and --max-change to "ipvs plan FILE --out"',
+    );
+}
+
+/** So far that nothing which shows or compares it meets a value of another type: it is carried out only as it is planned anew. */
 function isWhole(plan: unknown): plan is IntendedPlan {
   if (!isRecord(plan) || !isRecord(plan['intent']) || !isRecord(plan['options'])) return false;
-  const { table, changes, intent, options } = plan;
+  const { table, changes, conflicts, strays, excess, unchanged, intent, options } = plan;
+  const { owners = [], wider = [], uneven = [] } = plan;
   const { targets = [] } = options;
-  const { desired, source } = intent;
-  const isChange = (change: unknown) => isRecord(change) && isText(change['key']);
+  const { desired, source, undo } = intent;
+  const isChange = (change: unknown) =>
+    hasTexts(change, ['resource', 'phase', 'verb', 'subject', 'key', 'of', 'detail']) &&
+    isListOf(change['effects'], isText);
+  const isUneven = (each: unknown) => hasTexts(each, ['service']) && isNumber(each['steps']) && isNumber(each['limit']);
   const isSource =
     source === undefined || (isRecord(source) && Array.isArray(source['files']) && isRecord(source['hosts']));
-  if (!isText(table) || !isListOf(changes, isChange) || !isListOf(targets, isText) || !isSource) return false;
-  return isDesiredState(desired);
+  const isPoint = undo === undefined || (isRecord(undo) && isNumber(undo['id']) && isText(undo['side']));
+  return (
+    isText(table) &&
+    isNumber(unchanged) &&
+    isListOf(targets, isText) &&
+    isListOf(changes, isChange) &&
+    isListOf(conflicts, (each) => hasTexts(each, ['subject'])) &&
+    isListOf(strays, (each) => hasTexts(each, ['key', 'of', 'owner'])) &&
+    isListOf(excess, (each) => hasTexts(each, ['subject'])) &&
+    isListOf(owners, (each) => hasTexts(each, ['key', 'from', 'to'])) &&
+    isListOf(wider, isText) &&
+    isListOf(uneven, isUneven) &&
+    isSource &&
+    isPoint &&
+    isDesiredState(desired)
+  );
+}
+
+/** Whether it is an object with such texts, which may be empty. */
+function hasTexts(value: unknown, keys: readonly string[]): value is Readonly<Record<string, unknown>> {
+  return isRecord(value) && keys.every((key) => typeof value[key] === 'string');
 }

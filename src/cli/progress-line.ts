@@ -1,5 +1,5 @@
 /** How something goes on: one line that is redrawn on a terminal, one line for each change elsewhere. */
-import { print } from './stdout.ts';
+import { control, print, printPart } from './stdout.ts';
 
 /** To the margin, and what was there before is gone. */
 const REDRAW = '\r\x1b[K';
@@ -10,14 +10,16 @@ export class ProgressLine {
 
   /** `moving` is what changes all the time, such as a countdown: it is for terminals only. */
   show(text: string, moving: string): void {
-    if (this.#inPlace) process.stdout.write(REDRAW + clipped(`${text}  ${moving}`));
-    else if (text !== this.#shown) print(text);
+    if (this.#inPlace) {
+      control(REDRAW);
+      printPart(clipped(`${text}  ${moving}`));
+    } else if (text !== this.#shown) print(text);
     this.#shown = text;
   }
 
   /** What comes next stands where the line was. */
   end(): void {
-    if (this.#inPlace) process.stdout.write(REDRAW);
+    if (this.#inPlace) control(REDRAW);
   }
 }
 

@@ -1,8 +1,10 @@
 /**
- * The standard output. Its reader may leave early (`ipvs list | head`), which is no error, and a disk may be full, which
+ * Standard output and standard error: whatever is printed goes through here, without characters that a terminal obeys. The
+ * output's reader may leave early (`ipvs list | head`), which is no error, and a disk may be full, which
  * is one; neither stops a command that is changing something.
  */
 import { once } from 'node:events';
+import { terminalText } from './terminal-text.ts';
 
 const gone = new AbortController();
 let failure: NodeJS.ErrnoException | undefined;
@@ -22,13 +24,28 @@ export function outputFailure(): string | undefined {
 }
 
 export function print(text: string): void {
-  if (!gone.signal.aborted) process.stdout.write(`${text}\n`);
+  printPart(`${text}\n`);
+}
+
+/** Without the end of a line. */
+export function printPart(text: string): void {
+  if (!gone.signal.aborted) process.stdout.write(terminalText(text));
+}
+
+/** Sends a control sequence of our own. */
+export function control(sequence: string): void {
+  if (!gone.signal.aborted) process.stdout.write(sequence);
+}
+
+/** Prints a line, or several, to standard error. */
+export function complain(text: string): void {
+  console.error(terminalText(text));
 }
 
 /** For much of it: waits until whoever reads has caught up. False when nobody reads any more. */
 export async function write(text: string): Promise<boolean> {
   if (gone.signal.aborted) return false;
-  if (process.stdout.write(text)) return true;
+  if (process.stdout.write(terminalText(text))) return true;
   try {
     await once(process.stdout, 'drain', { signal: gone.signal });
     return true;

@@ -1,15 +1,16 @@
 /** Shows something again and again: in place on a terminal, one below the other elsewhere. */
 import { setTimeout as wait } from 'node:timers/promises';
+import { type ErrorCode, IpvsError } from '../errors.ts';
 import type { OptionSpec } from './command.ts';
-import { UsageError } from './exit.ts';
+import { errorText, UsageError } from './exit.ts';
 import { untilInterrupted } from './interrupt.ts';
 import { seconds } from './options.ts';
-import { print } from './stdout.ts';
+import { control, print } from './stdout.ts';
 
 export const watchOption: OptionSpec = {
   value: 'INTERVAL',
   optional: true,
-  describe: 'Again every INTERVAL until interrupted. Default: 2s',
+  describe: 'Again every INTERVAL until interrupted; a temporary error is a frame. Default: 2s',
 };
 
 /** Undefined without --watch. */
@@ -25,21 +26,43 @@ const CLEAR = '\x1b[H\x1b[2J';
 const BEGIN = '\x1b[?25l\x1b[?7l';
 const END = '\x1b[?7h\x1b[?25h';
 
-/** Until the process is interrupted, which then ends as one that did what it was asked for. */
+/** With nothing changed, the next look may succeed, because another program causes them. */
+const passing: ReadonlySet<ErrorCode> = new Set([
+  'IPVS_NOT_LOADED',
+  'LOCKED',
+  'REPLY_LOST',
+  'STORE_DAMAGED',
+  'TABLE_CHANGING',
+]);
+/** No later look succeeds. */
+const final: ReadonlySet<ErrorCode> = new Set(['ADDON_NOT_LOADED', 'CLOSED', 'TRANSPORT_LACKS']);
+
+/** Whether to go on after an error. What the first frame shows can be shown at all, so later ones are given more. */
+export function isTemporary(error: unknown, isFirst: boolean): error is IpvsError {
+  if (!(error instanceof IpvsError) || error.kind === 'input') return false;
+  return isFirst ? passing.has(error.code) : !final.has(error.code);
+}
+
+/** Until the process is interrupted, which then ends as one that did what it was asked for. A temporary error is a frame. */
 export async function watch(intervalSeconds: number, lines: boolean, frame: () => Promise<string>): Promise<void> {
   const inPlace = process.stdout.isTTY === true && !lines;
-  if (inPlace) process.stdout.write(BEGIN);
+  if (inPlace) control(BEGIN);
   try {
     await untilInterrupted(async (signal) => {
       for (let first = true; !signal.aborted; first = false) {
-        const text = await frame();
-        if (inPlace) print(`${CLEAR}${clipped(`every ${intervalSeconds}s, ctrl-c ends\n\n${text}`)}`);
-        else print(first || lines ? text : `\n${text}`);
+        const text = await frame().catch((error) => {
+          if (isTemporary(error, first)) return errorText(error, lines);
+          throw error;
+        });
+        if (inPlace) {
+          control(CLEAR);
+          print(clipped(`every ${intervalSeconds}s, ctrl-c ends\n\n${text}`));
+        } else print(first || lines ? text : `\n${text}`);
         await wait(intervalSeconds * 1000, undefined, { signal }).catch(() => undefined);
       }
     });
   } finally {
-    if (inPlace) process.stdout.write(END);
+    if (inPlace) control(END);
   }
 }
 

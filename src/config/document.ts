@@ -5,7 +5,8 @@
 import { z } from 'zod';
 import { type ConfigProblem, IpvsError } from '../errors.ts';
 import { nearest } from '../nearest.ts';
-import { type Path, Source } from './source.ts';
+import { type Left, leaveOut } from './leave-out.ts';
+import { concealed, type Path, Source } from './source.ts';
 
 export type { Path } from './source.ts';
 
@@ -19,16 +20,18 @@ export interface Section {
 
 export interface CheckedDocument {
   readonly file: string;
-  /**
-   * The values of the sections, as their schemas return them. A section in which something is wrong is missing; of a
-   * list, only the entries are undefined that are wrong.
-   */
+  /** The sections, as their schemas return them, without the wrong values: the rest can still be checked. */
   readonly values: Readonly<Record<string, unknown>>;
   /** Everything that is wrong with it so far. */
   readonly problems: readonly ConfigProblem[];
   /** Sections that are there, and not in `values`. */
   readonly broken: ReadonlySet<string>;
-  /** A problem with the value at `path`, positioned. */
+  /** Whether a wrong value is left out of the one at `path` of `values`: then a check of several fields may mislead. */
+  isPartial(path: Path): boolean;
+  /**
+   * A problem with the value at `path` of `values`, positioned. Without a key of a section at the top, the file may be
+   * any file, with secrets: then the problem shows nothing of its text.
+   */
   problem(path: Path, message: string, suggestion?: string): ConfigProblem;
 }
 
@@ -40,20 +43,47 @@ export function checkDocument(
 ): CheckedDocument {
   if (typeof text !== 'string') throw new IpvsError('INVALID_OPTION', { detail: 'the text of a file is a string' });
   const source = new Source(text, file);
-  const document = {
-    file,
-    problem: (path: Path, message: string, suggestion?: string) => source.problem(path, message, suggestion),
+  const isDescription = once(() => isDescribedBy(source.topKeys, sections));
+  const placed = (left: Left | undefined) => (path: Path, message: string, suggestion?: string) => {
+    const problem = source.problem(left?.placeOf(path) ?? path, message, suggestion);
+    return isDescription() ? problem : concealed(problem);
   };
-  if (source.faults.length > 0) return { ...document, values: {}, problems: source.faults, broken: new Set() };
+  const whole = { file, broken: new Set<string>(), isPartial: () => false, problem: placed(undefined) };
+  const refused = (problems: readonly ConfigProblem[]) => ({ ...whole, values: {}, problems });
+  if (source.faults.length > 0 && isDescription()) return refused(source.faults);
+  const foreign = `no known key at the top of the file; expected one of ${Object.keys(sections).join(', ')}`;
+  if (source.faults.length > 0) return refused([source.concealedFault(foreign)]);
   const content = source.value ?? {};
   const schema = schemaOf(sections);
   const checked = schema.safeParse(content, { error: wordsOf });
-  if (checked.success) return { ...document, values: checked.data, problems: [], broken: new Set() };
-  const { issues } = checked.error;
+  if (checked.success) return { ...whole, values: checked.data, problems: [] };
+  if (!isDescription()) return refused([source.concealedFault(foreign)]);
+  const issues = checked.error.issues.flatMap(innermost);
+  const left = leaveOut(content, targetsOf(issues), (rest) => {
+    const again = schema.safeParse(rest);
+    return again.success ? again.data : targetsOf(again.error.issues.flatMap(innermost));
+  });
   return {
-    ...document,
-    problems: issues.flatMap(innermost).flatMap((issue) => problemsOf(issue, content, source)),
-    ...withoutWrong(schema, content, issues),
+    file,
+    problem: placed(left),
+    problems: issues.flatMap((issue) => problemsOf(issue, content, source)),
+    values: left.values,
+    broken: new Set(Object.keys(content).filter((section) => section in sections && !(section in left.values))),
+    isPartial: left.isPartial,
+  };
+}
+
+/** At least one key, if misspelt, is that of a section. `$schema` can stand in any file. */
+function isDescribedBy(keys: readonly string[], sections: Readonly<Record<string, Section>>): boolean {
+  const names = Object.keys(sections).filter((name) => name !== '$schema');
+  return keys.some((key) => nearest(key, names) !== undefined);
+}
+
+function once<T>(compute: () => T): () => T {
+  let known: { readonly value: T } | undefined;
+  return () => {
+    known ??= { value: compute() };
+    return known.value;
   };
 }
 
@@ -122,45 +152,12 @@ function innermost(issue: z.core.$ZodIssue): z.core.$ZodIssue[] {
   return meant.flatMap((inner) => innermost({ ...inner, path: [...issue.path, ...inner.path] }));
 }
 
-/** What can still be looked at when what is wrong is left out: so everything that is wrong is told at once. */
-function withoutWrong(
-  schema: Schema,
-  content: unknown,
-  issues: readonly z.core.$ZodIssue[],
-): Pick<CheckedDocument, 'values' | 'broken'> {
-  const known = structuredClone(content);
-  for (const issue of issues.flatMap(innermost)) {
-    if (issue.code !== 'unrecognized_keys') continue;
-    // Of what is no map (!!binary) nothing can be taken.
-    for (const key of issue.keys) Reflect.deleteProperty(valueAt(known, pathOf(issue)) as object, key);
-  }
-  const checked = schema.safeParse(known);
-  if (checked.success) return { values: checked.data, broken: new Set() };
-
-  const broken = new Set<string>();
-  const holes = new Map<string, Set<number>>();
-  for (const issue of checked.error.issues) {
-    const [section, index] = pathOf(issue).map((key, i) => (i === 0 ? String(key) : key));
-    if (typeof section !== 'string') return { values: {}, broken };
-    if (typeof index === 'number') holes.set(section, (holes.get(section) ?? new Set()).add(index));
-    else broken.add(section);
-  }
-  const sections = Object.entries(known as object).filter(([section]) => !broken.has(section));
-  const values = schema.parse(
-    Object.fromEntries(
-      sections.map(([section, value]) => {
-        const wrong = holes.get(section);
-        return [section, wrong === undefined ? value : (value as unknown[]).filter((_, i) => !wrong.has(i))];
-      }),
-    ),
-  );
-  for (const [section, wrong] of holes) {
-    if (broken.has(section)) continue;
-    const right = (values[section] as unknown[]).values();
-    const all = (known as Record<string, unknown[]>)[section] ?? [];
-    values[section] = all.map((_, i) => (wrong.has(i) ? undefined : right.next().value));
-  }
-  return { values, broken };
+/** What to leave out of the content: the wrong values, and each unknown key. */
+function targetsOf(issues: readonly z.core.$ZodIssue[]): Path[] {
+  return issues.flatMap((issue) => {
+    const path = pathOf(issue);
+    return issue.code === 'unrecognized_keys' ? issue.keys.map((key) => [...path, key]) : [path];
+  });
 }
 
 function valueAt(content: unknown, path: Path): unknown {

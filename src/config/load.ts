@@ -1,12 +1,12 @@
 /** A file with all that it includes, read. The one place in which the files of a description are read. */
 import { createHash } from 'node:crypto';
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync } from 'node:fs';
 import { basename, dirname, isAbsolute, join, resolve } from 'node:path';
 import { type ConfigProblem, IpvsError } from '../errors.ts';
 import { type CheckedDocument, checkDocument, type Section } from './document.ts';
 import { hasWildcard, matchingNames } from './include.ts';
 import { MOST_CHARACTERS } from './source.ts';
-import { fileError, textOf } from './text-file.ts';
+import { fileError, readBytes, textOf } from './text-file.ts';
 
 /** A file that was read. */
 export interface LoadedFile {
@@ -30,7 +30,7 @@ export interface LoadedDocuments {
   readonly problems: readonly ConfigProblem[];
 }
 
-/** How files are read; throws what node:fs throws. */
+/** How files are read; throws what node:fs throws, or FILE_UNREADABLE. */
 export interface FileReader {
   readFile(path: string): Uint8Array;
   readFolder(path: string): readonly string[];
@@ -39,7 +39,13 @@ export interface FileReader {
 const MOST_NESTED = 8;
 const MOST_FILES = 1000;
 
-const disk: FileReader = { readFile: (path) => readFileSync(path), readFolder: (path) => readdirSync(path) };
+/** A character takes four bytes at most. */
+const MOST_BYTES = 4 * MOST_CHARACTERS;
+
+const disk: FileReader = {
+  readFile: (path) => readBytes(path, path, MOST_BYTES),
+  readFolder: (path) => readdirSync(path),
+};
 
 /**
  * Throws FILE_UNREADABLE if the file cannot be read; where that holds of one that is included, it is a problem of the
@@ -85,9 +91,8 @@ class Loader implements LoadedDocuments {
     const document = checkDocument(text, file, this.#sections);
     this.documents.push(document);
     this.problems.push(...document.problems);
-    const includes = (document.values['include'] ?? []) as readonly (string | undefined)[];
+    const includes = (document.values['include'] ?? []) as readonly string[];
     for (const [i, path] of includes.entries()) {
-      if (path === undefined) continue;
       const refuse = (message: string) => this.problems.push(document.problem(['include', i], message));
       for (const included of this.#meant(path, dirname(file), refuse))
         this.#include(included, [...chain, file], refuse);
@@ -125,7 +130,7 @@ class Loader implements LoadedDocuments {
     try {
       return this.#reader.readFile(file);
     } catch (error) {
-      throw fileError('FILE_UNREADABLE', file, error);
+      throw error instanceof IpvsError ? error : fileError('FILE_UNREADABLE', file, error);
     }
   }
 

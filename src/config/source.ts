@@ -27,6 +27,8 @@ export class Source {
   readonly value: unknown;
   /** Why it cannot be read. */
   readonly faults: readonly ConfigProblem[];
+  /** The parser's messages may quote the text. */
+  #isMalformed = false;
   #parsed: { readonly document: YamlDocument; readonly lines: LineCounter } | undefined;
 
   constructor(text: string, file: string) {
@@ -44,17 +46,31 @@ export class Source {
     const deep = errors.find(({ code }) => code === 'RESOURCE_EXHAUSTION');
     const faults = deep ? [deep] : [...errors, ...warnings];
     this.faults = faults.map(({ pos, code, message }) => this.#at(pos[0], [], yamlWords[code] ?? firstLine(message)));
+    this.#isMalformed = faults.some(({ code }) => yamlWords[code] === undefined && code !== 'RESOURCE_EXHAUSTION');
     if (faults.length > 0) return;
     try {
       this.value = this.#parse().document.toJS({ maxAliasCount: MOST_ALIASES });
       // It takes ten times the room of the text, and is needed again only if something is wrong.
       this.#parsed = undefined;
     } catch (error) {
-      const many = error instanceof ReferenceError;
-      this.faults = [
-        this.#at(0, [], many ? `more than ${MOST_ALIASES} values by way of aliases` : 'nested too deeply'),
-      ];
+      this.faults = [this.#at(0, [], error instanceof ReferenceError ? aliasFault(error) : 'nested too deeply')];
     }
+  }
+
+  /** The keys at its top, as far as it can be read. */
+  get topKeys(): string[] {
+    if (typeof this.value === 'object' && this.value !== null) return Object.keys(this.value);
+    if (this.text.length > MOST_CHARACTERS) return [];
+    const { contents } = this.#parse().document;
+    if (!isMap(contents)) return [];
+    return contents.items.flatMap(({ key }) => (isScalar(key) ? [String(key.value)] : []));
+  }
+
+  /** The first fault, or `message`, with nothing of the text. */
+  concealedFault(message: string): ConfigProblem {
+    const [fault] = this.faults;
+    if (fault === undefined) return concealed(this.problem([], message));
+    return concealed(this.#isMalformed ? { ...fault, message: 'it is not valid YAML' } : fault);
   }
 
   /** A problem with the value at `path`; with one that is missing, at what lacks it. */
@@ -105,6 +121,18 @@ export class Source {
     }
     return this.#parsed;
   }
+}
+
+/** The parser's message of an alias without an anchor quotes the text. */
+function aliasFault({ message }: ReferenceError): string {
+  return message.startsWith('Excessive')
+    ? `more than ${MOST_ALIASES} values by way of aliases`
+    : 'an alias has no anchor';
+}
+
+/** Without the line of the text. */
+export function concealed({ excerpt: _, ...problem }: ConfigProblem): ConfigProblem {
+  return problem;
 }
 
 /** `services[0].destinations[2].weight` */

@@ -32,7 +32,9 @@ export class PolicyFile {
       return normalizePolicy(JSON.parse(text));
     } catch (cause) {
       if (!(cause instanceof SyntaxError) && !(cause instanceof IpvsError)) throw cause;
-      const detail = `it is no policy of the defense: ${cause.message}`;
+      // The parser's message quotes the text, and a link may lead to any file.
+      const reason = cause instanceof IpvsError ? cause.message : 'it is not JSON';
+      const detail = `it is no policy of the defense: ${reason}`;
       throw new IpvsError('STORE_DAMAGED', { subject: `${this.#files.place}/${FILE}`, detail, cause });
     }
   }

@@ -76,7 +76,8 @@ export function resolveDefense(documents: readonly CheckedDocument[], findings: 
   let found: DefensePolicy | undefined;
   for (const document of documents) {
     const said = document.values['defense'] as Said | null | undefined;
-    if (said == null) continue;
+    // Levels and thresholds only mean something together.
+    if (said == null || document.isPartial(['defense'])) continue;
     const place = { document, path: ['defense'] };
     if (first) findings.report(place, `it is said twice, first at ${placeText(first)}`);
     first ??= place;

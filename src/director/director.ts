@@ -252,12 +252,15 @@ export class Director implements AsyncDisposable {
     return { ...lentOriginals(this.#ledger()), ...heldOriginals(this.#engine.context.defense) };
   }
 
-  /** What would be done now. Changes nothing. */
-  async plan(intent: Intent, options: PlanOptions = {}): Promise<IntendedPlan> {
+  /** What would be done now, for an intent or a plan that was kept. Changes nothing. Throws PLAN_OUTDATED. */
+  async plan(what: Intent | IntendedPlan, options: PlanOptions = {}): Promise<IntendedPlan> {
+    const shown = 'changes' in what ? what : undefined;
+    const intent = 'changes' in what ? what.intent : what;
     const ledger = this.#ledger();
     const back = intent.undo && (await wayBack(this.#engine, intent.undo, ledger));
     const current = await this.#read(intent.desired, ledger, back);
-    const plan = await this.#planned(intent, options, ledger, current, this.#now(), back);
+    const plan = await this.#planned(intent, shown?.options ?? options, ledger, current, this.#now(), back);
+    refuseOutdated(shown, plan);
     const steps = await this.#runner.foreseen(ledger);
     return { ...plan, ...(steps.length > 0 && { steps }) };
   }
@@ -279,9 +282,7 @@ export class Director implements AsyncDisposable {
       // One moment for all of it: weights that grow are the same in the plan and in what verifies it.
       const now = this.#now();
       const plan = await this.#planned(intent, shown?.options ?? options, ledger, before, now, back);
-      if (shown && shown.table !== plan.table)
-        throw new IpvsError('PLAN_OUTDATED', { detail: 'it is of another boot, or of another network namespace' });
-      if (shown && !samePlan(shown, plan)) throw new IpvsError('PLAN_OUTDATED');
+      refuseOutdated(shown, plan);
       onPlan?.(plan);
       const refusal = planRefusal(plan, force);
       if (refusal) throw refusal;
@@ -538,6 +539,11 @@ export class Director implements AsyncDisposable {
     return readTables(this.#engine, [desired, ...(applied ? [applied] : []), ...(back?.about ?? [])]);
   }
 
+  /** The newest first. */
+  async *#pastStates(): AsyncGenerator<DesiredState> {
+    for (const { desired } of [...this.#store.history()].reverse()) yield await this.#store.get<DesiredState>(desired);
+  }
+
   async #lastDesired({ applied }: Ledger): Promise<DesiredState> {
     return applied ? this.#store.get<DesiredState>(applied.desired) : NOTHING_DESIRED;
   }
@@ -555,7 +561,8 @@ export class Director implements AsyncDisposable {
     await this.#store.look(intent.desired);
     const known = await this.#known(ledger, now.bootMs);
     const { targets, adopt = false, prune = false } = options;
-    const meant = targets && addressesOf(targets, intent.desired, known.applied);
+    const past = () => this.#pastStates();
+    const meant = targets && (await addressesOf(targets, intent.desired, known.applied, past));
     const desired = meant ? targetedState(intent.desired, known.applied, meant) : intent.desired;
     const limited = meant && { targets: withNeededKeys(meant, desired) };
     const made = planOf(resources, desired, known, current, { adopt, prune, ...limited });
@@ -666,6 +673,13 @@ function contextOf({ ipvs, addresses, sysctls, masquerade }: DirectorParts, stor
     ...(sysctls && { sysctls: new SysctlTable(sysctls) }),
     ...(masquerade && { masquerade }),
   };
+}
+
+/** A plan that was shown is carried out only as it was shown. */
+function refuseOutdated(shown: IntendedPlan | undefined, plan: IntendedPlan): void {
+  if (shown && shown.table !== plan.table)
+    throw new IpvsError('PLAN_OUTDATED', { detail: 'it is of another boot, or of another network namespace' });
+  if (shown && !samePlan(shown, plan)) throw new IpvsError('PLAN_OUTDATED');
 }
 
 /** A file that lost its limit, with all the rest, is what the limit is for. */

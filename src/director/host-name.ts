@@ -49,11 +49,11 @@ export function hostsIn(documents: readonly CheckedDocument[]): Map<string, Name
   const hosts = new Map<string, NamedHost & { readonly families: Set<Family> }>();
   for (const document of documents) {
     const defaults = (document.values['defaults'] ?? {}) as Defaults;
-    const entries = (document.values['services'] ?? []) as (ServiceEntry | undefined)[];
+    const entries = (document.values['services'] ?? []) as ServiceEntry[];
     for (const [i, entry] of entries.entries()) {
-      for (const [j, described] of (entry?.destinations ?? []).entries()) {
+      for (const [j, described] of (entry.destinations ?? []).entries()) {
         const name = parseHostAddress(described.address)?.name;
-        if (entry === undefined || name === undefined) continue;
+        if (name === undefined) continue;
         const place = { document, path: ['services', i, 'destinations', j, 'address'] };
         const { families } = hosts.get(name) ?? { families: new Set() };
         if (!hosts.has(name)) hosts.set(name, { place, families });

@@ -8,8 +8,8 @@ import {
   masqueradeProtocols,
   normalizeMasquerade,
 } from '../masquerade/rule.ts';
-import { attempt } from './attempt.ts';
-import { type Findings, type Place, placeText } from './places.ts';
+import { attemptEach } from './attempt.ts';
+import { type Findings, isPartial, type Place, placeText } from './places.ts';
 
 const rule = z.strictObject({
   source: z
@@ -45,13 +45,15 @@ export function resolveMasquerade(
   const rules: { readonly rule: MasqueradeRule; readonly place: Place }[] = [];
   let isSaid = false;
   for (const document of documents) {
-    const entries = document.values['masquerade'] as readonly (MasqueradeInput | undefined)[] | null | undefined;
+    const entries = document.values['masquerade'] as readonly MasqueradeInput[] | null | undefined;
     if (entries) isSaid = true;
     for (const [i, entry] of entries?.entries() ?? []) {
-      if (entry === undefined) continue;
       const place = { document, path: ['masquerade', i] };
-      const made = attempt(findings, place, place, () => normalizeMasquerade(entry));
-      if (made === undefined) continue;
+      const before = findings.problems.length;
+      const standIn = { source: entry.toSource?.includes(':') ? '2001:db8::/64' : '10.0.0.0/24' };
+      const made = attemptEach(findings, place, place, entry, standIn, normalizeMasquerade);
+      // Without the part that is wrong it may be the same as another rule.
+      if (made === undefined || findings.problems.length > before || isPartial(place)) continue;
       const other = rules.find(({ rule }) => conflictOf(made, rule));
       const conflict = other && conflictOf(made, other.rule);
       if (conflict) findings.report(place, `${conflict.message}, at ${placeText(other.place)}; ${conflict.hint ?? ''}`);

@@ -12,6 +12,12 @@ export function within({ document, path }: Place, ...keys: Path): Place {
   return { document, path: [...path, ...keys] };
 }
 
+/** Whether a wrong value is left out of the entry that holds a place, or of the defaults that are for it. */
+export function isPartial({ document, path }: Place): boolean {
+  const { broken } = document;
+  return document.isPartial(path.slice(0, 2)) || document.isPartial(['defaults']) || broken.has('defaults');
+}
+
 /** `web.yaml:3:5` */
 export function placeText({ document, path }: Place): string {
   const { file, line, column } = document.problem(path, '');
@@ -22,8 +28,13 @@ export function placeText({ document, path }: Place): string {
 export class Findings {
   readonly problems: ConfigProblem[] = [];
   readonly warnings: ConfigProblem[] = [];
+  readonly #reported = new Set<string>();
 
+  /** Once: an entry with several addresses is checked for each of them. */
   report({ document, path }: Place, message: string, suggestion?: string): void {
+    const key = JSON.stringify([document.file, path, message]);
+    if (this.#reported.has(key)) return;
+    this.#reported.add(key);
     this.problems.push(document.problem(path, message, suggestion));
   }
 

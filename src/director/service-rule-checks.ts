@@ -3,7 +3,7 @@ import { type Family, isUnicast, parseServiceAddress } from '../ipvs/address.ts'
 import type { VirtualService } from '../ipvs/service.ts';
 import { describeMatch, isOfFamily, type MarkMatch, meets, normalizeMarkMatch } from '../masquerade/mark-match.ts';
 import { attempt } from './attempt.ts';
-import { type Findings, type Place, placeText, within } from './places.ts';
+import { type Findings, isPartial, type Place, placeText, within } from './places.ts';
 import type { MatchEntry, ServiceEntry } from './services-schema.ts';
 import type { DesiredDestination } from './state.ts';
 
@@ -75,7 +75,7 @@ export class ServiceRuleChecks {
     if (made.includes(undefined)) return undefined;
     const matches = made.flatMap((some) => some ?? []);
     if (matches.length > MOST_OF_ONE) this.#findings.report(place, `it is more than ${MOST_OF_ONE} rules of iptables`);
-    this.#refuseEmptyFamily(matches, targets, place);
+    if (!isPartial(place)) this.#refuseEmptyFamily(matches, targets, place);
     return matches;
   }
 
@@ -84,7 +84,8 @@ export class ServiceRuleChecks {
     const matches: MarkMatch[] = [];
     for (const input of combinations(entry)) {
       const match = attempt(this.#findings, place, within(place, 'address'), () => normalizeMarkMatch(input));
-      if (match === undefined || !this.#note(match, targets, place)) return undefined;
+      // Without the part that is wrong it may meet others.
+      if (match === undefined || (!isPartial(place) && !this.#note(match, targets, place))) return undefined;
       matches.push(match);
     }
     return matches;

@@ -25,7 +25,7 @@ export function serviceInput(entry: ServiceEntry, address: string, defaults: Def
     // Flags belong to a scheduler: those of the defaults do not go to another one.
     schedulerFlags: entry.schedulerFlags ?? (ownScheduler ? undefined : defaults.schedulerFlags),
     persistence: persistence && {
-      timeoutSeconds: persistence.timeout,
+      timeoutSeconds: persistence.timeout ?? persistence.timeoutSeconds,
       netmask: netmaskFor(persistence.netmask, address),
       engine: persistence.engine,
     },

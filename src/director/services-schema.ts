@@ -41,19 +41,24 @@ const written =
   ({ code }: { readonly code?: string }) =>
     code === 'invalid_type' ? `written ${example}, or null for none` : undefined;
 
-const persistence = z.strictObject(
-  {
-    timeout: duration.optional().meta({ description: 'How long a client stays with its destination. Default: 300s' }),
-    netmask: z
-      .union([mask, z.strictObject({ inet: mask.optional(), inet6: mask.optional() })], {
-        error: 'a prefix length, an IPv4 mask, or one for each family: { inet: 24, inet6: 64 }',
-      })
-      .optional()
-      .meta({ description: 'Clients of one network count as one' }),
-    engine: z.enum(['sip']).optional().meta({ description: 'Persistence engine' }),
-  },
-  { error: written('{ timeout: 300s }') },
-);
+const persistence = z
+  .strictObject(
+    {
+      timeout: duration.optional().meta({ description: 'How long a client stays with its destination. Default: 300s' }),
+      timeoutSeconds: z.number().optional().meta({ description: 'The same, as "ipvs list --json" prints it' }),
+      netmask: z
+        .union([mask, z.strictObject({ inet: mask.optional(), inet6: mask.optional() })], {
+          error: 'a prefix length, an IPv4 mask, or one for each family: { inet: 24, inet6: 64 }',
+        })
+        .optional()
+        .meta({ description: 'Clients of one network count as one' }),
+      engine: z.enum(['sip']).nullish().meta({ description: 'Persistence engine' }),
+    },
+    { error: written('{ timeout: 300s }') },
+  )
+  .refine(({ timeout, timeoutSeconds }) => timeout === undefined || timeoutSeconds === undefined, {
+    error: 'timeout and timeoutSeconds are the same setting',
+  });
 
 const drain = z
   .strictObject(
@@ -104,6 +109,15 @@ const limits = {
 
 const description = z.string().max(1000).optional().meta({ description: 'For people' });
 
+/** `ipvs list --json` prints them beside what can be described. */
+const readOnly = z.unknown().optional().meta({ description: 'Ignored: the kernel counts it', readOnly: true });
+const unreadable = (error: string) => z.never({ error }).optional();
+const listed = {
+  statistics: readOnly,
+  owner: z.unknown().optional().meta({ description: 'Ignored: the record knows it', readOnly: true }),
+  unknownAttributes: unreadable('it is of a newer kernel, and cannot be described'),
+};
+
 const destination = z.strictObject({
   address: z.string().meta({
     description:
@@ -112,6 +126,10 @@ const destination = z.strictObject({
   description,
   forward: forward.optional(),
   ...limits,
+  ...listed,
+  activeConnections: readOnly,
+  inactiveConnections: readOnly,
+  persistentConnections: readOnly,
 });
 
 const ports = z.union([z.string().meta({ pattern: '^[0-9]{1,5}(-[0-9]{1,5})?$' }), z.number()], {
@@ -168,6 +186,8 @@ const service = z.strictObject({
     .meta({ description: 'What is new to its address, and for none of the services, is refused' }),
   ...scheduling,
   destinations: z.array(destination).nullish(),
+  ...listed,
+  incomplete: unreadable('not all destinations could be read, so this is not the whole service'),
 });
 
 const defaults = z.strictObject({ ...scheduling, ...limits });
@@ -188,8 +208,9 @@ interface Scheduling {
     | {
         /** Seconds. */
         readonly timeout?: number | undefined;
+        readonly timeoutSeconds?: number | undefined;
         readonly netmask?: Mask | { readonly inet?: Mask | undefined; readonly inet6?: Mask | undefined } | undefined;
-        readonly engine?: 'sip' | undefined;
+        readonly engine?: 'sip' | null | undefined;
       }
     | null
     | undefined;

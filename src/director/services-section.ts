@@ -6,9 +6,9 @@ import { normalizeDestination } from '../ipvs/destination.ts';
 import { quote } from '../ipvs/quote.ts';
 import { normalizeService, type VirtualService } from '../ipvs/service.ts';
 import { nearest } from '../nearest.ts';
-import { attempt } from './attempt.ts';
+import { attempt, attemptEach } from './attempt.ts';
 import { type HostAddress, type HostAnswer, type Hosts, parseHostAddress } from './host-name.ts';
-import { type Findings, type Place, placeText, Unique, within } from './places.ts';
+import { type Findings, isPartial, type Place, placeText, Unique, within } from './places.ts';
 import { addressesIn } from './port-range.ts';
 import { ServiceRuleChecks } from './service-rule-checks.ts';
 import {
@@ -49,14 +49,10 @@ export function resolveServices(
 ): DesiredService[] {
   const resolver = new ServiceResolver(hosts, findings);
   return documents.flatMap((document) => {
-    // What could be said of services without their defaults may be wrong.
-    if (document.broken.has('defaults')) return [];
     const defaults = (document.values['defaults'] ?? {}) as Defaults;
     warnOfScheduler(defaults.scheduler, { document, path: ['defaults', 'scheduler'] }, findings);
-    const entries = (document.values['services'] ?? []) as (ServiceEntry | undefined)[];
-    return entries.flatMap((entry, i) =>
-      entry === undefined ? [] : resolver.servicesOf(entry, defaults, { document, path: ['services', i] }),
-    );
+    const entries = (document.values['services'] ?? []) as ServiceEntry[];
+    return entries.flatMap((entry, i) => resolver.servicesOf(entry, defaults, { document, path: ['services', i] }));
   });
 }
 
@@ -79,6 +75,7 @@ class ServiceResolver {
     this.#noteName(entry.name, within(place, 'name'));
     warnOfScheduler(entry.scheduler, within(place, 'scheduler'), this.#findings);
     this.#refuseOneMaskForTwoFamilies(entry, defaults, place);
+    const before = this.#findings.problems.length;
     const found = [entry.address].flat().map((address, i) => {
       const at = Array.isArray(entry.address) ? within(place, 'address', i) : within(place, 'address');
       return this.#targetsAt(address, entry, defaults, place, at);
@@ -88,11 +85,10 @@ class ServiceResolver {
     // Where an address is wrong, destinations can be looked at by themselves only.
     const complete = !found.includes(undefined);
     const services = complete ? targets : standIns(place);
-    const before = this.#findings.problems.length;
     for (const [i, described] of (entry.destinations ?? []).entries()) {
       this.#addDestination(destinationInput(described, entry, defaults), within(place, 'destinations', i), services);
     }
-    const right = complete && this.#findings.problems.length === before;
+    const right = this.#findings.problems.length === before && !isPartial(place);
     if (right && entry.destinations?.length) this.#refuseEmptyFamily(targets);
     const match = this.#rules.check(entry, targets, place);
     const options = { ...optionsOf(entry, defaults), ...(match && { match }) };
@@ -108,15 +104,19 @@ class ServiceResolver {
   /** Several where the address has a range of ports; undefined where something is wrong, which is told once. */
   #targetsAt(text: string, entry: ServiceEntry, defaults: Defaults, place: Place, at: Place): Target[] | undefined {
     const addresses = attempt(this.#findings, place, at, () => addressesIn(text));
+    const before = this.#findings.problems.length;
     const targets: Target[] = [];
-    for (const address of addresses ?? []) {
-      const service = attempt(this.#findings, place, at, () =>
-        normalizeService(serviceInput(entry, address, defaults)),
-      );
-      if (service === undefined || !this.#noteAddress(service.address, at)) return undefined;
+    // Without its address, all else of an entry can be checked by another one.
+    const standIn = { address: familyIn(text) === 'inet' ? 'udp://192.0.2.1:53' : 'udp://[2001:db8::1]:53' };
+    for (const address of addresses ?? [standIn.address]) {
+      const input = serviceInput(entry, address, defaults);
+      const service = attemptEach(this.#findings, place, at, input, standIn, normalizeService);
+      if (addresses === undefined || service === undefined || !this.#noteAddress(service.address, at)) return undefined;
       targets.push(targetOf(service, at));
+      // With the next port it would be the same.
+      if (this.#findings.problems.length > before) break;
     }
-    return addresses && targets;
+    return targets;
   }
 
   #noteAddress(address: string, place: Place): boolean {
@@ -195,7 +195,11 @@ class ServiceResolver {
   #add(input: EntryDestination, target: Target, place: Place, host?: string): boolean {
     const { service, destinations, present } = target;
     const at = within(place, 'address');
-    const destination = attempt(this.#findings, place, at, () => normalizeDestination(input, service.address));
+    const before = this.#findings.problems.length;
+    const standIn = { address: target.family === 'inet' ? '192.0.2.1' : '2001:db8::1' };
+    const destination = attemptEach(this.#findings, place, at, input, standIn, (input) =>
+      normalizeDestination(input, service.address),
+    );
     if (destination === undefined) return false;
     const { address } = destination;
     if (present.has(address)) {
@@ -207,7 +211,7 @@ class ServiceResolver {
       this.#findings.report(at, `there are more than ${MOST_DESTINATIONS} destinations`);
     if (this.#destinations > MOST_DESTINATIONS) return false;
     destinations.push(host === undefined ? destination : { ...destination, host });
-    return true;
+    return this.#findings.problems.length === before;
   }
 
   #refuseEmptyFamily(targets: readonly Target[]): void {

@@ -6,7 +6,7 @@ import { normalizeSyncDaemon, type SyncDaemon, syncStates } from '../ipvs/sync-d
 import { normalizeTimeouts, type Timeouts } from '../ipvs/timeouts.ts';
 import { MOST_WEIGHT_STEPS } from '../ipvs/weight-steps.ts';
 import { normalizeSysctls, type SysctlValue } from '../sysctl/settings.ts';
-import { attempt } from './attempt.ts';
+import { attempt, attemptEach } from './attempt.ts';
 import { type Findings, type Place, placeText, Unique, within } from './places.ts';
 import type { Limits } from './state.ts';
 import { duration, share, whole } from './values.ts';
@@ -51,10 +51,10 @@ const limits = z
 
 export const timeoutsSection: Section = { schema: timeouts };
 export const syncSection: Section = {
-  schema: z
-    .array(daemon)
-    .nullish()
-    .meta({ description: 'The daemons that synchronise connections, one master and one backup at most; [] is none' }),
+  schema: z.array(daemon).nullish().meta({
+    description:
+      'The daemons that synchronise connections, one master and one backup at most; [] stops those of a file',
+  }),
 };
 const sysctlValue = z.union([z.string(), z.number(), z.boolean()], {
   error: 'a value is a word or a number; two numbers are written "3 50"',
@@ -112,13 +112,13 @@ export function resolveSync(documents: readonly CheckedDocument[], findings: Fin
   const states = new Unique();
   let daemons: SyncDaemon[] | undefined;
   for (const document of documents) {
-    const entries = document.values['sync'] as readonly (z.infer<typeof daemon> | undefined)[] | null | undefined;
+    const entries = document.values['sync'] as readonly z.infer<typeof daemon>[] | null | undefined;
     if (entries) daemons ??= [];
     for (const [i, entry] of entries?.entries() ?? []) {
-      if (entry === undefined) continue;
       const place = { document, path: ['sync', i] };
       const { maxLength, ...rest } = entry;
-      const made = attempt(findings, place, place, () => normalizeSyncDaemon({ ...rest, maxLengthBytes: maxLength }));
+      const input = { ...rest, maxLengthBytes: maxLength };
+      const made = attemptEach(findings, place, place, input, { interface: 'lo' }, normalizeSyncDaemon);
       const before = states.find(entry.state, within(place, 'state'));
       if (before) {
         findings.report(within(place, 'state'), `a ${entry.state} is described twice, first at ${placeText(before)}`);

@@ -5,23 +5,38 @@ import { sysctlKey } from './keys.ts';
 import { neededBy } from './needed-settings.ts';
 import type { DesiredState } from './state.ts';
 
-/** The addresses of services, by address or by name. Throws SERVICE_NOT_FOUND for what neither state knows. */
-export function addressesOf(
+/**
+ * Resolves targets to the addresses of services. An address needs no description: its service may have left already, and
+ * then nothing is to change. A name that left is looked up in `past`, the newest state first. Throws INVALID_ADDRESS,
+ * SERVICE_NOT_FOUND for a name that no state has.
+ */
+export async function addressesOf(
   targets: readonly string[],
   desired: DesiredState,
   applied: DesiredState | undefined,
-): ReadonlySet<string> {
-  const services = [...desired.services, ...(applied?.services ?? [])];
-  return new Set(
-    targets.flatMap((target) => {
-      const named = services.filter(({ name }) => name === target);
-      if (named.length > 0) return named.map(({ service }) => service.address);
-      const address = isAddress(target) ? serviceKey(target) : target;
-      if (services.some(({ service }) => service.address === address)) return [address];
-      const hint = 'say its address, or the name that the file gives it';
-      throw new IpvsError('SERVICE_NOT_FOUND', { subject: target, detail: 'the file does not describe it', hint });
-    }),
-  );
+  past: () => AsyncIterable<DesiredState>,
+): Promise<ReadonlySet<string>> {
+  const addresses = new Set<string>();
+  for (const target of targets) {
+    const named = [...addressesNamed(target, desired), ...(applied ? addressesNamed(target, applied) : [])];
+    const found =
+      named.length > 0 ? named : isAddress(target) ? [serviceKey(target)] : await addressesIn(past(), target);
+    for (const address of found) addresses.add(address);
+  }
+  return addresses;
+}
+
+function addressesNamed(target: string, { services }: DesiredState): string[] {
+  return services.flatMap(({ name, service }) => (name === target ? [service.address] : []));
+}
+
+async function addressesIn(states: AsyncIterable<DesiredState>, name: string): Promise<string[]> {
+  for await (const state of states) {
+    const addresses = addressesNamed(name, state);
+    if (addresses.length > 0) return addresses;
+  }
+  const hint = 'use its address, or the name that the file gives it';
+  throw new IpvsError('SERVICE_NOT_FOUND', { subject: name, detail: 'no service has this name', hint });
 }
 
 function isAddress(text: string): boolean {

@@ -1,7 +1,7 @@
 /** The backend that takes netlink where that is permitted, and the socket options elsewhere. */
 import { IpvsError } from '../errors.ts';
 import type { Native } from '../native.ts';
-import type { Backend, KernelTransport, KernelView, ReadOptions } from './backend.ts';
+import type { Backend, KernelTransport, KernelView, ReadOptions, SnapshotOptions } from './backend.ts';
 import type { DestinationState } from './destination.ts';
 import { NetlinkBackend } from './netlink-backend.ts';
 import type { Operation, OperationResult } from './operation.ts';
@@ -94,7 +94,7 @@ export class AutoBackend implements Backend {
     return (await this.#choose()).destinations(service, options);
   }
 
-  async snapshot(options: ReadOptions): Promise<VirtualServiceWithDestinations[]> {
+  async snapshot(options: SnapshotOptions): Promise<VirtualServiceWithDestinations[]> {
     return (await this.#choose()).snapshot(options);
   }
 

@@ -23,6 +23,14 @@ export interface ReadOptions {
   readonly counterBits?: 32 | 64;
 }
 
+export interface SnapshotOptions extends ReadOptions {
+  /**
+   * Of a service whose destinations cannot all be read, return those that can, and mark it `incomplete`. Without
+   * it such a service is an error, because a plan made from a part would be wrong. Default: false.
+   */
+  readonly partial?: boolean;
+}
+
 /** What can only be looked at: no request of either interface asks for it. Needs no privilege. */
 export interface KernelView {
   /** Whether there is a table: where the module is not loaded, asking for it by name would load it. */
@@ -52,7 +60,7 @@ export interface Backend {
   /** In the kernel's order, the newest first; empty if there is no such service. */
   destinations(service: string, options: ReadOptions): Promise<DestinationState[]>;
   /** Services with their destinations, by whatever road is the fastest to a true answer. */
-  snapshot(options: ReadOptions): Promise<VirtualServiceWithDestinations[]>;
+  snapshot(options: SnapshotOptions): Promise<VirtualServiceWithDestinations[]>;
   timeouts(): Promise<Timeouts>;
   /** Those that run: none, a master, a backup, or both. */
   syncDaemons(): Promise<SyncDaemon[]>;

@@ -5,7 +5,7 @@ import type { DestinationAddress, ServiceAddress } from './address.ts';
 import { serviceKey } from './address.ts';
 import type { Application } from './application.ts';
 import { AutoBackend } from './auto-backend.ts';
-import type { Backend, KernelTransport, KernelView, ReadOptions, Transport } from './backend.ts';
+import type { Backend, KernelTransport, KernelView, ReadOptions, SnapshotOptions, Transport } from './backend.ts';
 import { oneOf, refuseUnknownKeys } from './check.ts';
 import type { Connection } from './connection.ts';
 import { type ConnectionFilter, connectionTest, looksAtIdleTime } from './connection-filter.ts';
@@ -102,9 +102,13 @@ export function openIpvsAt(
 
 const readOptions = ['statistics', 'counterBits'] as const satisfies readonly (keyof ReadOptions)[];
 
-function checkReadOptions(options: ReadOptions): void {
-  refuseUnknownKeys(options, 'read', readOptions);
-  const { counterBits = 32 } = options;
+const snapshotOptions = [...readOptions, 'partial'] as const satisfies readonly (keyof SnapshotOptions)[];
+
+function checkReadOptions(options: SnapshotOptions, known: readonly string[] = readOptions): void {
+  refuseUnknownKeys(options, 'read', known);
+  const { counterBits = 32, partial = false } = options;
+  if (typeof partial !== 'boolean')
+    throw new IpvsError('INVALID_OPTION', { detail: 'partial is true or false', path: ['partial'] });
   if (counterBits !== 32 && counterBits !== 64)
     throw new IpvsError('INVALID_OPTION', { detail: `counters of ${quote(counterBits)} bits`, path: ['counterBits'] });
 }
@@ -173,8 +177,8 @@ export class Ipvs implements AsyncDisposable {
   }
 
   /** Services with their destinations. */
-  async snapshot(options: ReadOptions = {}): Promise<Snapshot> {
-    checkReadOptions(options);
+  async snapshot(options: SnapshotOptions = {}): Promise<Snapshot> {
+    checkReadOptions(options, snapshotOptions);
     return this.#reading('snapshot', async () => {
       const services = await this.#backend.snapshot(options);
       return options.statistics ? { services, readAtMs: nowMs() } : { services };

@@ -2,7 +2,7 @@
 import { errno, IpvsError } from '../errors.ts';
 import { parseServiceAddress } from './address.ts';
 import type { Application } from './application.ts';
-import type { Backend, KernelView, ReadOptions } from './backend.ts';
+import type { Backend, KernelView, ReadOptions, SnapshotOptions } from './backend.ts';
 import type { Connection } from './connection.ts';
 import type { DestinationState } from './destination.ts';
 import { apply, askForModules, findService } from './model.ts';
@@ -10,7 +10,12 @@ import { describe, type Operation, type OperationResult } from './operation.ts';
 import { optionError } from './option-table.ts';
 import { type Profile, profileOf } from './profile.ts';
 import { refusal, refusalOf } from './refusal.ts';
-import type { VirtualService, VirtualServiceState, VirtualServiceWithDestinations } from './service.ts';
+import {
+  LEFT_OUT,
+  type VirtualService,
+  type VirtualServiceState,
+  type VirtualServiceWithDestinations,
+} from './service.ts';
 import { counted, optionCall, serviceIdOf } from './sockopt-wire.ts';
 import type { SyncDaemon } from './sync-daemon.ts';
 import { emptyTable, type Table, type TableService } from './table.ts';
@@ -91,14 +96,18 @@ export class MemoryBackend implements Backend {
     return typeof found === 'object' ? this.#destinations(found, options) : [];
   }
 
-  async snapshot(options: ReadOptions): Promise<VirtualServiceWithDestinations[]> {
+  async snapshot(options: SnapshotOptions): Promise<VirtualServiceWithDestinations[]> {
     this.#permit({ operation: 'read', subject: 'all services' });
     const { transport } = this.profile;
     this.#countable(options);
-    return visibleServices(this.#table, transport).map((service) => ({
-      ...shownService(service, transport, options),
-      destinations: this.#destinations(service, options),
-    }));
+    return visibleServices(this.#table, transport).map((service) => {
+      const destinations = this.#destinations(service, options);
+      return {
+        ...shownService(service, transport, options),
+        destinations,
+        ...(destinations.length < service.destinations.length && { incomplete: LEFT_OUT }),
+      };
+    });
   }
 
   async timeouts(): Promise<Timeouts> {
@@ -167,7 +176,7 @@ export class MemoryBackend implements Backend {
     return unsupported ? errno.EAFNOSUPPORT : findService(this.#table, address);
   }
 
-  #destinations(service: TableService, options: ReadOptions): DestinationState[] {
+  #destinations(service: TableService, options: SnapshotOptions): DestinationState[] {
     const about = { operation: 'read', subject: service.address };
     return within(about, () => shownDestinations(service, this.profile.transport, options));
   }

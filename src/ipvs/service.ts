@@ -62,7 +62,12 @@ export interface VirtualServiceState extends VirtualService {
 /** With its destinations, in the kernel's order: the newest first. */
 export interface VirtualServiceWithDestinations extends VirtualServiceState {
   readonly destinations: readonly DestinationState[];
+  /** Why destinations are missing, in a snapshot that may be `partial`. */
+  readonly incomplete?: string;
 }
+
+/** Why the socket options do not show all destinations of a service: the kernel counts those of IPv6 and leaves them out. */
+export const LEFT_OUT = 'the service has destinations of IPv6';
 
 /** Completes a service that was just read. It becomes the same object, as a copy would cost more than reading it did. */
 export function withDestinations(

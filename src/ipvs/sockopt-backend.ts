@@ -6,7 +6,7 @@
 import { type ErrorDetails, errno, IpvsError } from '../errors.ts';
 import type { Native } from '../native.ts';
 import { Turns } from '../netlink/turns.ts';
-import type { Backend, KernelView, ReadOptions } from './backend.ts';
+import type { Backend, KernelView, ReadOptions, SnapshotOptions } from './backend.ts';
 import type { DestinationState } from './destination.ts';
 import { KernelFiles } from './kernel-files.ts';
 import { loadModule } from './load-module.ts';
@@ -14,7 +14,12 @@ import { versionText } from './numbers.ts';
 import { describe, type Operation, type OperationResult } from './operation.ts';
 import { OptionTable, optionError } from './option-table.ts';
 import { refusalOf } from './refusal.ts';
-import { type VirtualServiceState, type VirtualServiceWithDestinations, withDestinations } from './service.ts';
+import {
+  LEFT_OUT,
+  type VirtualServiceState,
+  type VirtualServiceWithDestinations,
+  withDestinations,
+} from './service.ts';
 import {
   type CountedService,
   counted,
@@ -81,11 +86,11 @@ export class SockoptBackend implements Backend {
   async destinations(service: string, options: ReadOptions): Promise<DestinationState[]> {
     return this.#read(service, () => {
       const expected = this.#table.service(serviceIdOf(service), countedServiceAt);
-      return (expected && this.#destinationsOf(expected, options)) ?? [];
+      return (expected && this.#destinationsOf(expected, options)?.destinations) ?? [];
     });
   }
 
-  async snapshot(options: ReadOptions): Promise<VirtualServiceWithDestinations[]> {
+  async snapshot(options: SnapshotOptions): Promise<VirtualServiceWithDestinations[]> {
     const statistics = counted(options);
     const read = (view: DataView, at: number) => ({
       service: serviceAt(view, at, statistics),
@@ -94,9 +99,10 @@ export class SockoptBackend implements Backend {
     const services: VirtualServiceWithDestinations[] = [];
     for (const { service, expected } of this.#read('all services', () => this.#table.services(read))) {
       if (this.#turns.due()) await this.#turns.give();
-      const destinations = this.#read(service.address, () => this.#destinationsOf(expected, options));
-      if (destinations === undefined) continue; // it is gone
-      services.push(withDestinations(service, destinations));
+      const found = this.#read(service.address, () => this.#destinationsOf(expected, options));
+      if (found === undefined) continue; // it is gone
+      const complete = withDestinations(service, found.destinations);
+      services.push(found.isWhole ? complete : { ...complete, incomplete: LEFT_OUT });
     }
     return services;
   }
@@ -147,19 +153,24 @@ export class SockoptBackend implements Backend {
   }
 
   /** As the kernel counts destinations of IPv6 and leaves them out, fewer than it says are not all. */
-  #destinationsOf(service: CountedService, options: ReadOptions): DestinationState[] | undefined {
+  #destinationsOf(
+    service: CountedService,
+    options: SnapshotOptions,
+  ): { readonly destinations: DestinationState[]; readonly isWhole: boolean } | undefined {
     const statistics = counted(options);
     const read = (view: DataView, at: number) => destinationAt(view, at, statistics);
     let expected = service.destinations;
+    let destinations: DestinationState[] | undefined;
     for (let attempt = 1; attempt <= COUNT_TRIES; attempt++) {
-      const destinations = this.#table.destinations(service, expected, read);
+      destinations = this.#table.destinations(service, expected, read);
       if (destinations === undefined) return undefined;
-      if (destinations.length === expected) return destinations;
+      if (destinations.length === expected) return { destinations, isWhole: true };
       const now = this.#table.service(service, countedServiceAt);
       if (now === undefined) return undefined;
       expected = now.destinations;
     }
-    throw lacks('the service has destinations of IPv6');
+    if (options.partial && destinations) return { destinations, isWhole: false };
+    throw lacks(LEFT_OUT);
   }
 
   #read<T>(subject: string, action: () => T): T {

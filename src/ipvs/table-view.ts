@@ -1,9 +1,9 @@
 /** What can be read of a table, as each way into the kernel shows it. */
 import { parseDestinationAddress, parseServiceAddress } from './address.ts';
-import type { KernelTransport, ReadOptions } from './backend.ts';
+import type { KernelTransport, ReadOptions, SnapshotOptions } from './backend.ts';
 import type { DestinationState } from './destination.ts';
 import type { Profile } from './profile.ts';
-import type { VirtualServiceState } from './service.ts';
+import { LEFT_OUT, type VirtualServiceState } from './service.ts';
 import { lacks } from './sockopt-wire.ts';
 import type { Counters, Statistics } from './statistics.ts';
 import { type SyncDaemon, syncStates } from './sync-daemon.ts';
@@ -40,19 +40,19 @@ export function shownService(
   };
 }
 
-/** Throws TRANSPORT_LACKS where the socket options would leave out some. */
+/** Throws TRANSPORT_LACKS where the socket options would leave out some, unless a part is asked for. */
 export function shownDestinations(
   { destinations }: TableService,
   transport: KernelTransport,
-  options: ReadOptions,
+  options: SnapshotOptions,
 ): DestinationState[] {
-  const shown = destinations.map((destination) => shownDestination(destination, transport, options));
-  if (
-    transport === 'sockopt' &&
-    destinations.some(({ address }) => parseDestinationAddress(address).family === 'inet6')
-  )
-    throw lacks('the service has destinations of IPv6');
-  return shown;
+  const visible = destinations.filter(({ address }) => !leavesOut(transport, address));
+  if (visible.length < destinations.length && !options.partial) throw lacks(LEFT_OUT);
+  return visible.map((destination) => shownDestination(destination, transport, options));
+}
+
+function leavesOut(transport: KernelTransport, address: string): boolean {
+  return transport === 'sockopt' && parseDestinationAddress(address).family === 'inet6';
 }
 
 /** The socket options show every tunnel as a plain one. */

@@ -223,6 +223,20 @@ describe('by the socket options', () => {
     expect(await refusal(sockopt.snapshot())).toMatchObject({ code: 'TRANSPORT_LACKS', subject: WEB });
     expect(await refusal(sockopt.service(WEB))).toMatchObject({ code: 'TRANSPORT_LACKS' });
     expect((await table.ipvs.service(WEB)).destinations).toHaveLength(2);
+
+    await table.ipvs.addService({ address: 'fwmark:9' });
+    const { services } = await sockopt.snapshot({ partial: true });
+    const part = { destinations: [{ address: '10.0.0.1:80' }], incomplete: 'the service has destinations of IPv6' };
+    expect(services.find(({ address }) => address === WEB)).toMatchObject(part);
+    expect(services.find(({ address }) => address === 'fwmark:9')).not.toHaveProperty('incomplete');
+    for (const words of [['list'], ['list', WEB], ['list', '--stats']]) {
+      const { status, stdout, stderr } = await table.namespace.ipvs([...words, '--transport', 'sockopt']);
+      expect({ status, stderr }).toEqual({ status: 1, stderr: '' });
+      expect(stdout).toMatch(
+        / {2}10\.0\.0\.1:80 .*\n {2}! not all destinations are shown: the service has destinations of IPv6$/m,
+      );
+      expect(stdout.includes('fwmark:9')).toBe(!words.includes(WEB));
+    }
   });
 
   it('counters are those of netlink', async () => {

@@ -10,7 +10,7 @@ import { continuation, followDrains, plainPass, printPass } from '../follow.ts';
 import { type GlobalOptions, withDirector } from '../globals.ts';
 import { untilSignalled } from '../interrupt.ts';
 import { canAsk, confirm, counted, painter, printJson } from '../output.ts';
-import { type PlanArguments, planArguments, planOptions, planOrIntentOf } from '../plan-input.ts';
+import { type PlanArguments, planArguments, planOptions, planOrIntentOf, refuseOptions } from '../plan-input.ts';
 import { warnOfPrerequisites } from '../prerequisites.ts';
 import { print } from '../stdout.ts';
 
@@ -75,10 +75,7 @@ async function appliedOnce(
     if (!json) print(describePlan({ ...plan, passed: (made?.moves.length ?? 0) > 0 }, painter(options)));
   };
   const planning = planOptions(options);
-  if ('changes' in what && Object.keys(planning).length > 0)
-    throw new UsageError(
-      'a plan that was kept is carried out as it is: say --adopt, --prune, --target and --max-change to "ipvs plan"',
-    );
+  if ('changes' in what) refuseOptions(options);
   const without = (status: number) => ({ status, tried: false });
   const onPass = (pass: DrainPass) => {
     made = pass;
@@ -104,7 +101,8 @@ async function appliedOnce(
   const { intent } = 'changes' in what ? what : { intent: what };
   missing = await warnOfPrerequisites(director, intent, json);
   if (yes && !options.dryRun) return told(await apply(what, show));
-  const plan = 'changes' in what ? what : await director.plan(what, planning);
+  // A plan that was kept may be outdated.
+  const plan = await director.plan(what, planning);
   if (options.dryRun || plan.changes.length === 0) {
     if (json) printJson({ ...plan, ...missing });
     else show(plan);

@@ -16,7 +16,7 @@ import { untilInterrupted } from '../interrupt.ts';
 import { oneValue, seconds } from '../options.ts';
 import { jsonLine, painter, printJson } from '../output.ts';
 import { bar, ProgressLine } from '../progress-line.ts';
-import { print } from '../stdout.ts';
+import { complain, print } from '../stdout.ts';
 import { DESTINATION, SERVICE } from '../words.ts';
 
 interface PlaceOptions extends GlobalOptions {
@@ -138,7 +138,7 @@ async function waited(director: Director, options: DrainArguments): Promise<numb
       line.end();
       if (!signal.aborted || !(error instanceof IpvsError) || error.code !== 'ABORTED') throw error;
       const place = subjectOf(destinationOf(service, destination));
-      process.stderr.write(`ipvs: ${place} goes on draining; "ipvs drain run --follow" carries it on\n`);
+      complain(`ipvs: ${place} goes on draining; "ipvs drain run --follow" carries it on`);
       return EXIT.error;
     }
   });
@@ -171,7 +171,7 @@ function ended({ drain, how, ...end }: DrainOutcome, json: boolean): number {
     const words =
       how === 'cancelled' ? `${subjectOf(drain)}: the drain was cancelled` : endWords(drain, { how, ...end });
     if (well) print(words);
-    else process.stderr.write(`ipvs: ${words}\n`);
+    else complain(`ipvs: ${words}`);
   }
   return well ? EXIT.done : EXIT.error;
 }

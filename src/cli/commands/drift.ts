@@ -52,6 +52,7 @@ async function run(options: Options): Promise<number> {
     }
     let status: number = EXIT.done;
     await watch(intervalSeconds, json, async () => {
+      status = EXIT.error; // if this look fails
       const drift = await look();
       status = statusOf(drift);
       return json ? jsonLine(drift) : driftTable(drift, painter(options));

@@ -1,4 +1,5 @@
 /** `ipvs list`: services and destinations, at a glance. */
+import { IpvsError } from '../../errors.ts';
 import { serviceKey } from '../../ipvs/address.ts';
 import type { Ipvs, Snapshot } from '../../ipvs/ipvs.ts';
 import { command } from '../command.ts';
@@ -80,7 +81,7 @@ const spec = command<ListOptions>({
       if (intervalSeconds === undefined) {
         const { services } = await read(ipvs, options, view);
         print(await textOf({ services }, formatJson));
-        return EXIT.done;
+        return services.some(({ incomplete }) => incomplete !== undefined) ? EXIT.error : EXIT.done;
       }
       let before: Snapshot | undefined;
       await watch(intervalSeconds, options.json === true, async () => {
@@ -114,9 +115,18 @@ function intervalOf({ watch }: ListOptions, view: ViewName): number | undefined 
 
 async function read(ipvs: Ipvs, options: ListOptions, view: ViewName): Promise<Snapshot> {
   const { statistics } = views[view];
-  if (options.service === undefined) return ipvs.snapshot({ statistics });
-  const { readAtMs, ...service } = await ipvs.service(serviceKey(options.service), { statistics });
-  return { services: [service], ...(readAtMs !== undefined && { readAtMs }) };
+  if (options.service === undefined) return ipvs.snapshot({ statistics, partial: true });
+  const address = serviceKey(options.service);
+  try {
+    const { readAtMs, ...service } = await ipvs.service(address, { statistics });
+    return { services: [service], ...(readAtMs !== undefined && { readAtMs }) };
+  } catch (error) {
+    if (!(error instanceof IpvsError && error.code === 'TRANSPORT_LACKS')) throw error;
+    const { services, ...rest } = await ipvs.snapshot({ statistics, partial: true });
+    const found = services.filter((service) => service.address === address);
+    if (found.length === 0) throw error;
+    return { services: found, ...rest };
+  }
 }
 
 function tableOptions(options: ListOptions, view: ViewName, sort: string | undefined): TableOptions {

@@ -18,7 +18,7 @@ import { mappingActions } from '../mapping-actions.ts';
 import { oneValue } from '../options.ts';
 import { columns, painter, printJson } from '../output.ts';
 import { portAction } from '../port-action.ts';
-import { print } from '../stdout.ts';
+import { complain, print } from '../stdout.ts';
 
 interface MatchOptions extends GlobalOptions {
   readonly source?: string;
@@ -151,7 +151,7 @@ async function warnOfForwarding(family: 'inet' | 'inet6'): Promise<void> {
   const sysctls = await openSysctls();
   const value = sysctls.find(name);
   sysctls.close();
-  if (value === '0') console.error(`ipvs: warning: ${name} is 0, so nothing is forwarded; "ipvs sysctl set ${name}=1"`);
+  if (value === '0') complain(`ipvs: warning: ${name} is 0, so nothing is forwarded; "ipvs sysctl set ${name}=1"`);
 }
 
 function listed(rules: readonly MasqueradeState[], options: GlobalOptions): string {

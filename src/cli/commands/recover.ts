@@ -1,5 +1,6 @@
 /** `ipvs recover`: after a crash, or a reboot. */
 import { describeChanges } from '../../director/describe.ts';
+import { visible } from '../../ipvs/quote.ts';
 import { entryOf, type Recovery } from '../../plan/transaction.ts';
 import { command } from '../command.ts';
 import { EXIT, printError } from '../exit.ts';
@@ -41,7 +42,8 @@ function told(recovery: Recovery, json: boolean): number {
   const { command, by } = journal;
   const interrupted = { command, by, at: entryOf(journal).at };
   if (json) printJson({ outcome, interrupted, done, stuck: stuck.map(withCode) });
-  else print(`"${command}" by ${by.user}, begun ${time(interrupted.at)}, was interrupted: ${wordsOf(recovery)}`);
+  else
+    print(`"${command}" by ${visible(by.user)}, begun ${time(interrupted.at)}, was interrupted: ${wordsOf(recovery)}`);
   for (const { error } of stuck) printError(error.with({ operation: 'undo' }), json);
   return outcome === 'mixed' ? EXIT.error : EXIT.done;
 }

@@ -2,6 +2,7 @@
 import type { Lookup } from '../../director/host-lookup.ts';
 import type { LoadedState } from '../../director/load.ts';
 import { IpvsError } from '../../errors.ts';
+import { visible } from '../../ipvs/quote.ts';
 import { command } from '../command.ts';
 import { loadDescription, sourceOf } from '../description.ts';
 import { EXIT, printError, printWarnings } from '../exit.ts';
@@ -47,7 +48,7 @@ async function run({ file, resolve, json = false }: ValidateOptions): Promise<nu
       printWarnings(loaded.warnings, false);
       const hosts = resolve === false && counts.hosts > 0 ? `, ${counted(counts.hosts, 'host')} not resolved` : '';
       print(
-        `${name}: valid: ${counted(counts.services, 'service')}, ${counted(counts.destinations, 'destination')}${hosts}`,
+        `${visible(name)}: valid: ${counted(counts.services, 'service')}, ${counted(counts.destinations, 'destination')}${hosts}`,
       );
     } catch (error) {
       if (!(error instanceof IpvsError)) throw error;

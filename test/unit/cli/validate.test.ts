@@ -77,6 +77,36 @@ ipvs: missing.yaml: cannot read the file (ENOENT)
   });
 });
 
+test('at most 100 problems, then how many more', async () => {
+  const file = (problems: number) => `services:\n${'  - { address: fwmark:0 }\n'.repeat(problems)}`;
+  const lines = async (problems: number) => (await validate({ 'a.yaml': file(problems) })).stderr.split('\n');
+  expect((await lines(100)).slice(297)).toEqual([
+    'a.yaml:101:16: services[99].address: invalid firewall mark: "0"; a mark is a number from 1 to 4294967295',
+    '      - { address: fwmark:0 }',
+    '                   ^',
+    '',
+  ]);
+  expect((await lines(250)).slice(300)).toEqual(['... and 150 more', '']);
+  const { stdout } = await validate({ 'a.yaml': file(250) }, { json: true });
+  expect(JSON.parse(stdout)[0].problems).toHaveLength(250);
+});
+
+test('nothing that a terminal obeys, in names of files and in what they say', async () => {
+  const name = '\x1b[2J\nroot.yaml';
+  const escaped = '\\u001b[2J\\u000aroot.yaml';
+  expect(await validate({ [name]: 'services: []' })).toMatchObject({
+    stdout: `${escaped}: valid: 0 services, 0 destinations\n`,
+  });
+  expect(await validate({ [name]: 'services: [{ address: "\x9b31m" }]' })).toMatchObject({
+    stderr: expect.stringMatching(
+      /^\\u001b\[2J\\u000aroot\.yaml:1:23: services\[0\]\.address: malformed address: "\\u009b31m";.*\n {4}services: \[\{ address: " 31m" \}\]\n +\^\n$/,
+    ),
+  });
+  expect(await validate({ [`missing${name}`]: null })).toMatchObject({
+    stderr: `ipvs: missing${escaped}: cannot read the file (ENOENT)\n`,
+  });
+});
+
 test('each is for itself', async () => {
   expect(await validate({ 'a.yaml': WEB, 'b.yaml': WEB })).toMatchObject({ status: 0 });
 });

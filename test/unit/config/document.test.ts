@@ -77,7 +77,11 @@ describe('what is wrong is told with its position', () => {
       'list: [{ size: 1, shape: { Corners: 1, corners: 2 } }]',
       ['f.yaml:1:28: list[0].shape.Corners: there is no such key; did you mean "corners"?'],
     ],
-    ['a key with what a terminal would obey', '"\\e[31m": 1', ['f.yaml:1:1: "\\u001b[31m": there is no such key']],
+    [
+      'a key with what a terminal would obey',
+      'list: []\n"\\e[31m": 1',
+      ['f.yaml:2:1: "\\u001b[31m": there is no such key'],
+    ],
     ['a misspelt section', 'mod: fast', ['f.yaml:1:1: mod: there is no such key; did you mean "mode"?']],
     ['a word that is none', 'mode: 5', ['f.yaml:1:7: mode: one of fast, slow']],
     ['a misspelt word', 'mode: fats', ['f.yaml:1:7: mode: one of fast, slow; did you mean "fast"?']],
@@ -86,11 +90,9 @@ describe('what is wrong is told with its position', () => {
       'list: [{ size: 1, shape: sqare }]',
       ['f.yaml:1:26: list[0].shape: round, square, or { corners: 5 }; did you mean "square"?'],
     ],
-    ['an unknown section', 'colours: []', ['f.yaml:1:1: colours: there is no such key']],
+    ['an unknown section', 'mode: fast\ncolours: []', ['f.yaml:2:1: colours: there is no such key']],
     ['a missing key', 'list:\n  - name: x', ['f.yaml:2:5: list[0].size: it is missing']],
     ['a key given twice', 'mode: fast\nmode: slow', ['f.yaml:2:1: the key is given twice']],
-    ['another shape', '- 1', ['f.yaml:1:1: expected object, received array']],
-    ['a scalar', 'hello', ['f.yaml:1:1: expected object, received string']],
   ])('%s', (_, text, problems) => {
     expect(problemsOf(text)).toEqual(problems);
   });
@@ -109,12 +111,13 @@ describe('what is wrong is told with its position', () => {
 
   test('what is right stays to be looked at; of a list, the entries that are right', () => {
     const { values, broken } = check('mode: c\nlist: [{ size: 1 }, { size: x }, 5, { size: 2 }]\ncolour: red\n');
-    expect(values).toEqual({ list: [{ size: 1 }, undefined, undefined, { size: 2 }] });
+    expect(values).toEqual({ list: [{ size: 1 }, { size: 2 }] });
     expect([...broken]).toEqual(['mode']);
     expect(check('list: [{ size: 1, colour: red }]\ncolour: red').values).toEqual({ list: [{ size: 1 }] });
     expect(check('list: [{ size: 1, shape: { corners: 3, sides: 3 } }]').values).toEqual({
       list: [{ size: 1, shape: { corners: 3 } }],
     });
+    expect(check('list: [{ size: 1, name: 5, shape: oval }, { name: x }]').values).toEqual({ list: [{ size: 1 }] });
     expect(check('list: [\n').values).toEqual({});
     expect(check('!!binary aGVsbG8=').values).toEqual({});
     expect(check('5').values).toEqual({});
@@ -135,10 +138,17 @@ describe('what is wrong is told with its position', () => {
     ]);
   });
 
+  test('a value keeps its place where others before it are left out', () => {
+    const document = check('list:\n  - { size: x }\n  - { size: 1, name: 5 }\n  - { size: 2 }\n');
+    expect(document.problem(['list', 0, 'size'], 'bad')).toMatchObject({ line: 3, column: 13, path: 'list[1].size' });
+    expect(document.problem(['list', 1, 'size'], 'bad')).toMatchObject({ line: 4, column: 13, path: 'list[2].size' });
+    expect([0, 1].map((i) => document.isPartial(['list', i]))).toEqual([true, false]);
+  });
+
   test('in the order of the files', () => {
-    const [b, a] = ['b.yaml', 'a.yaml'].map((file) => checkDocument('x: 1\ny: 2', file, sections).problems);
+    const [b, a] = ['b.yaml', 'a.yaml'].map((file) => checkDocument('mode: x\nlist: y', file, sections).problems);
     expect(() => throwProblems([...(a ?? []), ...(b ?? [])].reverse(), ['b.yaml', 'a.yaml'])).toThrow(
-      /^b\.yaml:1:1: .*\nb\.yaml:2:1: .*\na\.yaml:1:1: .*\na\.yaml:2:1: .*$/,
+      /^b\.yaml:1:7: .*\nb\.yaml:2:7: .*\na\.yaml:1:7: .*\na\.yaml:2:7: .*$/,
     );
   });
 
@@ -162,7 +172,7 @@ describe('what is wrong is told with its position', () => {
 
   test.each([
     ['? { a: 1 }\n: 2', 'f.yaml:1:3: a key is text'],
-    ['"a\\nb": 1', 'f.yaml:1:1: "a\\nb": there is no such key'],
+    ['"a\\nb": 1\nmode: fast', 'f.yaml:1:1: "a\\nb": there is no such key'],
   ])('a key like %j', (text, problem) => expect(problemsOf(text)).toEqual([problem]));
 
   test('whatever the text: values, or problems with a place in it', () => {
@@ -186,14 +196,49 @@ describe('what is wrong is told with its position', () => {
     fc.assert(
       fc.property(fc.array(line, { maxLength: 8 }), (lines) => {
         const text = lines.join('\n');
-        for (const { line, column, excerpt = '' } of check(text).problems) {
+        for (const { line, column, excerpt } of check(text).problems) {
           expect(line).toBeLessThanOrEqual(text.split('\n').length + 1);
           expect(column).toBeGreaterThan(0);
-          expect(excerpt).toMatch(/^[^\n]*\n *\^$/);
+          if (excerpt !== undefined) expect(excerpt).toMatch(/^[^\n]*\n *\^$/);
         }
       }),
       { numRuns: 300 },
     );
+  });
+});
+
+describe('of a file that has none of the keys, nothing is shown', () => {
+  const unknown = 'no known key at the top of the file; expected one of list, mode';
+  test.each([
+    ['a list', '- s3cret', 1, unknown],
+    ['a scalar', 's3cret', 1, unknown],
+    ['accounts', 'root:$6$s3cret:19000:0:99999:7:::\ndaemon:*:19000::::::\n', 1, unknown],
+    ['another map', 'token: s3cret\nuser: s3cret\n', 1, unknown],
+    ['another map of JSON', '{"token": "s3cret"}', 1, unknown],
+    ['a map with a misspelt schema', '{"$schema": "s3cret", "token": "s3cret"}', 1, unknown],
+    ['a key', '-----BEGIN PRIVATE KEY-----\ns3cret\n-----END PRIVATE KEY-----\n', 1, unknown],
+    ['a broken text', 'token: "\\s3cret"', 1, 'it is not valid YAML'],
+    ['an unknown tag', 'token: !s3cret x', 1, 'it is not valid YAML'],
+    ['an unknown anchor', 'a: 1\nb: *s3cret', 1, 'an alias has no anchor'],
+    ['a key given twice', 's3cret: 1\ns3cret: 2', 2, 'the key is given twice'],
+    ['several documents', '--- s3cret\n--- s3cret', 2, 'the file holds several documents'],
+  ])('%s', (_, text, line, message) => {
+    expect(check(text).problems).toEqual([{ file: 'f.yaml', line, column: expect.any(Number), path: '', message }]);
+  });
+
+  test('nor by what is found later', () => {
+    expect(check('# s3cret').problem([], 'bad')).toEqual({
+      file: 'f.yaml',
+      line: 1,
+      column: 1,
+      path: '',
+      message: 'bad',
+    });
+  });
+
+  test('with one of them, broken or misspelt, it is', () => {
+    expect(check('mod: 1\nuser: x').problems.map(({ excerpt }) => excerpt)).toEqual(['mod: 1\n^', 'user: x\n^']);
+    expect(check('list: [').problems[0]?.excerpt).toBe('list: [\n       ^');
   });
 });
 

@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -134,6 +135,21 @@ describe('what a file includes', () => {
   ])('include: %s is refused', (include, problem) => {
     const files = { 'main.yaml': `include: ${include}`, 'a.yaml': '', 'latin1.yaml': Buffer.from([0x61, 0xff]) };
     expect(load(files).problems).toEqual([`main.yaml:${problem}`]);
+  });
+
+  test('is a regular file', () => {
+    const folder = mkdtempSync(join(tmpdir(), 'ipvs-include-'));
+    try {
+      execFileSync('mkfifo', [join(folder, 'fifo')]);
+      writeFileSync(join(folder, 'main.yaml'), 'include: [/dev/zero, fifo]');
+      const { problems } = loadDocuments(join(folder, 'main.yaml'), { include: includeSection });
+      expect(problems.map(({ message }) => message)).toEqual([
+        '/dev/zero: cannot read the file: it is not a regular file',
+        `${folder}/fifo: cannot read the file: it is not a regular file`,
+      ]);
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
   });
 
   test('in a circle is refused where it closes', () => {

@@ -315,6 +315,7 @@ sync: [{ state: master, interface: "a b" }]
     expect(problemsOf(text).map((line) => line.split(': ').slice(0, 2).join(' '))).toEqual([
       'f.yaml:3:26 services[0].sheduler',
       'f.yaml:3:85 services[0].destinations[0].weight',
+      'f.yaml:4:16 services[1].address',
       'f.yaml:4:35 services[1].forward',
       'f.yaml:5:16 services[2].address',
       'f.yaml:5:52 services[2].destinations[0].address',
@@ -323,6 +324,70 @@ sync: [{ state: master, interface: "a b" }]
       'f.yaml:7:18 timeouts.tcp',
       'f.yaml:8:36 sync[0].interface',
     ]);
+  });
+
+  test('in one entry: wrong types and wrong values', () => {
+    const text = `
+services:
+  - name: not a name
+    address: tcp://192.0.2.1:99999
+    scheduler: WRR
+    persistence: { timeout: 0, netmask: 33 }
+    onePacket: maybe
+    destinations:
+      - { address: 10.0.0.256, weight: -1, upperThreshold: -1, lowerThreshold: -1 }
+      - { address: 10.0.0.1, weight: heavy }
+      - { address: 10.0.0.1, weight: 2, forward: tunel }
+sync: [{ state: backup, interface: "a b", id: 256, ttl: 0 }]
+masquerade: [{ source: 10.0.0.0/33, out: "a b", ports: 0, toSource: x }]
+`;
+    expect(problemsOf(text).map((line) => line.split(': ').slice(0, 2).join(' '))).toEqual([
+      'f.yaml:3:11 services[0].name',
+      'f.yaml:4:14 services[0].address',
+      'f.yaml:5:16 services[0].scheduler',
+      'f.yaml:6:29 services[0].persistence.timeout',
+      'f.yaml:6:41 services[0].persistence.netmask',
+      'f.yaml:7:16 services[0].onePacket',
+      'f.yaml:9:20 services[0].destinations[0].address',
+      'f.yaml:9:40 services[0].destinations[0].weight',
+      'f.yaml:9:60 services[0].destinations[0].upperThreshold',
+      'f.yaml:10:38 services[0].destinations[1].weight',
+      'f.yaml:11:20 services[0].destinations[2].address',
+      'f.yaml:11:50 services[0].destinations[2].forward',
+      'f.yaml:12:36 sync[0].interface',
+      'f.yaml:12:47 sync[0].id',
+      'f.yaml:12:57 sync[0].ttl',
+      'f.yaml:13:24 masquerade[0].source',
+      'f.yaml:13:42 masquerade[0].out',
+      'f.yaml:13:56 masquerade[0].ports',
+      'f.yaml:13:69 masquerade[0].toSource',
+    ]);
+  });
+
+  test.each([
+    [
+      'another family for want of a tunnel',
+      'address: tcp://192.0.2.1:80, forward: §tunel, destinations: [{ address: "[2001:db8::1]:80" }]',
+    ],
+    ['port 0 for want of persistence', 'address: "tcp://192.0.2.1:0", persistence: §yes'],
+    ['flags for want of a scheduler', 'address: fwmark:1, scheduler: §5, schedulerFlags: [sh-port]'],
+    [
+      'a lower threshold for want of an upper one',
+      'address: fwmark:1, destinations: [{ address: 10.0.0.1, upperThreshold: §x, lowerThreshold: 5 }]',
+    ],
+    [
+      'no destination of a family for want of one',
+      'address: [tcp://192.0.2.1:80, "tcp://[2001:db8::1]:80"], destinations: [{ address: 10.0.0.1 }, { address: §5 }]',
+    ],
+    [
+      'a match that is wider',
+      'address: fwmark:1, match: [{ address: §5, in: eth0 }] }, { address: fwmark:2, match: [{ address: 192.0.2.1, in: eth0 }]',
+    ],
+  ])('but not %s', (_, entry) => expectProblem(`services: [{ ${entry} }]`, 'services[0]'));
+
+  test('a range of ports once', () => {
+    expectProblem('services: [{ address: tcp://192.0.2.1:80-89, scheduler: §RR }]', 'services[0].scheduler');
+    expectProblem('services: [{ address: [fwmark:1, fwmark:2], scheduler: §RR }]', 'services[0].scheduler');
   });
 
   test('but nothing that follows from it', () => {
@@ -396,7 +461,10 @@ describe('JSON', () => {
       try {
         return parseState(text);
       } catch (error) {
-        return (error as IpvsError).problems.map(({ path, message }) => [path, message.replace(/f\.yaml:\d+:/, '')]);
+        return (error as IpvsError).problems.map(({ path, message }) => [
+          path,
+          message.replace(/state\.yaml:\d+:/, ''),
+        ]);
       }
     };
     fc.assert(

@@ -82,7 +82,32 @@ describe('only some services', () => {
     expect((await director.plan({ desired: after })).changes.map(({ subject }) => subject)).toEqual([C, D, B]);
   });
 
-  test('one that nobody knows is refused', async () => {
+  test('one that has left is done, every time, by name or by address', async () => {
+    const director = await applied({ services: named('web', stateOf({ [A]: { '10.0.0.1': 1 } })) });
+    const nothing = { services: [] };
+    for (const target of ['web', A]) {
+      await director.apply({ desired: nothing }, { targets: [target] });
+      for (let again = 0; again < 2; again++) {
+        expect(await director.apply({ desired: nothing }, { targets: [target] })).toMatchObject({
+          outcome: 'applied',
+          done: [],
+        });
+        expect(await director.plan({ desired: nothing }, { targets: [target] })).toMatchObject({ changes: [] });
+      }
+    }
+    expect((await director.ipvs.snapshot()).services).toEqual([]);
+  });
+
+  test('one that others made is left to them', async () => {
+    const director = await applied(before);
+    await director.ipvs.addService({ address: C });
+    expect(await director.plan({ desired: before }, { targets: [C] })).toMatchObject({
+      changes: [],
+      strays: [{ key: C, owner: 'foreign' }],
+    });
+  });
+
+  test('a name that no state has is refused', async () => {
     const director = await applied(before);
     await expect(director.plan({ desired: after }, { targets: ['wbe'] })).rejects.toMatchObject({
       code: 'SERVICE_NOT_FOUND',

@@ -223,9 +223,9 @@ describe('what they need', () => {
     expect(Object.keys(six.sysctls ?? {})).toContain('net.ipv6.conf.all.forwarding');
   });
 
-  test('goes with the service that is meant, as the file says it', () => {
+  test('goes with the service that is meant, as the file says it', async () => {
     const desired = { ...one, sysctls: { ...one.sysctls, 'net.ipv4.ip_forward': '0', 'net.ipv4.vs.pmtu_disc': '0' } };
-    const targets = addressesOf([web], desired, undefined);
+    const targets = await addressesOf([web], desired, undefined, async function* () {});
     expect(targetedState(desired, undefined, targets).sysctls).toEqual({
       'net.ipv4.ip_forward': '0',
       'net.ipv4.vs.conntrack': '1',
