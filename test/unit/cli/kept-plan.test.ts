@@ -74,7 +74,7 @@ test.each<[string, object]>([
   ['no intent', { intent: 5 }],
 ])('one with %s is refused', async (_, wrong) => {
   const whole = {
-    table: '',
+    table: 'memory',
     changes: [],
     conflicts: [],
     strays: [],
