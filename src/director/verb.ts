@@ -37,7 +37,8 @@ export async function verb<T>(
       before = ledger();
     }
     const about = touchedKeys(touches);
-    const seen = await look(about);
+    // What cannot be read cannot be recorded; whether it can be changed, the action says better.
+    const seen = await look(about).catch((error: unknown) => error);
     // What it makes is ours before it is there: a crash in between leaves no object without an owner.
     const planned = touched(before, { makes: touches.makes ?? [] });
     if (planned !== before) store.writeLedger(planned);
@@ -51,10 +52,12 @@ export async function verb<T>(
     }
     const after = touched(planned, { takes: touches.takes ?? [] });
     const { addDirectEntry, serviceKeysIn } = await import('./direct-entry.ts');
-    const keys = about === 'all services' ? serviceKeysIn(seen) : about;
     const at = new Date(now()).toISOString();
     try {
-      const found = { before: seen, after: await look(about) };
+      if (seen instanceof Error) throw seen;
+      const tables = seen as Tables;
+      const keys = about === 'all services' ? serviceKeysIn(tables) : about;
+      const found = { before: tables, after: await look(about) };
       await addDirectEntry(store, { command, by: author(), at, keys, ...found, ledger: before });
       store.writeLedger({ ...after, nextId: before.nextId + 1 });
     } catch (error) {

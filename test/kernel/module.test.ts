@@ -79,6 +79,8 @@ describe('where ip_vs is not loaded', () => {
   });
 
   it('"ipvs apply --dry-run" shows what it would do and does not load it', async () => {
+    // Otherwise a warning says that the answers of servers are not forwarded.
+    table.namespace.run('sysctl', ['-q', '-w', 'net.ipv4.ip_forward=1']);
     const input = 'services: [{ address: "tcp://192.0.2.1:80", destinations: [{ address: 10.0.0.1 }] }]';
     const result = await cli(['apply', '-', '--dry-run', '--netns', table.namespace.name], { input });
     expect(result).toMatchObject({ status: 2, stderr: '' });
