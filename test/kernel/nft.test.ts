@@ -2,16 +2,15 @@
  * Masquerade rules in the tables of nft, which is what iptables is on a stock Debian: added, used by packets, deleted;
  * beside rules that iptables cannot show, and beside the tables of legacy.
  */
-import { execFileSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { normalizeMasquerade } from '../../src/masquerade/rule.ts';
 import { linesOf } from '../../src/masquerade/rule-lines.ts';
 import { type Gateway, mapped, outer, startGateway } from '../helpers/gateway.ts';
-import { makeNamespace, type TestNamespace } from '../helpers/namespace.ts';
 import { natAbsence } from '../helpers/nat.ts';
+import { rule, useStores, whole } from '../helpers/stores.ts';
 
 const absent = await natAbsence('nft');
 let lab: Gateway;
@@ -92,60 +91,7 @@ describe('rules of nft', () => {
 });
 
 describe('what iptables cannot show, or shows elsewhere', () => {
-  let namespace: TestNamespace;
-  let records: string;
-  beforeEach(({ skip }) => {
-    skip(absent !== undefined, absent);
-    namespace = makeNamespace('stores');
-    records = mkdtempSync(join(tmpdir(), 'ipvs-stores-'));
-    return () => {
-      namespace.remove();
-      rmSync(records, { recursive: true });
-    };
-  });
-
-  const rule = { source: '10.0.0.0/24' };
-
-  function described(...masquerade: readonly object[]): string {
-    const file = join(records, 'state.yaml');
-    writeFileSync(file, JSON.stringify({ services: [], masquerade }));
-    return file;
-  }
-
-  function ipvs(args: readonly string[], environment: Readonly<Record<string, string>> = {}) {
-    return namespace.ipvs(['--state-dir', records, ...args], { environment });
-  }
-
-  const nft = (...args: readonly string[]) => namespace.run('nft', args);
-  const held = (store: 'nft' | 'legacy') =>
-    namespace
-      .run(`iptables-${store}-save`, ['-t', 'nat'])
-      .split('\n')
-      .filter((line) => line.includes('IPVSD'));
-  const whole = [
-    ':IPVSD-POSTROUTING - [0:0]',
-    '-A POSTROUTING -j IPVSD-POSTROUTING',
-    '-A IPVSD-POSTROUTING -s 10.0.0.0/24 -m comment --comment "ipvsd: 10.0.0.0/24" -j MASQUERADE',
-  ];
-
-  function addNativeRules(): void {
-    nft('add', 'table', 'ip', 'nat');
-    nft('add chain ip nat POSTROUTING { type nat hook postrouting priority 100; }');
-    nft('add map ip nat m { type ipv4_addr : ipv4_addr; }');
-    nft('add rule ip nat POSTROUTING snat to ip saddr map @m');
-  }
-
-  /** Where `iptables` is legacy, as after update-alternatives. */
-  function legacyByDefault(): Readonly<Record<string, string>> {
-    const programs = join(records, 'programs');
-    mkdirSync(programs);
-    for (const family of ['iptables', 'ip6tables'])
-      for (const part of ['', '-save', '-restore']) {
-        const real = execFileSync('sh', ['-c', `command -v ${family}-legacy${part}`], { encoding: 'utf8' }).trim();
-        symlinkSync(real, join(programs, `${family}${part}`));
-      }
-    return { PATH: `${programs}:${process.env['PATH']}` };
-  }
+  const { described, ipvs, nft, held, addNativeRules, legacyByDefault, run } = useStores(absent);
 
   it('a table with native rules is refused, and stays as it is; the other store is free', async () => {
     const file = described(rule);
@@ -170,18 +116,6 @@ describe('what iptables cannot show, or shows elsewhere', () => {
     expect(held('legacy')).toEqual(whole);
   });
 
-  it('a table that others made unreadable after an apply is refused by drift and apply', async () => {
-    const file = described(rule);
-    expect((await ipvs(['apply', '--yes', file])).status).toBe(0);
-    nft('add', 'rule', 'ip', 'nat', 'POSTROUTING', 'meta', 'random', '7', 'accept');
-    const before = nft('list', 'ruleset');
-    for (const words of [['drift'], ['apply', '--yes', described()]]) {
-      const { status, stderr } = await ipvs(words);
-      expect([status, stderr]).toEqual([1, expect.stringContaining('iptables does not show the whole table')]);
-    }
-    expect(nft('list', 'ruleset')).toBe(before);
-  });
-
   it('a switch of the default moves nothing, and rules go from where they are', async () => {
     const file = described(rule);
     const switched = legacyByDefault();
@@ -190,56 +124,11 @@ describe('what iptables cannot show, or shows elsewhere', () => {
       status: 0,
       stdout: expect.stringMatching(/^nothing to change/),
     });
-    expect([held('nft'), namespace.run('cat', ['/proc/net/ip_tables_names'])]).toEqual([whole, '']);
+    expect([held('nft'), run('cat', ['/proc/net/ip_tables_names'])]).toEqual([whole, '']);
     expect((await ipvs(['apply', '--yes', described()], switched)).status).toBe(0);
     expect(held('nft')).toEqual([]);
     // The new default is that of what comes now.
     expect((await ipvs(['apply', '--yes', described(rule)], switched)).status).toBe(0);
     expect([held('nft'), held('legacy')]).toEqual([[], whole]);
-  });
-
-  it('a copy in the other store is drift, and both go with the file', async () => {
-    const file = described(rule);
-    const copy = () =>
-      namespace.run('iptables-legacy-restore', ['--noflush'], { input: `*nat\n${whole.join('\n')}\nCOMMIT\n` });
-    expect((await ipvs(['apply', '--yes', file])).status).toBe(0);
-    copy();
-    expect((await ipvs(['drift'])).stdout).toMatch(
-      /ours +masquerade 10\.0\.0\.0\/24 +also in the tables of iptables-legacy → removed there/,
-    );
-    expect((await ipvs(['apply', '--yes', file])).stdout).toContain('1 change made');
-    expect([held('nft'), held('legacy')]).toEqual([whole, []]);
-    copy();
-    expect((await ipvs(['apply', '--yes', described()])).status).toBe(0);
-    expect([held('nft'), held('legacy')]).toEqual([[], []]);
-  });
-
-  it('rules move to the store that is named, and back where a later step is refused', async () => {
-    const legacy = { IPVS_DIRECTOR_IPTABLES: 'legacy' };
-    expect((await ipvs(['apply', '--yes', described(rule)])).status).toBe(0);
-    const file = join(records, 'refused.yaml');
-    const service = { address: 'tcp://192.0.2.10:80', scheduler: 'nosuch' };
-    writeFileSync(file, JSON.stringify({ services: [service], masquerade: [rule] }));
-    expect((await ipvs(['apply', '--yes', file], legacy)).status).toBe(1);
-    expect([held('nft'), held('legacy')]).toEqual([whole, []]);
-    const { stdout } = await ipvs(['apply', '--yes', described(rule)], legacy);
-    expect(stdout).toContain('in the tables of iptables-nft → in those of iptables-legacy');
-    expect([held('nft'), held('legacy')]).toEqual([[], whole]);
-  });
-
-  it('looking makes no table, and loads no module', async () => {
-    const modules = () =>
-      readFileSync('/proc/modules', 'utf8')
-        .match(/^ip6?table_\w+/gm)
-        ?.toSorted() ?? [];
-    const before = modules();
-    for (const variant of ['nft', 'legacy'])
-      expect(await ipvs(['masquerade', 'list'], { IPVS_DIRECTOR_IPTABLES: variant })).toMatchObject({
-        status: 0,
-        stdout: 'no rules\n',
-      });
-    expect(modules()).toEqual(before);
-    expect(nft('list', 'ruleset')).toBe('');
-    expect(namespace.run('sh', ['-c', 'cat /proc/net/ip_tables_names 2>/dev/null || true'])).toBe('');
   });
 });
