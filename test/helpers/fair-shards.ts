@@ -14,7 +14,6 @@ const usual: Readonly<Record<string, number>> = {
   'test/kernel/drain.test.ts': 50,
   'test/kernel/masquerade.test.ts': 47,
   'test/kernel/documents/guides.test.ts': 29,
-  'test/kernel/memory.test.ts': 28,
   'test/kernel/sysctl.test.ts': 28,
   'test/kernel/cli.test.ts': 25,
   'test/kernel/crash.test.ts': 24,
