@@ -150,7 +150,7 @@ export function aboutOf({ bed, machine, runs }) {
   ];
 }
 
-/** What a figure of a fast bed does not say of hardware. */
+/** A figure of a fast bed differs from one of hardware by this. */
 const umlDistortion =
   'one processor, no SMP; system calls and page faults cost several times more than on hardware, RCU grace periods next to nothing';
 

@@ -51,7 +51,7 @@ function kernelJobs(bed, name = 'kernel') {
   );
 }
 
-/** What a stock kernel of Debian is asked every time; the fast beds' kernels are configured otherwise. */
+/** Runs some files on a stock kernel of Debian every time: the fast beds' kernels are configured otherwise. */
 const smoke = () => suite('smoke', inBed('bookworm', ...smokeFiles), 200);
 const smokeFiles = [
   'module',
@@ -71,7 +71,7 @@ const hostJobs = [
   check('package', ['scripts/check-package'], 41),
   check('shell', ['scripts/check-shell'], 3),
   suite('unit', [vitest, 'run', '--project', 'unit'], 77),
-  // What hangs is a failure too.
+  // A hang is a failure too.
   suite('fuzz', ['timeout', '600', vitest, 'run', '--project', 'fuzz'], 66),
   check('sanitizers', ['scripts/test-asan', '--host-only'], 60),
 ];
