@@ -10,6 +10,7 @@ import { serviceKey } from '../ipvs/address.ts';
 import { type Ipvs, type OpenOptions, openIpvsAt, type Snapshot } from '../ipvs/ipvs.ts';
 import { inNamespace } from '../ipvs/namespace.ts';
 import { MasqueradeTable } from '../masquerade/masquerade-table.ts';
+import { KernelRuleHost } from '../masquerade/rule-host.ts';
 import { native } from '../native.ts';
 import { author } from '../plan/author.ts';
 import { VolatileFiles } from '../plan/files.ts';
@@ -159,7 +160,7 @@ export async function openDirector(options: DirectorOptions = {}): Promise<Direc
     });
     const sysctls = new KernelSysctls(native(), path);
     const addresses = AddressTable.open({ native: native(), namespacePath: path });
-    const masquerade = new MasqueradeTable({ native: native(), namespacePath: path });
+    const masquerade = new MasqueradeTable({ host: new KernelRuleHost({ native: native(), namespacePath: path }) });
     const facts = () => readHostFacts({ native: native(), namespacePath: path, addresses, sysctls });
     return new Director({ ipvs: openIpvsAt(path, open), addresses, ...record, release, sysctls, masquerade, facts });
   });

@@ -3,6 +3,7 @@ import { AddressTable } from '../addresses/address-table.ts';
 import { systemClock } from '../clock.ts';
 import type { Ipvs } from '../ipvs/ipvs.ts';
 import { MasqueradeTable } from '../masquerade/masquerade-table.ts';
+import { KernelRuleHost } from '../masquerade/rule-host.ts';
 import { native } from '../native.ts';
 import { ledgerFor } from '../plan/ledger.ts';
 import { type Engine, type Recovery, recover } from '../plan/transaction.ts';
@@ -36,7 +37,7 @@ export async function settled({ store, table }: TableRecord, ipvs: Ipvs): Promis
     const loans = new SysctlLoans(sysctls, store);
     const ledger = () => ledgerFor(table, store.ledger());
     const runner = new DrainRunner({ ipvs, store, ledger, now: systemClock, loans });
-    const masquerade = new MasqueradeTable({ native: native() });
+    const masquerade = new MasqueradeTable({ host: new KernelRuleHost({ native: native() }) });
     const context = { ipvs, addresses, sysctls: new SysctlTable(sysctls), defense, masquerade };
     await settle({ resources, context, store, table }, runner);
   } finally {

@@ -1,8 +1,6 @@
 /** The rules of a network namespace that are ours: those in our chains. */
 import { IpvsError } from '../errors.ts';
 import { quote } from '../ipvs/quote.ts';
-import type { Native } from '../native.ts';
-import { interfaceNames } from '../proc/interfaces.ts';
 import {
   type Chain,
   type ChainPlace,
@@ -15,7 +13,7 @@ import {
   restoreText,
   SOURCE_CHAIN,
 } from './chain.ts';
-import { Iptables, type IptablesOptions, type IptablesVariant, iptablesVariants } from './iptables.ts';
+import { type IptablesVariant, iptablesVariants } from './iptables.ts';
 import {
   byPlace,
   changedStores,
@@ -37,6 +35,7 @@ import {
   normalizeMatch,
   parseMatch,
 } from './rule.ts';
+import type { RuleHost } from './rule-host.ts';
 import { matchOf } from './rule-lines.ts';
 import { type ProgramChain, type Reading, Stores } from './stores.ts';
 
@@ -53,8 +52,8 @@ export interface MasqueradeState {
   readonly flows: bigint;
 }
 
-export interface MasqueradeTableOptions extends IptablesOptions {
-  readonly native: Native;
+export interface MasqueradeTableOptions {
+  readonly host: RuleHost;
   /**
    * Whose tables: `auto` stays where our chain is; without one it takes legacy where that alone has rules, else what the
    * host calls iptables. Default: what IPVS_DIRECTOR_IPTABLES says, else `auto`.
@@ -73,18 +72,14 @@ export const sourcePlaces: readonly ChainPlace[] = chainPlaces.filter(({ chain }
 export const firstPlaces: readonly ChainPlace[] = sourcePlaces.filter(({ family }) => family === 'inet');
 
 export class MasqueradeTable implements Disposable {
-  readonly #iptables: Iptables;
-  readonly #native: Native;
-  readonly #namespacePath: string;
+  readonly #host: RuleHost;
   readonly #variant: string;
   readonly #release: () => void;
   #closed = false;
 
-  constructor({ native, variant, release = () => undefined, ...options }: MasqueradeTableOptions) {
+  constructor({ host, variant, release = () => undefined }: MasqueradeTableOptions) {
     this.#variant = variant ?? process.env['IPVS_DIRECTOR_IPTABLES'] ?? 'auto';
-    this.#iptables = new Iptables(options);
-    this.#native = native;
-    this.#namespacePath = options.namespacePath ?? '';
+    this.#host = host;
     this.#release = release;
   }
 
@@ -145,7 +140,7 @@ export class MasqueradeTable implements Disposable {
 
   /** Those of the operations that are known to be refused. Nothing stays changed by it. */
   async check(operations: readonly RuleOperation[]): Promise<RuleResult[]> {
-    const names = interfaceNames(this.#native, this.#namespacePath);
+    const names = this.#host.interfaces();
     const refused: RuleResult[] = [];
     for (const [place, own] of byPlace(operations)) {
       const errors = await this.#foreseen(place, own, names).catch((error: unknown) => own.map(() => ours(error)));
@@ -205,7 +200,7 @@ export class MasqueradeTable implements Disposable {
       'rule' in operation && errors[i] === undefined ? linesOfRule(operation.rule) : [],
     );
     // A listing would not tell: without NAT in the kernel, iptables of nft shows an empty table.
-    if (added.length > 0) await this.#iptables.restore(main.program, place.family, probeText(place.chain, added));
+    if (added.length > 0) await this.#host.restore(main.program, place.family, probeText(place.chain, added));
     return errors;
   }
 
@@ -216,7 +211,7 @@ export class MasqueradeTable implements Disposable {
     try {
       for (const [stored, wanted] of changedStores(main, other, operations)) {
         if (isChain(stored.chain, wanted)) continue;
-        await this.#iptables.restore(stored.program, place.family, restoreText(place.chain, stored.chain, wanted));
+        await this.#host.restore(stored.program, place.family, restoreText(place.chain, stored.chain, wanted));
         written.push(stored);
       }
     } catch (error) {
@@ -231,7 +226,7 @@ export class MasqueradeTable implements Disposable {
       const { main, other } = await this.#stores().read(place);
       const now = main.store === store ? main : other;
       const before = { lines: textsOf(chain.lines), jumps: chain.jumps };
-      await this.#iptables.restore(now.program, place.family, restoreText(place.chain, now.chain, before));
+      await this.#host.restore(now.program, place.family, restoreText(place.chain, now.chain, before));
     } catch (error) {
       ours(error);
     }
@@ -239,12 +234,7 @@ export class MasqueradeTable implements Disposable {
 
   #stores(): Stores {
     if (this.#closed) throw new IpvsError('CLOSED');
-    return new Stores({
-      native: this.#native,
-      namespacePath: this.#namespacePath,
-      iptables: this.#iptables,
-      variant: variantOf(this.#variant),
-    });
+    return new Stores({ host: this.#host, variant: variantOf(this.#variant) });
   }
 }
 

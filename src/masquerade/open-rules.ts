@@ -3,6 +3,7 @@ import { inNamespace } from '../ipvs/namespace.ts';
 import { native } from '../native.ts';
 import type { IptablesVariant } from './iptables.ts';
 import { MasqueradeTable } from './masquerade-table.ts';
+import { KernelRuleHost } from './rule-host.ts';
 
 export interface OpenMasqueradeOptions {
   /** A network namespace: a name below /run/netns, or a path. Default: the current one. */
@@ -16,6 +17,10 @@ export async function openMasquerade({ netns, variant }: OpenMasqueradeOptions =
   return inNamespace(
     netns,
     ({ path, release }) =>
-      new MasqueradeTable({ native: native(), namespacePath: path, release, ...(variant && { variant }) }),
+      new MasqueradeTable({
+        host: new KernelRuleHost({ native: native(), namespacePath: path }),
+        release,
+        ...(variant && { variant }),
+      }),
   );
 }

@@ -9,6 +9,7 @@ import type { TrackingStatistics } from '../netlink/conntrack.ts';
 import { MappingTable } from './mapping-table.ts';
 import { MasqueradeTable } from './masquerade-table.ts';
 import { keyOf, PortCount, type PortUsage, shareOf } from './port-usage.ts';
+import { KernelRuleHost } from './rule-host.ts';
 
 /** What the kernel could not do, all processors together. */
 export type TrackingFailures = Pick<TrackingStatistics, 'insertFailed' | 'drop' | 'earlyDrop'>;
@@ -102,7 +103,7 @@ export async function openPortMeter({ netns, scarceShare = 0.8 }: OpenPortMeterO
     const options = { native: native(), namespacePath };
     const addresses = AddressTable.open(options);
     const tables = {
-      rules: new MasqueradeTable(options),
+      rules: new MasqueradeTable({ host: new KernelRuleHost(options) }),
       mappings: new MappingTable(options),
       addresses,
       async release() {

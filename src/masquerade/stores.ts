@@ -1,14 +1,9 @@
 /** The two stores of iptables: which one the host writes to, and what both hold of a chain. Looking loads no module. */
-import { readFileSync } from 'node:fs';
-import { errno, IpvsError } from '../errors.ts';
+import { IpvsError } from '../errors.ts';
 import type { Family } from '../ipvs/address.ts';
-import type { Native } from '../native.ts';
-import { NetlinkConnection } from '../netlink/connection.ts';
-import { NETLINK_NETFILTER } from '../netlink/conntrack.ts';
-import { getChainRequest } from '../netlink/nftables.ts';
-import { mayHaveModule } from '../proc/modules.ts';
 import { type Chain, type ChainPlace, hasRules, isUsed, NO_CHAIN, otherStore, readChain, type Store } from './chain.ts';
-import type { Iptables, IptablesVariant, Program } from './iptables.ts';
+import type { IptablesVariant, Program } from './iptables.ts';
+import type { RuleHost } from './rule-host.ts';
 import { incomplete } from './saved.ts';
 
 /** A chain in one store, and whose programs write to it. */
@@ -33,9 +28,7 @@ interface Look {
 const NOTHING: Look = { chain: NO_CHAIN, isInUse: false };
 
 export interface StoresOptions {
-  readonly native: Native;
-  readonly namespacePath: string;
-  readonly iptables: Iptables;
+  readonly host: RuleHost;
   readonly variant: IptablesVariant;
 }
 
@@ -72,23 +65,24 @@ export class Stores {
 
   /** The one of the variant; of `auto` the host's. */
   #ownStore(family: Family): Promise<Store> {
-    const { variant, iptables } = this.#options;
+    const { variant, host } = this.#options;
     const known = this.#host.get(family);
     if (known !== undefined) return known;
-    const asked = iptables.store(variant === 'auto' ? 'host' : variant, family);
+    const asked = host.store(variant === 'auto' ? 'host' : variant, family);
     this.#host.set(family, asked);
     return asked;
   }
 
   /** Of the other store only a chain of ours counts: without one, what else is hidden there is no matter. */
   async #readNft(place: ChainPlace, program: Program, isOwn: boolean): Promise<Look> {
-    if (!mayHaveModule('nf_tables')) return NOTHING;
-    return isOwn || this.#hasNftChain(place) ? this.#save(place, program) : NOTHING;
+    const { host } = this.#options;
+    if (!host.mayHaveNft()) return NOTHING;
+    return isOwn || host.hasNftChain(place) ? this.#save(place, program) : NOTHING;
   }
 
   /** Listing a table of legacy makes it, so only one that is there is listed. */
   async #readLegacy(place: ChainPlace, program: Program, isOwn: boolean): Promise<Look> {
-    if (!this.#hasLegacyTable(place)) return NOTHING;
+    if (!this.#options.host.hasLegacyTable(place)) return NOTHING;
     try {
       return await this.#save(place, program);
     } catch (error) {
@@ -102,50 +96,13 @@ export class Stores {
   }
 
   async #save({ chain, family }: ChainPlace, program: Program): Promise<Look> {
-    const saved = await this.#options.iptables.save(program, family, chain.table);
+    const saved = await this.#options.host.save(program, family, chain.table);
     return { chain: readChain(saved, chain), isInUse: hasRules(saved) };
   }
-
-  #hasLegacyTable({ chain: { table }, family }: ChainPlace): boolean {
-    const { native, namespacePath } = this.#options;
-    const name = family === 'inet' ? 'ip_tables_names' : 'ip6_tables_names';
-    const fd = native.openProcNet(namespacePath, name);
-    // The file comes with the module.
-    if (fd === -errno.ENOENT) return false;
-    if (fd < 0) throw unreadable(`/proc/net/${name}`, -fd);
-    try {
-      return readFileSync(fd, 'latin1').split('\n').includes(table);
-    } finally {
-      native.close(fd);
-    }
-  }
-
-  #hasNftChain({ chain: { table, name }, family }: ChainPlace): boolean {
-    const { native, namespacePath } = this.#options;
-    const connection = NetlinkConnection.open({ native, namespacePath, protocol: NETLINK_NETFILTER });
-    try {
-      const { outcome } = connection.request(getChainRequest(family, table, name), () => undefined);
-      if (lacksChain.has(outcome.errno)) return false;
-      if (outcome.errno !== 0) throw unreadable(`table ${table} of nft`, outcome.errno);
-      return true;
-    } finally {
-      connection.close();
-    }
-  }
 }
-
-/** No such chain or table; no such family; no nf_tables. */
-const lacksChain: ReadonlySet<number> = new Set([errno.ENOENT, errno.EAFNOSUPPORT, errno.EOPNOTSUPP, errno.EINVAL]);
 
 function mainStore(host: Store, nft: Look, legacy: Look): Store {
   const [isInNft, isInLegacy] = [isUsed(nft.chain), isUsed(legacy.chain)];
   if (isInNft !== isInLegacy) return isInNft ? 'nft' : 'legacy';
   return !isInNft && legacy.isInUse && !nft.isInUse ? 'legacy' : host;
-}
-
-function unreadable(subject: string, code: number): IpvsError {
-  const about = { operation: 'read', subject, errno: code };
-  if (code !== errno.EPERM && code !== errno.EACCES) return new IpvsError('PROC_UNREADABLE', about);
-  const hint = 'it needs CAP_NET_ADMIN in the network namespace: run it as root';
-  return new IpvsError('PERMISSION_DENIED', { ...about, hint });
 }

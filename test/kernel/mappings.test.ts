@@ -5,6 +5,7 @@ import { MappingTable } from '../../src/masquerade/mapping-table.ts';
 import { MasqueradeTable } from '../../src/masquerade/masquerade-table.ts';
 import { openPortMeter, type PortMeter } from '../../src/masquerade/port-meter.ts';
 import type { MasqueradeInput } from '../../src/masquerade/rule.ts';
+import { KernelRuleHost } from '../../src/masquerade/rule-host.ts';
 import { native } from '../../src/native.ts';
 import { type Gateway, inner, mapped, outer, PORT, startGateway } from '../helpers/gateway.ts';
 import { natAbsence } from '../helpers/nat.ts';
@@ -33,7 +34,7 @@ const path = () => `/run/netns/${lab.gateway.name}`;
 /** These rules and no others. */
 async function masqueraded(...rules: readonly MasqueradeInput[]): Promise<void> {
   if (absent !== undefined) return;
-  const table = new MasqueradeTable({ native: native(), namespacePath: path() });
+  const table = new MasqueradeTable({ host: new KernelRuleHost({ native: native(), namespacePath: path() }) });
   for (const { key } of await table.list()) await table.delete(key);
   for (const rule of rules) await table.add(rule);
   table.close();

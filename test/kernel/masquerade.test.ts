@@ -11,6 +11,7 @@ import { openMasquerade } from '../../src/masquerade/open-rules.ts';
 import type { RuleResult } from '../../src/masquerade/operation.ts';
 import { masquerade, placeOf } from '../../src/masquerade/own-rule.ts';
 import { type MasqueradeInput, normalizeMasquerade } from '../../src/masquerade/rule.ts';
+import { KernelRuleHost } from '../../src/masquerade/rule-host.ts';
 import { linesOf } from '../../src/masquerade/rule-lines.ts';
 import { native } from '../../src/native.ts';
 import { cli } from '../helpers/cli.ts';
@@ -300,7 +301,9 @@ describe('packets', () => {
       // Outer knows no way to the inner network: an answer is one to our address.
       expect(seen.slice(6)).toEqual([[]]);
     }
-    using table = new MasqueradeTable({ native: native(), namespacePath: `/run/netns/${lab.gateway.name}` });
+    using table = new MasqueradeTable({
+      host: new KernelRuleHost({ native: native(), namespacePath: `/run/netns/${lab.gateway.name}` }),
+    });
     /** The packets that iptables counted in the rules of our chain: the first of each flow. */
     const counted = (program: string) => {
       const saved = lab.gateway.run(program, ['--counters', '-t', 'nat']);
@@ -393,7 +396,7 @@ describe('refusals', () => {
 
   /** In the namespace itself, where no other program is needed to come there. */
   function tableWith(path: string): MasqueradeTable {
-    return new MasqueradeTable({ native: native(), path });
+    return new MasqueradeTable({ host: new KernelRuleHost({ native: native(), path }) });
   }
 
   test('iptables that is missing, or too old', async () => {
@@ -416,9 +419,11 @@ describe('refusals', () => {
 
   test('another namespace without nsenter', async () => {
     using table = new MasqueradeTable({
-      native: native(),
-      namespacePath: `/run/netns/${namespace.name}`,
-      path: folder,
+      host: new KernelRuleHost({
+        native: native(),
+        namespacePath: `/run/netns/${namespace.name}`,
+        path: folder,
+      }),
     });
     await expect(table.list()).rejects.toThrow(
       expect.objectContaining({ code: 'NAMESPACE_REFUSED', detail: 'nsenter is not installed' }),

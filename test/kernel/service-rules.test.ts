@@ -13,6 +13,7 @@ import { namespacePath } from '../../src/ipvs/namespace.ts';
 import { chainPlaces, placeName } from '../../src/masquerade/chain.ts';
 import { MasqueradeTable } from '../../src/masquerade/masquerade-table.ts';
 import { linesOfRule, placeOf } from '../../src/masquerade/own-rule.ts';
+import { KernelRuleHost } from '../../src/masquerade/rule-host.ts';
 import { native } from '../../src/native.ts';
 import { KernelSysctls } from '../../src/sysctl/sysctls.ts';
 import { natAbsence } from '../helpers/nat.ts';
@@ -88,7 +89,7 @@ async function directorThatDiesAfter(steps: number): Promise<Director> {
     ipvs: await openIpvs({ netns: lab.director.name }),
     ...openRecord(path, { stateDir: folder }),
     sysctls: new KernelSysctls(native(), path),
-    masquerade: new Dying({ native: native(), namespacePath: path }),
+    masquerade: new Dying({ host: new KernelRuleHost({ native: native(), namespacePath: path }) }),
   });
 }
 
@@ -380,7 +381,7 @@ describe('refusals change nothing', () => {
       chmodSync(join(folder, name), 0o755);
     }
     // In the namespace itself, where no other program is needed to come there.
-    using table = new MasqueradeTable({ native: native(), path: folder });
+    using table = new MasqueradeTable({ host: new KernelRuleHost({ native: native(), path: folder }) });
     const [result] = await table.check([
       { type: 'rule.add', rule: { kind: 'sourceNat', service: 'tcp://192.0.2.10:80' } },
     ]);
