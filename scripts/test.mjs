@@ -73,6 +73,7 @@ const hostJobs = [
   suite('unit', [vitest, 'run', '--project', 'unit'], 77),
   // A hang is a failure too.
   suite('fuzz', ['timeout', '600', vitest, 'run', '--project', 'fuzz'], 66),
+  check('simulation', ['npm', 'run', '--silent', 'simulate', '--', '--seconds', '30'], 32),
   check('sanitizers', ['scripts/test-asan', '--host-only'], 60),
 ];
 

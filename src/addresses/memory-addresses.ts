@@ -34,6 +34,13 @@ export class MemoryAddresses implements AddressHost {
     this.#held = { addresses: [], routes, promotesSecondaries };
   }
 
+  /** A second host that holds the same, and goes its own way from then on. */
+  copy(): MemoryAddresses {
+    const copy = new MemoryAddresses(Object.fromEntries(this.#interfaces));
+    copy.#held = { ...this.#held, promotesSecondaries: (name) => copy.promotesSecondaries(name) };
+    return copy;
+  }
+
   async list(): Promise<HeldAddress[]> {
     return [...this.#held.addresses];
   }

@@ -7,6 +7,7 @@ import type { Store } from '../plan/store.ts';
 import { configurations, type Engine, overlaid, tablesOf } from '../plan/transaction.ts';
 import type { Context } from './context.ts';
 import { describedKeys } from './ownership.ts';
+import { nameOfRuleKey } from './rule-keys.ts';
 import type { Configuration, ConfiguredService } from './service-configuration.ts';
 import { type DesiredState, NOTHING_DESIRED } from './state.ts';
 import { sysctlsIn } from './sysctls.ts';
@@ -127,11 +128,17 @@ async function stretchOf(
   return {
     keys: new Set([...named, ...destinationsWith(named, before, after)]),
     tables: side === 'before' ? before : after,
-    about: [
-      desired,
-      ...(previous ? [previous] : []),
-      { services: [], sysctls: Object.fromEntries(sysctlsIn(new Set(entry.touched))) },
-    ],
+    about: [desired, ...(previous ? [previous] : []), stateAbout(entry.touched ?? [])],
+  };
+}
+
+/** A state that speaks of the settings and the rules among these keys. */
+function stateAbout(keys: readonly string[]): DesiredState {
+  const hasRules = keys.some((key) => nameOfRuleKey(key) !== undefined);
+  return {
+    services: [],
+    sysctls: Object.fromEntries(sysctlsIn(new Set(keys))),
+    ...(hasRules && { masquerade: [] }),
   };
 }
 

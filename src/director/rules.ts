@@ -42,7 +42,10 @@ import { effectsOfRule, type WantedRule, wantedRules } from './wanted-rules.ts';
 export type Rules = Chains | null;
 
 /** Without counters. */
-type PackedChain = Omit<Chain, 'lines' | 'copy'> & { readonly lines: readonly string[]; readonly copy?: PackedChain };
+type PackedChain = Omit<Chain, 'lines' | 'copy' | 'rulesBeside'> & {
+  readonly lines: readonly string[];
+  readonly copy?: PackedChain;
+};
 type Packed = Readonly<Record<string, PackedChain>> | null;
 
 export const rulesResource: Resource<DesiredState, Rules, Rules, Packed, RuleOperation, Context> = {
@@ -113,7 +116,7 @@ function mapped<A, B>(values: Readonly<Record<string, A>>, change: (value: A) =>
   return Object.fromEntries(Object.entries(values).map(([key, value]) => [key, change(value)]));
 }
 
-function packed({ lines, copy, ...rest }: Chain): PackedChain {
+function packed({ lines, copy, rulesBeside: _, ...rest }: Chain): PackedChain {
   return { ...rest, lines: textsOf(lines), ...(copy && { copy: packed(copy) }) };
 }
 
@@ -125,8 +128,8 @@ function unpacked({ lines, copy, ...rest }: PackedChain): Chain {
   };
 }
 
-function contentsOf({ lines, jumps }: Chain) {
-  return { lines: textsOf(lines), jumps };
+function contentsOf({ lines, jumps, jumpAt }: Chain) {
+  return { lines: textsOf(lines), jumps, ...(jumpAt !== undefined && { jumpAt }) };
 }
 
 /** Whether both stores hold of a chain what they held. What was kept before there were two of them does not say which. */

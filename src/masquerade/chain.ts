@@ -57,6 +57,10 @@ export interface Chain {
   readonly lines: readonly ChainLine[];
   /** How often its table leads to it: once is right. */
   readonly jumps: number;
+  /** The rule number of the first of these jumps, from 1; absent without one. */
+  readonly jumpAt?: number;
+  /** How many rules the kernel's chain has. */
+  readonly rulesBeside?: number;
   /** The store that holds it; absent where there is no such chain, and in what a file describes. */
   readonly store?: Store;
   /** A second chain of this name, in the other store: drift, because packets pass both. */
@@ -72,7 +76,7 @@ export function isUsed({ exists, jumps }: Chain): boolean {
 
 /** Reads a chain from what `iptables-save -c` prints. */
 export function readChain(saved: string, { table, from, name }: OwnChain): Chain {
-  let [inTable, exists, jumps] = [false, false, 0];
+  let [inTable, exists, jumps, jumpAt, rulesBeside] = [false, false, 0, 0, 0];
   const lines: ChainLine[] = [];
   for (const line of saved.split('\n')) {
     if (line.startsWith('*')) inTable = line === `*${table}`;
@@ -81,9 +85,13 @@ export function readChain(saved: string, { table, from, name }: OwnChain): Chain
     const [, packets = '0', bytes = '0', chain, text = ''] =
       /^(?:\[(\d+):(\d+)\] )?-A (\S+) (.*?)\s*$/.exec(line) ?? [];
     if (chain === name) lines.push({ text, packets: BigInt(packets), bytes: BigInt(bytes) });
-    else if (chain === from && text === `-j ${name}`) jumps++;
+    if (chain !== from) continue;
+    rulesBeside++;
+    if (text !== `-j ${name}`) continue;
+    jumps++;
+    jumpAt ||= rulesBeside;
   }
-  return { exists, lines, jumps };
+  return { exists, lines, jumps, ...(jumpAt > 0 && { jumpAt }), rulesBeside };
 }
 
 /** Whether rules of anybody are in a table. */
@@ -137,11 +145,13 @@ export function withGroups(
 export function restoreText(
   { table, from, name }: OwnChain,
   now: Chain,
-  { lines, jumps }: { readonly lines: readonly string[]; readonly jumps: number },
+  { lines, jumps, jumpAt = 1 }: { readonly lines: readonly string[]; readonly jumps: number; readonly jumpAt?: number },
 ): string {
   const wantedJumps = lines.length === 0 ? 0 : jumps;
-  // In front: our rules are special to their networks, and those of others often are not.
-  const jump = `${wantedJumps > now.jumps ? '-I' : '-D'} ${from} -j ${name}`;
+  // In front, unless it stood elsewhere: our rules are special to their networks, and those of others often are not.
+  const at = Math.min(jumpAt, (now.rulesBeside ?? 0) + 1);
+  const place = at > 1 ? `${from} ${at}` : from;
+  const jump = wantedJumps > now.jumps ? `-I ${place} -j ${name}` : `-D ${from} -j ${name}`;
   const jumpCommands = Array<string>(Math.abs(wantedJumps - now.jumps)).fill(jump);
   if (lines.length > 0) {
     const own = counted(now.lines, lines).map(([counters, line]) => `${counters} -A ${name} ${line}`);

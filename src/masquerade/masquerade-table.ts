@@ -225,7 +225,8 @@ export class MasqueradeTable implements Disposable {
     try {
       const { main, other } = await this.#stores().read(place);
       const now = main.store === store ? main : other;
-      const before = { lines: textsOf(chain.lines), jumps: chain.jumps };
+      const { lines, jumps, jumpAt } = chain;
+      const before = { lines: textsOf(lines), jumps, ...(jumpAt !== undefined && { jumpAt }) };
       await this.#host.restore(now.program, place.family, restoreText(place.chain, now.chain, before));
     } catch (error) {
       ours(error);

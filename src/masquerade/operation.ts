@@ -31,6 +31,7 @@ export type RuleOperation =
       readonly place: string;
       readonly lines: readonly string[];
       readonly jumps: number;
+      readonly jumpAt?: number;
       readonly store?: Store;
       readonly copy?: WantedChain;
     };
@@ -75,6 +76,8 @@ export function describeRuleOperation(operation: RuleOperation): { verb: string;
 export interface WantedChain {
   readonly lines: readonly string[];
   readonly jumps: number;
+  /** The rule number at which a jump is inserted, if that many rules are there. Default: 1. */
+  readonly jumpAt?: number;
 }
 
 const NOTHING: WantedChain = { lines: [], jumps: 0 };

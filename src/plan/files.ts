@@ -89,7 +89,16 @@ export class FolderFiles implements Files {
 
 export class VolatileFiles implements Files {
   readonly place = 'memory';
-  readonly #files = new Map<string, Buffer>();
+  readonly #files: Map<string, Buffer>;
+
+  constructor(files: ReadonlyMap<string, Buffer> = new Map()) {
+    this.#files = new Map(files);
+  }
+
+  /** Others with the same contents. */
+  copy(): VolatileFiles {
+    return new VolatileFiles(this.#files);
+  }
 
   read(name: string): Buffer | undefined {
     return this.#files.get(name);

@@ -41,6 +41,8 @@ describe('reading', () => {
     expect(chain).toEqual({
       exists: true,
       jumps: 1,
+      jumpAt: 1,
+      rulesBeside: 2,
       lines: [
         { text: a, packets: 12n, bytes: 720n },
         { text: foreign, packets: 0n, bytes: 0n },
@@ -49,8 +51,8 @@ describe('reading', () => {
   });
 
   test('finds nothing where there is nothing', () => {
-    expect(readChain('*nat\n:POSTROUTING ACCEPT [0:0]\nCOMMIT\n', SOURCE_CHAIN)).toEqual(NO_CHAIN);
-    expect(readChain('', SOURCE_CHAIN)).toEqual(NO_CHAIN);
+    expect(readChain('*nat\n:POSTROUTING ACCEPT [0:0]\nCOMMIT\n', SOURCE_CHAIN)).toMatchObject(NO_CHAIN);
+    expect(readChain('', SOURCE_CHAIN)).toMatchObject(NO_CHAIN);
   });
 
   test('tells ours by the comment', () => {
@@ -78,6 +80,14 @@ describe('writing', () => {
         'COMMIT\n',
       ].join('\n'),
     );
+  });
+
+  test('puts a jump back where it stood, as far as there are as many rules', () => {
+    const text = (rulesBeside: number) =>
+      restoreText(SOURCE_CHAIN, { ...NO_CHAIN, rulesBeside }, { lines: [a], jumps: 1, jumpAt: 3 });
+    expect(text(5)).toContain('\n-I POSTROUTING 3 -j IPVSD-POSTROUTING\nCOMMIT');
+    expect(text(1)).toContain('\n-I POSTROUTING 2 -j IPVSD-POSTROUTING\nCOMMIT');
+    expect(text(0)).toContain('\n-I POSTROUTING -j IPVSD-POSTROUTING\nCOMMIT');
   });
 
   test('puts a jump in front where there is none, and takes away those over one', () => {
