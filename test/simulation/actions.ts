@@ -50,7 +50,17 @@ export type Foreign =
   | { readonly type: 'foreign setting'; readonly name: string; readonly value: string }
   | { readonly type: 'foreign daemon' };
 export type Action =
-  | { readonly type: 'do'; readonly what: Recorded; readonly fault?: Fault | undefined; readonly thenUndo: boolean }
+  | {
+      readonly type: 'do';
+      readonly what: Recorded;
+      readonly fault?: Fault | undefined;
+      /** Of the fault `meddle`. */
+      readonly meanwhile?: Foreign;
+      /** The host goes down when the process dies. */
+      readonly reboots?: boolean;
+      readonly thenUndo: boolean;
+    }
+  | { readonly type: 'reboot' }
   | { readonly type: 'foreign'; readonly what: Foreign }
   | { readonly type: 'wait'; readonly ms: number }
   | { readonly type: 'wall clock'; readonly stepMs: number }
@@ -201,7 +211,7 @@ const foreign: fc.Arbitrary<Foreign> = fc.oneof(
 );
 
 const fault: fc.Arbitrary<Fault> = fc.record({
-  how: fc.constantFrom('crash-before', 'crash-after', 'refuse', 'lost', 'disk-full'),
+  how: fc.constantFrom('crash-before', 'crash-after', 'refuse', 'lost', 'disk-full', 'meddle'),
   at: fc.nat(14),
   times: fc.constantFrom(1, 1, 2, 1000),
 });
@@ -213,6 +223,8 @@ const action: fc.Arbitrary<Action> = fc.oneof(
       type: fc.constant('do' as const),
       what: recorded,
       fault: fc.option(fault, { nil: undefined, freq: 2 }),
+      meanwhile: foreign,
+      reboots: fc.boolean(),
       thenUndo: fc.boolean(),
     }),
   },
@@ -228,6 +240,7 @@ const action: fc.Arbitrary<Action> = fc.oneof(
       stepMs: fc.constantFrom(-86_400_000, 86_400_000),
     }),
   },
+  { weight: 1, arbitrary: fc.constant({ type: 'reboot' as const }) },
   {
     weight: 1,
     arbitrary: fc.record({ type: fc.constant('iptables' as const), host: fc.constantFrom('nft', 'legacy') }),

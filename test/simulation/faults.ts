@@ -18,8 +18,8 @@ import type { IptablesModel } from './iptables-model.ts';
 import type { SysctlsModel } from './sysctls-model.ts';
 
 export interface Fault {
-  /** `lost`: the kernel does it, and the answer does not come. */
-  readonly how: 'crash-before' | 'crash-after' | 'refuse' | 'lost' | 'disk-full';
+  /** `lost`: the kernel does it, and the answer does not come. `meddle`: another program writes just before. */
+  readonly how: 'crash-before' | 'crash-after' | 'refuse' | 'lost' | 'disk-full' | 'meddle';
   /** Before or at which write: those to kernel and disk count alike, from 0. */
   readonly at: number;
   /** How many writes from there on. A process dies once. */
@@ -34,24 +34,27 @@ export class Crash extends Error {
 /** All that a process does to the outside passes here. */
 export class Gate {
   readonly #fault: Fault | undefined;
+  readonly #meddle: () => Promise<void>;
   #writes = 0;
   #isDead = false;
 
-  constructor(fault?: Fault) {
+  constructor(fault?: Fault, meddle: () => Promise<void> = async () => {}) {
     this.#fault = fault;
+    this.#meddle = meddle;
   }
 
   get isDead(): boolean {
     return this.#isDead;
   }
 
-  /** Whether the fault came. */
-  get hasHappened(): boolean {
-    return this.#fault !== undefined && this.#writes > this.#fault.at;
-  }
-
   look(): void {
     if (this.#isDead) throw new Crash();
+  }
+
+  /** Lets another program write before the next write to the kernel, if that is the fault. */
+  async others(): Promise<void> {
+    this.look();
+    if (this.#fault?.how === 'meddle' && this.#writes === this.#fault.at) await this.#meddle();
   }
 
   /** What becomes of the next write. `crash-after`: do it, then call `die`. */
@@ -63,6 +66,7 @@ export class Gate {
     if (number < at || number >= at + times) return undefined;
     if (how === 'crash-before') this.die();
     if (how === 'disk-full') return to === 'disk' ? how : undefined;
+    if (how === 'meddle') return undefined;
     return to === 'kernel' || how === 'crash-after' ? how : undefined;
   }
 
@@ -90,14 +94,17 @@ function through(gate: Gate, subject: string, action: () => void): IpvsError | u
 }
 
 export class FaultyBackend implements Backend {
-  readonly #inner: MemoryBackend;
+  readonly #table: () => MemoryBackend;
   readonly #gate: Gate;
 
-  constructor(inner: MemoryBackend, gate: Gate) {
-    this.#inner = inner;
+  constructor(table: () => MemoryBackend, gate: Gate) {
+    this.#table = table;
     this.#gate = gate;
   }
 
+  get #inner(): MemoryBackend {
+    return this.#table();
+  }
   get transport(): 'memory' {
     return this.#inner.transport;
   }
@@ -131,6 +138,7 @@ export class FaultyBackend implements Backend {
   close(): void {}
 
   async #one(operation: Operation): Promise<{ executed?: OperationResult; error?: IpvsError }> {
+    await this.#gate.others();
     const how = this.#gate.write('kernel');
     if (how === 'refuse') return { error: refusal(operation.type, JSON.stringify(operation)) };
     const [executed] = (await this.#inner.execute([operation])) as [OperationResult];
@@ -162,6 +170,7 @@ export class FaultyAddresses implements AddressHost {
   async execute(operations: readonly AddressOperation[]): Promise<AddressResult[]> {
     const results: AddressResult[] = [];
     for (const operation of operations) {
+      await this.#gate.others();
       const how = this.#gate.write('kernel');
       if (how === 'refuse') {
         results.push({ operation, error: refusal(operation.type, operation.address.address) });
@@ -227,6 +236,7 @@ export class FaultyRules implements RuleHost {
   hasLegacyTable = (place: ChainPlace) => this.#read(() => this.#inner.hasLegacyTable(place));
 
   async restore(program: Program, family: Family, text: string): Promise<void> {
+    await this.#gate.others();
     const how = this.#gate.write('kernel');
     if (how === 'refuse') throw new IpvsError('IPTABLES_REFUSED', { detail: 'simulated' });
     await this.#inner.restore(program, family, text);

@@ -62,6 +62,7 @@ class Game {
     else if (action.type === 'iptables')
       this.#world.iptables.state = { ...this.#world.iptables.state, host: action.host };
     else if (action.type === 'foreign') await byOthers(this.#world, action.what);
+    else if (action.type === 'reboot') await this.#reboot([this.#owners]);
     else await this.#do(action);
     await this.#checkOwners();
   }
@@ -77,7 +78,7 @@ class Game {
     require(isDeepStrictEqual(left, { drains: 0, ramps: 0, files: false }), 'every drain and ramp ends', left);
   }
 
-  async #do({ what, fault, thenUndo }: Extract<Action, { type: 'do' }>): Promise<void> {
+  async #do({ what, fault, meanwhile, reboots, thenUndo }: Extract<Action, { type: 'do' }>): Promise<void> {
     // Without the pass that each command begins with, what it changed is its own.
     await this.#pass();
     const before = await this.#world.raw();
@@ -99,8 +100,21 @@ class Game {
       if (thenUndo) await this.#undoAgain(what, lastId, before, owners);
       return;
     }
-    const process = this.#world.start(fault);
+    const meddled = new Set<string>();
+    const process = this.#world.start(fault, async () => {
+      const undisturbed = await this.#world.raw();
+      if (meanwhile) await byOthers(this.#world, meanwhile);
+      for (const key of differing(undisturbed, await this.#world.raw())) meddled.add(key);
+    });
     const heard = await said(process, what);
+    if (meddled.size > 0) {
+      await this.#checkMeddled(heard, before, after, meddled);
+      throw new Skip();
+    }
+    if (heard.error instanceof Crash && reboots) {
+      await this.#reboot([owners, this.#ownersAfter(what, expected, owners, before, after)]);
+      return;
+    }
     await this.#afterFault({ what, before, after, later, owners, expected, heard, lastId });
   }
 
@@ -130,6 +144,8 @@ class Game {
     }
     const recovering = this.#world.start();
     const recovery = await recovering.director.recover();
+    // A drain that was only on record begins with the first pass.
+    await recovering.director.stepDrains();
     const now = await this.#world.raw();
     if (result?.outcome === 'mixed' || (recovery && 'stuck' in recovery && recovery.stuck.length > 0)) {
       // Nothing more is promised than the list.
@@ -157,6 +173,38 @@ class Game {
     this.#owners = candidates[at] as Owners;
     this.#adoptAmbiguous(what, [...new Set([...keysOf(now), ...keysOf(before), ...keysOf(after)])], actual);
     this.#remember(lastId, owners);
+  }
+
+  /** Another program wrote meanwhile: what it did not write is as it is said. */
+  async #checkMeddled({ result, error }: Said, before: Raw, after: Raw, meddled: ReadonlySet<string>): Promise<void> {
+    if (result?.outcome === 'mixed') return;
+    const expected = error !== undefined || result?.outcome === 'undone' ? before : after;
+    const now = await this.#world.raw();
+    const isOthers = (key: string) =>
+      [...meddled].some((each) => key === each || each.startsWith(`${key} `) || key.startsWith(`${each} `));
+    const other = differing(expected, now).filter((key) => !isOthers(key));
+    require(other.length === 0, 'beside what another program wrote, it is as it is said', {
+      said: brief({ ...(result && { result }), error }),
+      meddled: [...meddled],
+      wrong: changesOf(expected, now, other),
+    });
+  }
+
+  /** The host boots, and what was applied last is applied anew. `candidates`: what it may have been. */
+  async #reboot(candidates: readonly Owners[]): Promise<void> {
+    const lastId = this.#lastId();
+    this.#world.reboot();
+    const { director } = this.#world.start();
+    await director.recover();
+    const applied = await director.applied();
+    const found = candidates.find(({ desired }) => isDeepStrictEqual(plain(desired), plain(applied)));
+    require(found !== undefined, 'after a reboot the old file or the new one holds', plain(applied));
+    const { changes } = await director.plan({ desired: applied });
+    require(found?.desired === undefined || changes.length === 0, 'after a reboot all is as applied', changes.map(
+      words,
+    ));
+    this.#owners = { desired: found?.desired, made: new Set() };
+    this.#remember(lastId, this.#owners);
   }
 
   /** What it says of itself holds, and it touched nothing that it did not name. */
@@ -300,6 +348,11 @@ class Game {
   #remember(lastId: number, owners: Owners): void {
     for (const { id } of this.#history()) if (id > lastId) this.#before.set(id, owners);
   }
+}
+
+/** A state as JSON holds it. */
+function plain(desired: unknown): unknown {
+  return JSON.parse(JSON.stringify(desired ?? { services: [] }));
 }
 
 /** The rest of the game cannot be judged. */

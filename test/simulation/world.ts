@@ -80,9 +80,10 @@ export class World {
     return new Ipvs(this.backend);
   }
 
-  start(fault?: Fault): Process {
-    const gate = new Gate(fault);
-    const ipvs = new Ipvs(new FaultyBackend(this.backend, gate));
+  /** `meddle`: what another program does, of the fault of that name. */
+  start(fault?: Fault, meddle?: () => Promise<void>): Process {
+    const gate = new Gate(fault, meddle);
+    const ipvs = new Ipvs(new FaultyBackend(() => this.backend, gate));
     const rules = new MasqueradeTable({ host: new FaultyRules(this.iptables, gate), variant: 'auto' });
     const sysctls = new FaultySysctls(this.sysctls, gate);
     const now = () => this.clock;
