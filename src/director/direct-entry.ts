@@ -22,14 +22,15 @@ export interface DirectCommand {
   readonly ledger: Ledger;
 }
 
-/** Adds the entry. Throws FILE_UNWRITABLE. */
-export async function addDirectEntry(store: Store, direct: DirectCommand): Promise<void> {
+/** Adds the entry; returns the number of the next one. Throws FILE_UNWRITABLE. */
+export async function addDirectEntry(store: Store, direct: DirectCommand): Promise<number> {
   const { command, by, at, keys, before, after, ledger } = direct;
   const { applied } = ledger;
+  const id = store.nextId(ledger);
   const changes = changesBetween(before, after, keys);
   store.addHistory({
     version: 1,
-    id: ledger.nextId,
+    id,
     table: ledger.table,
     at,
     desired: applied?.desired ?? (await store.put(NOTHING_DESIRED)),
@@ -46,6 +47,7 @@ export async function addDirectEntry(store: Store, direct: DirectCommand): Promi
     owners: await store.put(ownersOf(ledger)),
     touched: [...keys],
   });
+  return id + 1;
 }
 
 /** What leads from one part of the tables to the other. */

@@ -519,8 +519,16 @@ export class Director implements AsyncDisposable {
     if (isDeepStrictEqual(before, after)) return;
     const seen = await lookAt(this.#engine.context, keys);
     const at = new Date(this.#now().wallMs).toISOString();
-    await addDirectEntry(this.#store, { command, by: this.#by, at, keys, before: seen, after: seen, ledger: before });
-    this.#store.writeLedger({ ...after, nextId: before.nextId + 1 });
+    const nextId = await addDirectEntry(this.#store, {
+      command,
+      by: this.#by,
+      at,
+      keys,
+      before: seen,
+      after: seen,
+      ledger: before,
+    });
+    this.#store.writeLedger({ ...after, nextId });
   }
 
   #ledger(): Ledger {
@@ -628,7 +636,7 @@ export class Director implements AsyncDisposable {
   ): Promise<Applied> {
     const at = new Date(wallMs).toISOString();
     return {
-      id: ledger.nextId,
+      id: this.#store.nextId(ledger),
       table: ledger.table,
       at,
       bootMs,

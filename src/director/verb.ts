@@ -58,8 +58,8 @@ export async function verb<T>(
       const tables = seen as Tables;
       const keys = about === 'all services' ? serviceKeysIn(tables) : about;
       const found = { before: tables, after: await look(about) };
-      await addDirectEntry(store, { command, by: author(), at, keys, ...found, ledger: before });
-      store.writeLedger({ ...after, nextId: before.nextId + 1 });
+      const nextId = await addDirectEntry(store, { command, by: author(), at, keys, ...found, ledger: before });
+      store.writeLedger({ ...after, nextId });
     } catch (error) {
       if (after !== planned) store.writeLedger(after);
       if (onUnrecorded === undefined || !(error instanceof IpvsError)) throw error;

@@ -151,6 +151,14 @@ export class Store {
     return entry;
   }
 
+  /**
+   * The number of the next entry. A process that died after it wrote an entry, and before the ledger, leaves one that the
+   * ledger does not count: it is kept.
+   */
+  nextId({ nextId }: Pick<Ledger, 'nextId'>): number {
+    return Math.max(nextId, (this.#entryIds().at(-1) ?? 0) + 1);
+  }
+
   /** Forgets the oldest entries over the bound, and the values that nothing names any more. */
   addHistory(entry: HistoryEntry): void {
     this.#files.write(entryName(entry.id), text(entry));

@@ -108,10 +108,11 @@ class Game {
     });
     const heard = await said(process, what);
     if (meddled.size > 0) {
-      await this.#checkMeddled(heard, before, after, meddled);
+      await this.#checkMeddled(what, heard, before, after, meddled);
       throw new Skip();
     }
     if (heard.error instanceof Crash && reboots) {
+      this.#remember(lastId, owners);
       await this.#reboot([owners, this.#ownersAfter(what, expected, owners, before, after)]);
       return;
     }
@@ -168,7 +169,9 @@ class Game {
     const disagreements = candidates.map((each) =>
       keys.filter((key) => actual(key) !== ownerOf(key, each) && !isAmbiguous(what, key)),
     );
-    const at = disagreements.findIndex((each) => each.length === 0);
+    const applied = plain(await recovering.director.applied());
+    const isApplied = ({ desired }: Owners) => isDeepStrictEqual(plain(desired), applied);
+    const at = candidates.findIndex((each, i) => disagreements[i]?.length === 0 && isApplied(each));
     require(at >= 0, 'after a fault: the owners of the old state or of the new one', disagreements);
     this.#owners = candidates[at] as Owners;
     this.#adoptAmbiguous(what, [...new Set([...keysOf(now), ...keysOf(before), ...keysOf(after)])], actual);
@@ -176,18 +179,38 @@ class Game {
   }
 
   /** Another program wrote meanwhile: what it did not write is as it is said. */
-  async #checkMeddled({ result, error }: Said, before: Raw, after: Raw, meddled: ReadonlySet<string>): Promise<void> {
+  async #checkMeddled(
+    what: Recorded,
+    { plan, result, error }: Said,
+    before: Raw,
+    after: Raw,
+    meddled: ReadonlySet<string>,
+  ): Promise<void> {
     if (result?.outcome === 'mixed') return;
     const expected = error !== undefined || result?.outcome === 'undone' ? before : after;
     const now = await this.#world.raw();
     const isOthers = (key: string) =>
-      [...meddled].some((each) => key === each || each.startsWith(`${key} `) || key.startsWith(`${each} `));
+      [...meddled].some(
+        (each) =>
+          key === each ||
+          each.startsWith(`${key} `) ||
+          key.startsWith(`${each} `) ||
+          // By a rule of another program the other store may be the one in use.
+          (each.startsWith('iptables ') && key.startsWith('iptables ')),
+      );
     const other = differing(expected, now).filter((key) => !isOthers(key));
     require(other.length === 0, 'beside what another program wrote, it is as it is said', {
       said: brief({ ...(result && { result }), error }),
       meddled: [...meddled],
       wrong: changesOf(expected, now, other),
     });
+    if (what.type !== 'apply' || result?.outcome !== 'applied') return;
+    // It read again what it had changed.
+    const { director } = this.#world.start();
+    const again = await director.plan({ desired: what.desired }, { adopt: true, prune: what.prune });
+    const own = new Set(plan?.changes.map(({ key }) => key));
+    const left = again.changes.filter(({ key }) => own.has(key));
+    require(left.length === 0, 'what was changed was verified', left.map(words));
   }
 
   /** The host boots, and what was applied last is applied anew. `candidates`: what it may have been. */

@@ -35,3 +35,15 @@ test('a chain comes back where it was asked: behind a rule of another program', 
     },
     done(apply({ services: [] }), true),
   ]));
+
+test('a process that dies after it wrote an entry of the history does not lose it to the next one', () =>
+  play([
+    done({ type: 'flush' }),
+    {
+      ...done({ type: 'service add', service: 'tcp://192.0.2.1:80' }),
+      fault: { how: 'crash-before', at: 5, times: 1 },
+    },
+    done({ type: 'disown' }),
+    done({ type: 'undo', back: 1, side: 'after' }),
+    done(apply({ services: [] })),
+  ]));
