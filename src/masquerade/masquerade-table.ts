@@ -206,7 +206,8 @@ export class MasqueradeTable implements Disposable {
 
   /** What was written to one store is taken back if the other refuses. */
   async #write(place: ChainPlace, operations: readonly RuleOperation[]): Promise<void> {
-    const { main, other } = await this.#stores().read(place);
+    const isPlaced = operations.some((each) => each.type === 'chain.restore' && (each.jumpAt ?? 1) > 1);
+    const { main, other } = await this.#stores().read(place, { whole: isPlaced });
     const written: ProgramChain[] = [];
     try {
       for (const [stored, wanted] of changedStores(main, other, operations)) {

@@ -43,15 +43,16 @@ export class Stores {
 
   /**
    * Rules stay where our chain is. With no chain yet, or one in each store, they go to the host's store; but to legacy
-   * where that alone has rules. A variant that is named takes its own store always. Throws IPTABLES_INCOMPLETE,
+   * where that alone has rules. A variant that is named takes its own store always. With `whole` the rules of others are
+   * counted in both. Throws IPTABLES_INCOMPLETE,
    * IPTABLES_MISSING, IPTABLES_REFUSED, NAT_UNAVAILABLE, EXTENSION_UNAVAILABLE, PERMISSION_DENIED.
    */
-  async read(place: ChainPlace): Promise<Reading> {
+  async read(place: ChainPlace, { whole = false }: { readonly whole?: boolean } = {}): Promise<Reading> {
     const { variant } = this.#options;
     const own = await this.#ownStore(place.family);
     const programOf = (store: Store): Program => (store === own && variant === 'auto' ? 'host' : store);
     const [nft, legacy] = await Promise.all([
-      this.#readNft(place, programOf('nft'), own === 'nft'),
+      this.#readNft(place, programOf('nft'), whole || own === 'nft'),
       this.#readLegacy(place, programOf('legacy'), own === 'legacy'),
     ]);
     const stored = (store: Store): ProgramChain => ({

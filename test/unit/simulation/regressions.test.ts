@@ -40,8 +40,10 @@ test('a process that dies after it wrote an entry of the history does not lose i
   play([
     done({ type: 'flush' }),
     {
-      ...done({ type: 'service add', service: 'tcp://192.0.2.1:80' }),
+      type: 'do',
+      what: { type: 'service add', service: 'tcp://192.0.2.1:80' },
       fault: { how: 'crash-before', at: 5, times: 1 },
+      thenUndo: false,
     },
     done({ type: 'disown' }),
     done({ type: 'undo', back: 1, side: 'after' }),
