@@ -1,6 +1,6 @@
 /** Commands that take something from traffic: they tell what, warn, and ask on a terminal. */
 import { type Cut, type CutTarget, cutOf, describeCut, heldWeight, restoredByApply } from '../director/cut.ts';
-import type { DesiredState } from '../director/state.ts';
+import { desiredShape } from '../director/state.ts';
 import { IpvsError } from '../errors.ts';
 import type { Ipvs } from '../ipvs/ipvs.ts';
 import { ledgerFor } from '../plan/ledger.ts';
@@ -83,7 +83,7 @@ async function lookAt(target: CutTarget, verb: string, options: CutOptions): Pro
       // A weight of 0 beside others is everyday work.
       const restored =
         cut && applied
-          ? restoredByApply(target, await store.get<DesiredState>(applied.desired), applied.files[0]?.path)
+          ? restoredByApply(target, await store.get(applied.desired, desiredShape), applied.files[0]?.path)
           : undefined;
       const held =
         action !== 'delete' && destination !== undefined ? heldWeight(ledger, service, destination) : undefined;

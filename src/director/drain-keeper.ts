@@ -22,7 +22,7 @@ import {
 import { heldCount } from './drain-rule.ts';
 import { type DrainPass, type DrainRunner, surveyOf } from './drain-runner.ts';
 import { endedLately, pinsClients } from './drain-step.ts';
-import type { DesiredState } from './state.ts';
+import { desiredShape } from './state.ts';
 
 export interface DrainOptions {
   /** What is held by then is cut, or goes on all the same. Default: 5 minutes. */
@@ -102,7 +102,7 @@ export class DrainKeeper {
       const ledger = this.#parts.ledger();
       const drain = ledger.drains.find(isAt(place));
       if (drain === undefined) throw noSuchDrain(place, ledger);
-      const applied = await appliedTo<DesiredState>(store, ledger);
+      const applied = await appliedTo({ store, desired: desiredShape }, ledger);
       const rest = { ...ledger, drains: without(ledger.drains, place) };
       const key = keyOf(place);
       const described = describedAt(applied, place);
@@ -182,7 +182,7 @@ export class DrainKeeper {
     return {
       ...common,
       services: new Map(services.map((service) => [service.address, service])),
-      details: { survey, applied: await appliedTo<DesiredState>(store, ledger) },
+      details: { survey, applied: await appliedTo({ store, desired: desiredShape }, ledger) },
     };
   }
 }
