@@ -486,8 +486,8 @@ export class Director implements AsyncDisposable {
   }
 
   /**
-   * What this host lacks for the answers of masqueraded servers, by default of what was applied last. Changes nothing;
-   * what may not be read counts as there.
+   * What this host lacks for the answers of masqueraded servers, by default of what was applied last, and what of that
+   * cannot be known. Changes nothing.
    */
   async missingPrerequisites(intent?: Intent): Promise<MissingPrerequisite[]> {
     const desired = intent?.desired ?? (await this.applied());
@@ -617,7 +617,8 @@ export class Director implements AsyncDisposable {
   #held(ledger: Ledger, { services }: Snapshot, now: Moment): HeldWeight[] {
     if (ledger.drains.length + ledger.ramps.length === 0) return [];
     const byAddress = new Map(services.map((service) => [service.address, service]));
-    return heldWeights(ledger, { services: byAddress, quiescentExpire: this.#runner.quiescentExpire(), now });
+    const quiescentExpire = this.#runner.quiescentExpire(ledger.drains.map(({ service }) => byAddress.get(service)));
+    return heldWeights(ledger, { services: byAddress, quiescentExpire, now });
   }
 
   async #applied(

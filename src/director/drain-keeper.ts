@@ -67,7 +67,7 @@ export class DrainKeeper {
       const ledger = this.#parts.ledger();
       const earlier = ledger.drains.find(isAt(place));
       const goesOn = earlier !== undefined && !earlier.ended;
-      const pins = pinsClients(holder, this.#parts.runner.quiescentExpire());
+      const pins = pinsClients(holder, this.#parts.runner.quiescentExpire([holder]));
       const nowMs = now().bootMs;
       const drain: Drain = {
         ...place,
@@ -169,19 +169,16 @@ export class DrainKeeper {
 
   async #look(ledger: Ledger, details: boolean): Promise<Look> {
     const { ipvs, store, runner, now } = this.#parts;
-    const common = { quiescentExpire: runner.quiescentExpire(), now: now() };
-    if (!details)
-      return {
-        ...common,
-        services: await servicesAt(
-          ipvs,
-          ledger.drains.map(({ service }) => service),
-        ),
-      };
+    const draining = ledger.drains.map(({ service }) => service);
+    const lookAt = (services: Look['services']) => ({
+      services,
+      quiescentExpire: runner.quiescentExpire(draining.map((address) => services.get(address))),
+      now: now(),
+    });
+    if (!details) return lookAt(await servicesAt(ipvs, draining));
     const { services, survey } = await surveyOf(ipvs, ledger.drains);
     return {
-      ...common,
-      services: new Map(services.map((service) => [service.address, service])),
+      ...lookAt(new Map(services.map((service) => [service.address, service]))),
       details: { survey, applied: await appliedTo({ store, desired: desiredShape }, ledger) },
     };
   }
