@@ -1,9 +1,10 @@
 /** Commands that take something from traffic: they tell what, warn, and ask on a terminal. */
 import { type Cut, type CutTarget, cutOf, describeCut, heldWeight, restoredByApply } from '../director/cut.ts';
-import type { DesiredState } from '../director/state.ts';
-import { IpvsError } from '../errors.ts';
+import { desiredShape } from '../director/state.ts';
+import { type ErrorCode, IpvsError } from '../errors.ts';
 import type { Ipvs } from '../ipvs/ipvs.ts';
-import { ledgerFor } from '../plan/ledger.ts';
+import { type Ledger, ledgerFor } from '../plan/ledger.ts';
+import type { Store } from '../plan/store.ts';
 import type { Outcome } from './command.ts';
 import { EXIT, printWarning } from './exit.ts';
 import { type GlobalOptions, withIpvs, withRecord } from './globals.ts';
@@ -25,9 +26,17 @@ interface Look {
   readonly cut?: Cut;
   readonly words: readonly string[];
   readonly warnings: readonly string[];
+  /** Whether the object could not be read, so that nobody knows what is cut. */
+  readonly isUnknown?: true;
 }
 
-const UNSEEN: Look = { words: [], warnings: [] };
+/** What the command meets too, and says itself. */
+const leftToCommand: ReadonlySet<ErrorCode> = new Set([
+  'SERVICE_NOT_FOUND',
+  'DESTINATION_NOT_FOUND',
+  'IPVS_NOT_LOADED',
+  'PERMISSION_DENIED',
+]);
 
 /** What a command does, in words: "delete", "deleted", and what it is done to. */
 interface Doing {
@@ -48,7 +57,7 @@ export async function cutting(
   check?: (ipvs: Ipvs) => Promise<unknown>,
 ): Promise<number | Outcome> {
   const { dryRun = false, yes = false, json = false } = options;
-  const { cut, words, warnings } = await lookAt(target, verb, options);
+  const { cut, words, warnings, isUnknown = false } = await lookAt(target, verb, options);
   if (dryRun && check) await withIpvs(options, check);
   if (!json) {
     if (dryRun) print(`would ${verb} ${subject}`);
@@ -61,8 +70,9 @@ export async function cutting(
     return EXIT.changes;
   }
   const open = cut ? cut.activeConnections + cut.inactiveConnections : 0;
-  if (open > 0 && !yes && !json && canAsk()) {
-    const question = `${counted(open, 'connection')} ${open === 1 ? 'is' : 'are'} open: ${verb} ${subject}?`;
+  if ((open > 0 || isUnknown) && !yes && !json && canAsk()) {
+    const reason = isUnknown ? '' : `${counted(open, 'connection')} ${open === 1 ? 'is' : 'are'} open: `;
+    const question = `${reason}${verb} ${subject}?`;
     if (!(await confirm(question))) return EXIT.error;
   }
   await change();
@@ -79,12 +89,8 @@ async function lookAt(target: CutTarget, verb: string, options: CutOptions): Pro
         throw new IpvsError('DESTINATION_NOT_FOUND', { subject: `${destination} of ${service}` });
       const cut = cutOf(target, holder);
       const ledger = ledgerFor(table, store.ledger());
-      const { applied } = ledger;
       // A weight of 0 beside others is everyday work.
-      const restored =
-        cut && applied
-          ? restoredByApply(target, await store.get<DesiredState>(applied.desired), applied.files[0]?.path)
-          : undefined;
+      const restored = cut && (await restoredLater(target, store, ledger));
       const held =
         action !== 'delete' && destination !== undefined ? heldWeight(ledger, service, destination) : undefined;
       return {
@@ -95,7 +101,20 @@ async function lookAt(target: CutTarget, verb: string, options: CutOptions): Pro
     });
   } catch (error) {
     if (!(error instanceof IpvsError)) throw error;
-    if (!options.dryRun) return UNSEEN;
-    throw error.with({ operation: `${verb} ${destination === undefined ? 'service' : 'destination'}` });
+    if (options.dryRun)
+      throw error.with({ operation: `${verb} ${destination === undefined ? 'service' : 'destination'}` });
+    if (leftToCommand.has(error.code)) return { words: [], warnings: [] };
+    return { words: [], warnings: [`what this cuts is unknown: ${error.message}`], isUnknown: true };
+  }
+}
+
+/** A warning, if the next apply restores the object. Nobody keeps a command for it. */
+async function restoredLater(target: CutTarget, store: Store, { applied }: Ledger): Promise<string | undefined> {
+  if (applied === null) return undefined;
+  try {
+    return restoredByApply(target, await store.get(applied.desired, desiredShape), applied.files[0]?.path);
+  } catch (error) {
+    if (!(error instanceof IpvsError)) throw error;
+    return `whether the next apply restores it is unknown: ${error.message}`;
   }
 }

@@ -1,4 +1,4 @@
-/** Weights that drains and ramps hold, for lists: from the record, if there is one that can be read. */
+/** Weights that drains and ramps hold, for lists: from the record, if there is one. */
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { systemClock } from '../clock.ts';
@@ -12,8 +12,23 @@ import { type GlobalOptions, memoryFolder, recordOptions } from './globals.ts';
 
 type Services = readonly VirtualServiceWithDestinations[];
 
+export interface HeldLook {
+  readonly held: readonly HeldWeight[];
+  /** Why they are unknown: the list is shown all the same. */
+  readonly unknown?: string;
+}
+
 /** None where nothing is recorded: a list needs no record. */
-export async function heldIn(options: GlobalOptions, services: Services): Promise<readonly HeldWeight[]> {
+export async function lookForHeld(options: GlobalOptions, services: Services): Promise<HeldLook> {
+  try {
+    return { held: await heldIn(options, services) };
+  } catch (error) {
+    if (!(error instanceof IpvsError) && (error as NodeJS.ErrnoException).code === undefined) throw error;
+    return { held: [], unknown: `which weights drains and ramps hold is unknown: ${(error as Error).message}` };
+  }
+}
+
+async function heldIn(options: GlobalOptions, services: Services): Promise<readonly HeldWeight[]> {
   const memory = options.transport === 'memory';
   const ledger = await ledgerOf(options);
   if (ledger === undefined || ledger.drains.length + ledger.ramps.length === 0) return [];
@@ -21,22 +36,19 @@ export async function heldIn(options: GlobalOptions, services: Services): Promis
     import('../director/held-weight.ts'),
     import('./wall-clock.ts'),
   ]);
+  const byAddress = new Map(services.map((service) => [service.address, service]));
+  const isAsked = !memory && ledger.drains.some(({ service }) => byAddress.get(service)?.persistence);
   return heldWeights(ledger, {
-    services: new Map(services.map((service) => [service.address, service])),
-    quiescentExpire: memory ? false : await quiescentExpire(),
+    services: byAddress,
+    quiescentExpire: isAsked && (await quiescentExpire()),
     now: memory ? wallClock() : systemClock(),
   });
 }
 
 async function ledgerOf(options: GlobalOptions): Promise<Ledger | undefined> {
-  try {
-    const { store, table } = (await recordAt(options)) ?? {};
-    const ledger = store?.ledger();
-    return ledger && table !== undefined ? ledgerFor(table, ledger) : undefined;
-  } catch (error) {
-    if (error instanceof IpvsError || (error as NodeJS.ErrnoException).code !== undefined) return undefined;
-    throw error;
-  }
+  const { store, table } = (await recordAt(options)) ?? {};
+  const ledger = store?.ledger();
+  return ledger && table !== undefined ? ledgerFor(table, ledger) : undefined;
 }
 
 async function recordAt(options: GlobalOptions): Promise<Pick<TableRecord, 'store' | 'table'> | undefined> {
@@ -62,7 +74,7 @@ async function quiescentExpire(): Promise<boolean> {
   try {
     return Number(new KernelSysctls(native()).read(EXPIRE_QUIESCENT)) !== 0;
   } catch (error) {
-    if (error instanceof IpvsError) return false;
+    if (error instanceof IpvsError && error.code === 'SYSCTL_NOT_FOUND') return false;
     throw error;
   }
 }

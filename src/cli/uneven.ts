@@ -1,7 +1,8 @@
 /** Single commands check that the weights of a service suit the scheduler wrr. */
 import { unevenWeights } from '../director/uneven-weights.ts';
-import { IpvsError } from '../errors.ts';
+import { type ErrorCode, IpvsError } from '../errors.ts';
 import type { Ipvs } from '../ipvs/ipvs.ts';
+import { printWarning } from './exit.ts';
 
 export const forceOption = {
   force: { describe: 'Also where wrr would take too many steps between the weights' },
@@ -14,7 +15,10 @@ interface Setting {
   readonly destination?: { readonly address: string; readonly weight: number | undefined; readonly isNew: boolean };
 }
 
-/** Throws WEIGHTS_TOO_UNEVEN. Whatever else is wrong is left to the command itself. */
+/** What the command meets too, and says itself. */
+const leftToCommand: ReadonlySet<ErrorCode> = new Set(['SERVICE_NOT_FOUND', 'IPVS_NOT_LOADED', 'PERMISSION_DENIED']);
+
+/** Throws WEIGHTS_TOO_UNEVEN. A service that cannot be read is left to the command itself, with a warning. */
 export async function refuseUneven(
   ipvs: Ipvs,
   { service, scheduler, destination }: Setting,
@@ -23,8 +27,9 @@ export async function refuseUneven(
   // Neither another scheduler nor less weight adds steps.
   if (scheduler !== 'wrr' && !destination?.weight) return;
   const before = await ipvs.service(service).catch((error: unknown) => {
-    if (error instanceof IpvsError) return undefined;
-    throw error;
+    if (!(error instanceof IpvsError)) throw error;
+    if (!leftToCommand.has(error.code)) printWarning(`whether wrr suits these weights is unknown: ${error.message}`);
+    return undefined;
   });
   if (before === undefined) return;
   const weights = new Map(before.destinations.map(({ address, weight }) => [address, weight]));

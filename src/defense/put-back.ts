@@ -27,14 +27,15 @@ export function putBack(
   sysctls: Sysctls,
 ): PutBack {
   const refused = new Map<string, IpvsError>();
-  const found = readSettings(Object.keys(all), sysctls);
+  const found = readSettings(Object.keys(all), sysctls, refused);
   const kept = Object.entries(all).flatMap(([sysctl, original]): Kept[] => {
     const value = found[sysctl];
     const isKept =
       value !== undefined && heldAs(sysctl, { original, written: ours[sysctl] ?? [] }, value) === 'changed';
     return isKept ? [{ sysctl, value, original }] : [];
   });
-  const others = new Set(kept.map(({ sysctl }) => sysctl));
+  // Of what could not be read, nobody knows whether it is still ours.
+  const others = new Set([...kept.map(({ sysctl }) => sysctl), ...refused.keys()]);
   const originals = Object.fromEntries(Object.entries(all).filter(([sysctl]) => !others.has(sysctl)));
   const read = () => readSettings(Object.keys(originals), sysctls, refused);
   const { writes } = letGo({ ...WATCHING, originals }, read());
@@ -50,7 +51,7 @@ export function putBack(
   }
   return {
     written,
-    refused: [...refused].map(([sysctl, error]) => ({ sysctl, to: originals[sysctl] as string, error })),
+    refused: [...refused].map(([sysctl, error]) => ({ sysctl, to: all[sysctl] as string, error })),
     kept,
   };
 }

@@ -18,7 +18,9 @@ import {
   type Stray,
   UNDONE,
 } from '../plan/resource.ts';
+import { isListOf, isNumber, isRecord } from '../plan/shapes.ts';
 import { type Context, resultsOf } from './context.ts';
+import { hasTexts, isAbsentOr } from './shapes.ts';
 import type { DesiredState } from './state.ts';
 
 /** Null where there are no interfaces: in memory. */
@@ -29,6 +31,7 @@ export const addressesResource: Resource<DesiredState, Current, Current, Current
   read,
   reread: (context) => read(context),
   pack: (current) => current,
+  isPacked: (value): value is Current => value === null || isListOf(value, isHeldAddress),
   unpack: (packed) => packed,
   diff: diffAddresses,
   // In the kernel's order, which is that of the primary addresses.
@@ -44,6 +47,16 @@ export const addressesResource: Resource<DesiredState, Current, Current, Current
   check: async () => [],
   apply: ({ addresses }, changes) => applied(addresses, changes),
 };
+
+function isHeldAddress(value: unknown): boolean {
+  if (!hasTexts(value, ['interface', 'address']) || !isNumber(value['prefixLength'])) return false;
+  const { lifetime, isSecondary } = value;
+  return (isSecondary === undefined || isSecondary === true) && isAbsentOr(isLifetime, lifetime);
+}
+
+function isLifetime(value: unknown): boolean {
+  return isRecord(value) && isNumber(value['preferredSeconds']) && isNumber(value['validSeconds']);
+}
 
 async function read({ addresses }: Context): Promise<Current> {
   return addresses ? addresses.list() : null;

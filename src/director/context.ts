@@ -14,7 +14,7 @@ import type { SysctlTable } from '../sysctl/sysctl-table.ts';
 export interface DefenseRecord {
   readonly policy: PolicyFile;
   readonly originals: Originals;
-  /** Whether a controller is there. */
+  /** Whether a controller is there, or may be. */
   readonly isRunning: () => boolean;
 }
 

@@ -4,6 +4,7 @@ import { refusalBy } from '../errors.ts';
 import { type Change, type Diff, type Known, overlayWhole, type Resource, UNDONE } from '../plan/resource.ts';
 import type { Context } from './context.ts';
 import { DEFENSE_KEY } from './keys.ts';
+import { isDefensePolicy } from './shapes.ts';
 import type { DesiredState } from './state.ts';
 
 export interface PolicyOperation {
@@ -23,6 +24,7 @@ export const defenseResource: Resource<
   read: async ({ defense }) => defense.policy.read(),
   reread: async ({ defense }) => defense.policy.read(),
   pack: (current) => current,
+  isPacked: isDefensePolicy,
   unpack: (packed) => packed,
   diff: diffPolicy,
   overlay: overlayWhole(DEFENSE_KEY),

@@ -2,7 +2,6 @@
 import { join } from 'node:path';
 import { Originals } from '../defense/originals.ts';
 import { PolicyFile } from '../defense/policy-file.ts';
-import { IpvsError } from '../errors.ts';
 import { isLocked } from '../plan/lock.ts';
 import type { Store } from '../plan/store.ts';
 import type { DefenseRecord } from './context.ts';
@@ -14,7 +13,7 @@ export function idleDefense({ files }: Pick<Store, 'files'>, table: string): Def
 
 export function defenseRecord(store: Pick<Store, 'files' | 'place'>, table: string): DefenseRecord {
   const path = defenseLockPath(store);
-  return { ...idleDefense(store, table), isRunning: () => isLocked(path)?.locked === true };
+  return { ...idleDefense(store, table), isRunning: () => isLocked(path)?.locked ?? true };
 }
 
 /** Beside the record: who keeps two records of one namespace can run two controllers in it, which is one too many. */
@@ -23,16 +22,11 @@ export function defenseLockPath({ place }: Pick<Store, 'place'>): string {
 }
 
 /**
- * What settings were that a controller holds now, by name; none where they are of another boot or namespace, or cannot be
- * read: `ipvs defense` tells of that.
+ * What settings were that a controller holds now, by name; none where they are of another boot or namespace. Throws
+ * STORE_DAMAGED, FILE_UNREADABLE.
  */
 export function heldOriginals({ originals, isRunning }: DefenseRecord): Readonly<Record<string, string>> {
-  try {
-    const held = originals.read();
-    // What one left that died is drift, until it is put back.
-    return held?.table === originals.table && isRunning() ? held.originals : {};
-  } catch (error) {
-    if (error instanceof IpvsError) return {};
-    throw error;
-  }
+  const held = originals.read();
+  // What one left that died is drift, until it is put back.
+  return held?.table === originals.table && isRunning() ? held.originals : {};
 }

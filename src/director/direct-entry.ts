@@ -1,12 +1,14 @@
 /** A direct command as an entry of the history: what it changed, and who owned it before. */
 import { type Author, destinationKeyIn, type Ledger, ownersOf, type PackedTables } from '../plan/ledger.ts';
-import { packChanges } from '../plan/packed-changes.ts';
+import { changesShape, packChanges } from '../plan/packed-changes.ts';
+import { tablesShape } from '../plan/packed-tables.ts';
 import { inPhases, type Tables } from '../plan/plan.ts';
 import { type Change, isRemoval } from '../plan/resource.ts';
+import { ownersShape } from '../plan/shapes.ts';
 import type { Store } from '../plan/store.ts';
 import { resources } from './resources.ts';
 import type { Configuration } from './service-configuration.ts';
-import { NOTHING_DESIRED } from './state.ts';
+import { desiredShape, NOTHING_DESIRED } from './state.ts';
 
 export interface DirectCommand {
   readonly command: string;
@@ -33,7 +35,7 @@ export async function addDirectEntry(store: Store, direct: DirectCommand): Promi
     id,
     table: ledger.table,
     at,
-    desired: applied?.desired ?? (await store.put(NOTHING_DESIRED)),
+    desired: applied?.desired ?? (await store.put(NOTHING_DESIRED, desiredShape)),
     files: [],
     hosts: {},
     by,
@@ -41,10 +43,10 @@ export async function addDirectEntry(store: Store, direct: DirectCommand): Promi
     outcome: 'applied',
     changes: changes.length,
     previous: applied?.desired ?? null,
-    plan: await store.put(packChanges(changes)),
+    plan: await store.put(packChanges(changes), changesShape),
     before: await putPart(store, before),
     after: await putPart(store, after),
-    owners: await store.put(ownersOf(ledger)),
+    owners: await store.put(ownersOf(ledger), ownersShape),
     touched: [...keys],
   });
   return id + 1;
@@ -70,5 +72,5 @@ export function serviceKeysIn(tables: Tables): Set<string> {
 function putPart(store: Store, tables: Tables) {
   const packed = resources.flatMap(({ name, pack }) => (name in tables ? [[name, pack(tables[name], undefined)]] : []));
   const part: PackedTables = { base: null, tables: Object.fromEntries(packed) };
-  return store.put(part);
+  return store.put(part, tablesShape(resources));
 }

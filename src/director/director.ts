@@ -80,7 +80,7 @@ import { planRefusal } from './refuse.ts';
 import { type Remains, remainsOf } from './remains.ts';
 import { resources } from './resources.ts';
 import { type Settled, settle } from './settled.ts';
-import { type DesiredService, type DesiredState, NOTHING_DESIRED } from './state.ts';
+import { type DesiredService, type DesiredState, desiredShape, NOTHING_DESIRED } from './state.ts';
 import { lentOriginals, SysctlLoans } from './sysctl-loans.ts';
 import { withHeldEffects } from './sysctls.ts';
 import { addressesOf, targetedState, withNeededKeys } from './targets.ts';
@@ -208,7 +208,7 @@ export class Director implements AsyncDisposable {
     const { release = () => undefined, facts = async () => NO_FACTS } = parts;
     this.ipvs = ipvs;
     this.#store = store;
-    this.#engine = { resources, context: contextOf(parts, store, table), store, table };
+    this.#engine = { resources, context: contextOf(parts, store, table), store, table, desired: desiredShape };
     this.#release = release;
     this.#facts = facts;
     this.#lock = inTurn(lock);
@@ -244,7 +244,7 @@ export class Director implements AsyncDisposable {
     const id = this.#store.ledger()?.applied?.desired;
     if (id === undefined) return NOTHING_DESIRED;
     // Whoever keeps asking gets the same as long as it is the same.
-    if (this.#lastApplied?.id !== id) this.#lastApplied = { id, desired: await this.#store.get<DesiredState>(id) };
+    if (this.#lastApplied?.id !== id) this.#lastApplied = { id, desired: await this.#store.get(id, desiredShape) };
     return this.#lastApplied.desired;
   }
 
@@ -313,7 +313,7 @@ export class Director implements AsyncDisposable {
     const recovery = await this.#locked('recover', options.signal, async (found) => found);
     const applied = this.#store.ledger()?.applied;
     if (!applied || applied.table === this.#engine.table) return recovery;
-    const desired = await this.#store.get<DesiredState>(applied.desired);
+    const desired = await this.#store.get(applied.desired, desiredShape);
     return this.apply({ desired, source: applied }, { command: 'recover', force: true, ...options });
   }
 
@@ -369,7 +369,7 @@ export class Director implements AsyncDisposable {
 
   /** What a flush leaves: it removes services alone. */
   async remains(): Promise<Remains> {
-    const applied = await appliedTo<DesiredState>(this.#store, this.#ledger());
+    const applied = await appliedTo(this.#engine, this.#ledger());
     return remainsOf(applied, await readTables(this.#engine));
   }
 
@@ -487,8 +487,8 @@ export class Director implements AsyncDisposable {
   }
 
   /**
-   * What this host lacks for the answers of masqueraded servers, by default of what was applied last. Changes nothing;
-   * what may not be read counts as there.
+   * What this host lacks for the answers of masqueraded servers, by default of what was applied last, and what of that
+   * cannot be known. Changes nothing.
    */
   async missingPrerequisites(intent?: Intent): Promise<MissingPrerequisite[]> {
     const desired = intent?.desired ?? (await this.applied());
@@ -540,21 +540,21 @@ export class Director implements AsyncDisposable {
   }
 
   async #known(ledger: Ledger, nowBootMs = this.#now().bootMs): Promise<Known<DesiredState>> {
-    return knownAt(ledger, await appliedTo<DesiredState>(this.#store, ledger), nowBootMs);
+    return knownAt(ledger, await appliedTo(this.#engine, ledger), nowBootMs);
   }
 
   async #read(desired: DesiredState, ledger: Ledger, back?: WayBack): Promise<Tables> {
-    const applied = await appliedTo<DesiredState>(this.#store, ledger);
+    const applied = await appliedTo(this.#engine, ledger);
     return readTables(this.#engine, [desired, ...(applied ? [applied] : []), ...(back?.about ?? [])]);
   }
 
   /** The newest first. */
   async *#pastStates(): AsyncGenerator<DesiredState> {
-    for (const { desired } of [...this.#store.history()].reverse()) yield await this.#store.get<DesiredState>(desired);
+    for (const { desired } of [...this.#store.history()].reverse()) yield await this.#store.get(desired, desiredShape);
   }
 
   async #lastDesired({ applied }: Ledger): Promise<DesiredState> {
-    return applied ? this.#store.get<DesiredState>(applied.desired) : NOTHING_DESIRED;
+    return applied ? this.#store.get(applied.desired, desiredShape) : NOTHING_DESIRED;
   }
 
   async #planned(
@@ -567,7 +567,7 @@ export class Director implements AsyncDisposable {
   ): Promise<IntendedPlan> {
     if (back) return this.#plannedUndo(intent, options, ledger, current, back);
     // Most of it is as it was applied.
-    await this.#store.look(intent.desired);
+    await this.#store.look(intent.desired, desiredShape);
     const known = await this.#known(ledger, now.bootMs);
     const { targets, adopt = false, prune = false } = options;
     const past = () => this.#pastStates();
@@ -611,7 +611,7 @@ export class Director implements AsyncDisposable {
     const made = { changes, unchanged, conflicts: [], strays: [] };
     const withHeld = withHeldEffects(made, () => heldOriginals(this.#engine.context.defense));
     const plan = await withRemovalEffects(withHeld, addressesIn(current), this.#engine.context.addresses);
-    const applied = await appliedTo<DesiredState>(this.#store, ledger);
+    const applied = await appliedTo(this.#engine, ledger);
     const excess = excesses(plan, servicesIn(current), limitOf(options, intent.desired, applied));
     const [now, then] = [
       ownership({ applied, made: new Set(ledger.made) }),
@@ -626,7 +626,8 @@ export class Director implements AsyncDisposable {
   #held(ledger: Ledger, { services }: Snapshot, now: Moment): HeldWeight[] {
     if (ledger.drains.length + ledger.ramps.length === 0) return [];
     const byAddress = new Map(services.map((service) => [service.address, service]));
-    return heldWeights(ledger, { services: byAddress, quiescentExpire: this.#runner.quiescentExpire(), now });
+    const quiescentExpire = this.#runner.quiescentExpire(ledger.drains.map(({ service }) => byAddress.get(service)));
+    return heldWeights(ledger, { services: byAddress, quiescentExpire, now });
   }
 
   async #applied(
@@ -640,7 +641,7 @@ export class Director implements AsyncDisposable {
       table: ledger.table,
       at,
       bootMs,
-      desired: await this.#store.put(desired),
+      desired: await this.#store.put(desired, desiredShape),
       files,
       hosts,
     };
@@ -648,9 +649,9 @@ export class Director implements AsyncDisposable {
 
   async #appliedWithout(applied: Applied | null, services: ReadonlySet<string>): Promise<Applied | null> {
     if (applied === null) return null;
-    const desired = await this.#store.get<DesiredState>(applied.desired);
+    const desired = await this.#store.get(applied.desired, desiredShape);
     const rest = desired.services.filter(({ service }) => !services.has(service.address));
-    return { ...applied, desired: await this.#store.put({ ...desired, services: rest }) };
+    return { ...applied, desired: await this.#store.put({ ...desired, services: rest }, desiredShape) };
   }
 
   /** With the table's lock, what a crash left dealt with, and drains carried on. */

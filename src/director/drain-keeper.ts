@@ -22,7 +22,7 @@ import {
 import { heldCount } from './drain-rule.ts';
 import { type DrainPass, type DrainRunner, surveyOf } from './drain-runner.ts';
 import { endedLately, pinsClients } from './drain-step.ts';
-import type { DesiredState } from './state.ts';
+import { desiredShape } from './state.ts';
 
 export interface DrainOptions {
   /** What is held by then is cut, or goes on all the same. Default: 5 minutes. */
@@ -67,7 +67,7 @@ export class DrainKeeper {
       const ledger = this.#parts.ledger();
       const earlier = ledger.drains.find(isAt(place));
       const goesOn = earlier !== undefined && !earlier.ended;
-      const pins = pinsClients(holder, this.#parts.runner.quiescentExpire());
+      const pins = pinsClients(holder, this.#parts.runner.quiescentExpire([holder]));
       const nowMs = now().bootMs;
       const drain: Drain = {
         ...place,
@@ -102,7 +102,7 @@ export class DrainKeeper {
       const ledger = this.#parts.ledger();
       const drain = ledger.drains.find(isAt(place));
       if (drain === undefined) throw noSuchDrain(place, ledger);
-      const applied = await appliedTo<DesiredState>(store, ledger);
+      const applied = await appliedTo({ store, desired: desiredShape }, ledger);
       const rest = { ...ledger, drains: without(ledger.drains, place) };
       const key = keyOf(place);
       const described = describedAt(applied, place);
@@ -169,20 +169,17 @@ export class DrainKeeper {
 
   async #look(ledger: Ledger, details: boolean): Promise<Look> {
     const { ipvs, store, runner, now } = this.#parts;
-    const common = { quiescentExpire: runner.quiescentExpire(), now: now() };
-    if (!details)
-      return {
-        ...common,
-        services: await servicesAt(
-          ipvs,
-          ledger.drains.map(({ service }) => service),
-        ),
-      };
+    const draining = ledger.drains.map(({ service }) => service);
+    const lookAt = (services: Look['services']) => ({
+      services,
+      quiescentExpire: runner.quiescentExpire(draining.map((address) => services.get(address))),
+      now: now(),
+    });
+    if (!details) return lookAt(await servicesAt(ipvs, draining));
     const { services, survey } = await surveyOf(ipvs, ledger.drains);
     return {
-      ...common,
-      services: new Map(services.map((service) => [service.address, service])),
-      details: { survey, applied: await appliedTo<DesiredState>(store, ledger) },
+      ...lookAt(new Map(services.map((service) => [service.address, service]))),
+      details: { survey, applied: await appliedTo({ store, desired: desiredShape }, ledger) },
     };
   }
 }

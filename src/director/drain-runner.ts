@@ -3,7 +3,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 import type { Clock } from '../clock.ts';
 import { IpvsError } from '../errors.ts';
 import type { Ipvs } from '../ipvs/ipvs.ts';
-import type { VirtualServiceWithDestinations } from '../ipvs/service.ts';
+import type { VirtualService, VirtualServiceWithDestinations } from '../ipvs/service.ts';
 import { type DestinationOf, type DrainEnd, hasProgress, isInProgress, type Ledger } from '../plan/ledger.ts';
 import { requireEach } from '../plan/resource.ts';
 import type { Store } from '../plan/store.ts';
@@ -79,16 +79,17 @@ export class DrainRunner {
       ipvs,
       [...drains, ...ramps].map(({ service }) => service),
     );
-    const input = { ledger, services, quiescentExpire: this.quiescentExpire(), nowMs: now().bootMs };
+    const quiescentExpire = this.quiescentExpire(drains.map(({ service }) => services.get(service)));
+    const input = { ledger, services, quiescentExpire, nowMs: now().bootMs };
     const late = lateDrains(input);
     if (late.length === 0) return movesOf(input);
     const { holders } = (await surveyOf(ipvs, late)).survey;
     return movesOf({ ...input, closed: new Map([...holders].map(([key, each]) => [key, closedAmong(each)])) });
   }
 
-  /** Unknown counts as the kernel's default: no. */
-  quiescentExpire(): boolean {
-    return (this.#parts.loans.read(EXPIRE_QUIESCENT) ?? 0) !== 0;
+  /** Of services that drain. Only persistent ones depend on the setting, so only for these is it read. Throws SYSCTL_FAILED. */
+  quiescentExpire(services: readonly (Pick<VirtualService, 'persistence'> | undefined)[]): boolean {
+    return services.some((service) => service?.persistence) && (this.#parts.loans.read(EXPIRE_QUIESCENT) ?? 0) !== 0;
   }
 
   async #carriedOut(ledger: Ledger, moves: readonly DrainMove[]): Promise<Made> {

@@ -1,15 +1,16 @@
 /** The history, with what its entries name; and the way back from one of them. */
 import { IpvsError } from '../errors.ts';
 import { destinationKeyIn, type HistoryEntry, type Ledger, type Owners, type Source } from '../plan/ledger.ts';
-import { type PackedChanges, type PastChange, unpackChanges } from '../plan/packed-changes.ts';
+import { changesShape, type PastChange, unpackChanges } from '../plan/packed-changes.ts';
 import type { Tables } from '../plan/plan.ts';
+import { ownersShape } from '../plan/shapes.ts';
 import type { Store } from '../plan/store.ts';
 import { configurations, type Engine, overlaid, tablesOf } from '../plan/transaction.ts';
 import type { Context } from './context.ts';
 import { describedKeys } from './ownership.ts';
 import { nameOfRuleKey } from './rule-keys.ts';
 import type { Configuration, ConfiguredService } from './service-configuration.ts';
-import { type DesiredState, NOTHING_DESIRED } from './state.ts';
+import { type DesiredState, desiredShape, NOTHING_DESIRED } from './state.ts';
 import { sysctlsIn } from './sysctls.ts';
 
 /** An entry of the history, with what it names. */
@@ -35,10 +36,10 @@ export function entryOf(store: Store, id: number): HistoryEntry {
 export async function pastApply(store: Store, entry: HistoryEntry): Promise<PastApply> {
   return {
     entry,
-    changes: unpackChanges(await store.get<PackedChanges>(entry.plan)),
-    previous: entry.previous === null ? null : await store.get<DesiredState>(entry.previous),
+    changes: unpackChanges(await store.get(entry.plan, changesShape)),
+    previous: entry.previous === null ? null : await store.get(entry.previous, desiredShape),
     previousEntry: appliedBefore(store, entry)?.id ?? null,
-    desired: await store.get<DesiredState>(entry.desired),
+    desired: await store.get(entry.desired, desiredShape),
   };
 }
 
@@ -92,7 +93,7 @@ export async function wayBack(
   for (const each of later) stretches.push(await stretchOf(engine, each, 'before'));
   const [first] = point.side === 'before' ? [entry] : later;
   const owners = first === undefined ? ledger : await ownersBefore(store, first, ledger);
-  const desired = owners.applied ? await store.get<DesiredState>(owners.applied.desired) : NOTHING_DESIRED;
+  const desired = owners.applied ? await store.get(owners.applied.desired, desiredShape) : NOTHING_DESIRED;
   const { files = [], hosts = {} } = owners.applied ?? {};
   return {
     point,
@@ -161,7 +162,7 @@ function servicesByKey(tables: Tables): ServicesByKey {
 
 async function ownersBefore(store: Store, entry: HistoryEntry, { made, table }: Ledger): Promise<Owners> {
   if (entry.owners !== undefined) {
-    const owners = await store.get<Owners>(entry.owners);
+    const owners = await store.get(entry.owners, ownersShape);
     // Drains and ramps of another boot are over.
     return entry.table === table ? owners : { ...owners, drains: [], ramps: [] };
   }

@@ -5,19 +5,28 @@ import { type Network, overlap, parseNetwork } from '../ipvs/network.ts';
 import { CONNTRACK, FORWARDING, withNeeded } from './needed-settings.ts';
 import type { DesiredState } from './state.ts';
 
-/** What was read of a host. Whatever could not be read is absent, and nothing is concluded from it. */
+/** What was read of a host. */
 export interface HostFacts {
   /** Settings of the kernel by name. */
   readonly sysctls: Readonly<Record<string, string>>;
   readonly addresses: readonly InterfaceAddress[];
   /** What iptables-save prints of the table filter, for each store that has one. */
   readonly filters: readonly { readonly family: Family; readonly saved: string }[];
+  /** What could not be read, and why: settings by name, and what the functions below name. */
+  readonly unread?: Readonly<Record<string, string>>;
+}
+
+export const ADDRESSES = 'addresses';
+export const INTERFACES = 'interfaces';
+export function filterOf(family: Family): string {
+  return `filter ${family}`;
 }
 
 export const NO_FACTS: HostFacts = { sysctls: {}, addresses: [], filters: [] };
 
 export interface MissingPrerequisite {
-  readonly code: 'FORWARDING_OFF' | 'FORWARD_DROPS' | 'RP_FILTER_DROPS';
+  /** `UNKNOWN`: whether it is missing, as something could not be read. */
+  readonly code: 'FORWARDING_OFF' | 'FORWARD_DROPS' | 'RP_FILTER_DROPS' | 'UNKNOWN';
   readonly family: Family;
   /** The first service that needs it. */
   readonly service: string;
@@ -35,10 +44,14 @@ interface Server {
 export function missingPrerequisites(desired: DesiredState, facts: HostFacts): MissingPrerequisite[] {
   const servers = serversOf(desired, facts);
   const settings = { ...facts.sysctls, ...withNeeded(desired.sysctls, desired) };
+  const { [ADDRESSES]: reason } = facts.unread ?? {};
+  // Any of them may be this host.
+  if (reason !== undefined)
+    return servers.slice(0, 1).map((server) => unknown(server, 'can reach their clients', reason));
   return [
     ...(['inet', 'inet6'] as const).flatMap((family) => {
       const own = servers.filter((server) => server.family === family);
-      return [...forwardingOff(own, settings), ...forwardDrops(own, facts, settings)];
+      return [...forwardingOff(own, facts, settings), ...forwardDrops(own, facts, settings)];
     }),
     ...rpFilterDrops(servers, facts, settings),
   ];
@@ -64,10 +77,22 @@ function serversOf({ services }: DesiredState, { addresses }: HostFacts): Server
 
 type Settings = Readonly<Record<string, string>>;
 
-function forwardingOff([first]: readonly Server[], settings: Settings): MissingPrerequisite[] {
+function unknown({ service, family }: Server, what: string, reason: string): MissingPrerequisite {
+  const message = `whether the answers of masqueraded servers ${what} is unknown: ${reason}`;
+  return { code: 'UNKNOWN', family, service, message };
+}
+
+/** Why a setting is unknown; undefined if it is known, or the kernel does not have it. */
+function unreadSetting(name: string, { unread = {} }: HostFacts, settings: Settings): string | undefined {
+  return settings[name] === undefined ? unread[name] : undefined;
+}
+
+function forwardingOff([first]: readonly Server[], facts: HostFacts, settings: Settings): MissingPrerequisite[] {
   if (first === undefined) return [];
   const { service, family } = first;
   const name = FORWARDING[family];
+  const reason = unreadSetting(name, facts, settings);
+  if (reason !== undefined) return [unknown(first, 'are forwarded', reason)];
   if (settings[name] !== '0') return [];
   const message = `${name} is 0, so this host does not forward what masqueraded servers answer: set it to 1, here or in "sysctls" of the file`;
   return [{ code: 'FORWARDING_OFF', family, service, message }];
@@ -77,11 +102,19 @@ function forwardDrops(servers: readonly Server[], facts: HostFacts, settings: Se
   const filters = facts.filters
     .filter(({ family }) => family === servers[0]?.family)
     .map(({ saved }) => chainsOf(saved));
-  const tracked = settings[CONNTRACK] === '1';
-  const dropped = servers.find((server) =>
-    filters.some((chains) => chains.forwardPolicy === 'DROP' && !accepts(chains, 'FORWARD', server, tracked)),
-  );
-  if (dropped === undefined) return [];
+  const droppedIf = (tracked: boolean) =>
+    servers.find((server) =>
+      filters.some((chains) => chains.forwardPolicy === 'DROP' && !accepts(chains, 'FORWARD', server, tracked)),
+    );
+  const unreadTracking = unreadSetting(CONNTRACK, facts, settings);
+  const dropped = droppedIf(settings[CONNTRACK] === '1' || unreadTracking !== undefined);
+  if (dropped === undefined) {
+    const [first] = servers;
+    const doubtful = unreadTracking === undefined ? undefined : droppedIf(false);
+    const reason = first && facts.unread?.[filterOf(first.family)];
+    if (first && reason !== undefined) return [unknown(first, 'pass the chain FORWARD', reason)];
+    return doubtful && unreadTracking ? [unknown(doubtful, 'pass the chain FORWARD', unreadTracking)] : [];
+  }
   const { family, service, ip } = dropped;
   const program = family === 'inet' ? 'iptables' : 'ip6tables';
   const message = `the policy of FORWARD is DROP, and no rule of ${program} accepts what ${ip} answers: add one, such as "${program} -A FORWARD -s ${ip} -j ACCEPT"`;
@@ -139,22 +172,24 @@ function wordAfter(words: readonly string[], option: string): string | undefined
 }
 
 /** A strict filter drops what comes in by another interface than the one that leads back; two in one network are such. */
-function rpFilterDrops(
-  servers: readonly Server[],
-  { addresses }: HostFacts,
-  settings: Settings,
-): MissingPrerequisite[] {
+function rpFilterDrops(servers: readonly Server[], facts: HostFacts, settings: Settings): MissingPrerequisite[] {
+  const { addresses, unread = {} } = facts;
   const networks = addresses.flatMap(({ interface: name, address, prefixLength }) => {
     const network = prefixLength < 32 && address.includes('.') && networkOf(`${address}/${prefixLength}`);
     return network ? [{ name, network }] : [];
   });
-  for (const { service, family, ip } of networks.length < 2 ? [] : servers) {
+  for (const server of networks.length < 2 ? [] : servers) {
+    const { service, family, ip } = server;
     if (family !== 'inet') continue;
     const near = networks.filter(({ network }) => overlap(network, parseNetwork(ip)));
     const longest = Math.max(...near.map(({ network }) => network.prefixLength));
     const names = [...new Set(near.filter(({ network }) => network.prefixLength === longest).map(({ name }) => name))];
+    if (names.length < 2) continue;
     const strict = names.filter((name) => rpFilterOf(name, settings) === 1);
-    if (names.length < 2 || strict.length === 0) continue;
+    const filters = ['all', ...names].map(rpFilterName).filter((name) => settings[name] === undefined);
+    const [reason] = filters.flatMap((name) => unread[name] ?? unread[INTERFACES] ?? []);
+    if (strict.length === 0 && reason !== undefined) return [unknown(server, 'pass the reverse path filter', reason)];
+    if (strict.length === 0) continue;
     const message = `${ip} is in the network of ${names.join(' and ')}, and rp_filter of ${strict.join(' and ')} is 1: answers that come in by another interface than the one that leads to it are dropped; set it to 2`;
     return [{ code: 'RP_FILTER_DROPS', family, service, message }];
   }

@@ -32,6 +32,7 @@ import {
   type Stray,
   UNDONE,
 } from '../plan/resource.ts';
+import { isListOf, isNumber, isRecord, isText } from '../plan/shapes.ts';
 import { type Context, resultsOf } from './context.ts';
 import { chainKey } from './keys.ts';
 import { nameOfRuleKey, ruleKey } from './rule-keys.ts';
@@ -57,6 +58,8 @@ export const rulesResource: Resource<DesiredState, Rules, Rules, Packed, RuleOpe
     return { ...before, ...(await masquerade.chains(chainPlaces.filter((place) => meant.has(placeName(place))))) };
   },
   pack: (current) => current && mapped(current, packed),
+  isPacked: (value): value is Packed =>
+    value === null || (isRecord(value) && Object.values(value).every((chain) => isPackedChain(chain))),
   unpack: (chains) => chains && mapped(chains, unpacked),
   diff: diffRules,
   // A chain is all ours: it is restored whole.
@@ -118,6 +121,23 @@ function mapped<A, B>(values: Readonly<Record<string, A>>, change: (value: A) =>
 
 function packed({ lines, copy, rulesBeside: _, ...rest }: Chain): PackedChain {
   return { ...rest, lines: textsOf(lines), ...(copy && { copy: packed(copy) }) };
+}
+
+function isPackedChain(value: unknown, isCopy = false): boolean {
+  if (!isRecord(value)) return false;
+  const { exists, lines, jumps, store, copy } = value;
+  return (
+    typeof exists === 'boolean' &&
+    isListOf(lines, isLine) &&
+    isNumber(jumps) &&
+    (store === undefined || store === 'nft' || store === 'legacy') &&
+    (copy === undefined || (!isCopy && isPackedChain(copy, true)))
+  );
+}
+
+/** What is restored goes to iptables-restore, for which another line is another command. */
+function isLine(value: unknown): boolean {
+  return isText(value) && !value.includes('\n');
 }
 
 function unpacked({ lines, copy, ...rest }: PackedChain): Chain {

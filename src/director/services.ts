@@ -2,6 +2,7 @@
 import type { Snapshot } from '../ipvs/ipvs.ts';
 import type { Operation } from '../ipvs/operation.ts';
 import type { ChangeResult, Resource } from '../plan/resource.ts';
+import { isListOf, isRecord, isText } from '../plan/shapes.ts';
 import { type Context, executed, servicesAt, unlessNotLoaded } from './context.ts';
 import { serviceOf } from './keys.ts';
 import {
@@ -13,6 +14,7 @@ import {
 } from './service-configuration.ts';
 import { diffServices } from './services-diff.ts';
 import { overlayServices, undoServices } from './services-undo.ts';
+import { isDestinationShape, isServiceShape } from './shapes.ts';
 import { type DesiredState, NOTHING_DESIRED, servicesByAddress } from './state.ts';
 
 export const servicesResource: Resource<DesiredState, Snapshot, Configuration, Packed, Operation, Context> = {
@@ -20,6 +22,7 @@ export const servicesResource: Resource<DesiredState, Snapshot, Configuration, P
   read: ({ ipvs }) => unlessNotLoaded(ipvs.snapshot(), { services: [] }),
   reread,
   pack,
+  isPacked,
   unpack,
   diff: diffServices,
   overlay: overlayServices,
@@ -54,6 +57,14 @@ function pack({ services }: Configuration, base: DesiredState = NOTHING_DESIRED)
   if (known === described.size) return { services: others, absent: [] };
   const present = new Set(services.map(({ address }) => address));
   return { services: others, absent: [...described.keys()].filter((address) => !present.has(address)) };
+}
+
+function isPacked(value: unknown): value is Packed {
+  return isRecord(value) && isListOf(value['services'], isConfiguredService) && isListOf(value['absent'], isText);
+}
+
+function isConfiguredService(value: unknown): boolean {
+  return isServiceShape(value) && isListOf(value['destinations'], isDestinationShape);
 }
 
 function unpack({ services, absent }: Packed, base: DesiredState = NOTHING_DESIRED): Configuration {

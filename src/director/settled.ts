@@ -14,7 +14,7 @@ import { defenseRecord } from './defense-record.ts';
 import { type DrainPass, DrainRunner } from './drain-runner.ts';
 import type { TableRecord } from './record.ts';
 import { resources } from './resources.ts';
-import type { DesiredState } from './state.ts';
+import { type DesiredState, desiredShape } from './state.ts';
 import { SysctlLoans } from './sysctl-loans.ts';
 
 export interface Settled {
@@ -39,7 +39,7 @@ export async function settled({ store, table }: TableRecord, ipvs: Ipvs): Promis
     const runner = new DrainRunner({ ipvs, store, ledger, now: systemClock, loans });
     const masquerade = new MasqueradeTable({ host: new KernelRuleHost({ native: native() }) });
     const context = { ipvs, addresses, sysctls: new SysctlTable(sysctls), defense, masquerade };
-    await settle({ resources, context, store, table }, runner);
+    await settle({ resources, context, store, table, desired: desiredShape }, runner);
   } finally {
     await addresses.close();
   }

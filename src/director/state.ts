@@ -6,7 +6,17 @@ import type { SyncDaemon } from '../ipvs/sync-daemon.ts';
 import type { Timeouts } from '../ipvs/timeouts.ts';
 import type { MarkMatch } from '../masquerade/mark-match.ts';
 import type { MasqueradeRule } from '../masquerade/rule.ts';
-import { isListOf, isNumber, isRecord, isText } from '../plan/shapes.ts';
+import { isListOf, isNumber, isRecord, type Shape } from '../plan/shapes.ts';
+import {
+  hasTexts,
+  isAbsentOr,
+  isDefensePolicy,
+  isDestinationShape,
+  isServiceShape,
+  isSyncDaemons,
+  isSysctlValues,
+  isTimeouts,
+} from './shapes.ts';
 
 /** A section that is absent is not managed. */
 export interface DesiredState {
@@ -85,32 +95,44 @@ export const NOTHING_DESIRED: DesiredState = { services: [] };
 /** Whether something that was kept as JSON is a desired state, so far that nothing meets a value of another type. Pure. */
 export function isDesiredState(value: unknown): value is DesiredState {
   if (!isRecord(value)) return false;
-  const { services, timeouts = {}, sync = [], sysctls = {}, defense = {}, masquerade = [], limits = {} } = value;
+  const { services, timeouts, sync, sysctls, defense, masquerade, limits = {} } = value;
   return (
     isListOf(services, isDesiredService) &&
-    [timeouts, sysctls, defense, limits].every(isRecord) &&
-    Object.values(sysctls as object).every((each) => typeof each === 'string') &&
-    isListOf(sync, (each) => isRecord(each) && isText(each['state'])) &&
-    isListOf(masquerade, isRecord)
+    isAbsentOr((each) => isTimeouts(each, false), timeouts) &&
+    isAbsentOr(isSyncDaemons, sync) &&
+    isAbsentOr(isSysctlValues, sysctls) &&
+    isAbsentOr(isDefensePolicy, defense) &&
+    isAbsentOr((rules) => isListOf(rules, isMasquerade), masquerade) &&
+    isRecord(limits) &&
+    [limits['maxChange'], limits['maxWeightSteps']].every((each) => isAbsentOr(isNumber, each))
   );
 }
+
+export const desiredShape: Shape<DesiredState> = { name: 'desired state', fits: isDesiredState };
 
 function isDesiredService(value: unknown): boolean {
-  if (!isRecord(value) || !isRecord(value['service'])) return false;
-  const { destinations, drain = {}, ramp = {}, match = [] } = value;
-  const { address, scheduler, schedulerFlags, persistence } = value['service'];
-  const isDestination = (each: unknown) =>
-    isRecord(each) && isText(each['address']) && isNumber(each['weight']) && isForward(each['forward']);
+  if (!hasTexts(value, [], ['name', 'interface']) || !isServiceShape(value['service'])) return false;
+  const { destinations, drain, ramp, match } = value;
   return (
-    [address, scheduler].every(isText) &&
-    isListOf(schedulerFlags, isText) &&
-    (persistence === null || isRecord(persistence)) &&
-    isListOf(destinations, isDestination) &&
-    [drain, ramp].every(isRecord) &&
-    isListOf(match, isRecord)
+    isListOf(destinations, isDestinationShape) &&
+    isAbsentOr(isDrainSettings, drain) &&
+    isAbsentOr(isRampSettings, ramp) &&
+    isAbsentOr((matches) => isListOf(matches, isMatch), match)
   );
 }
 
-function isForward(value: unknown): boolean {
-  return isText(value) || (isRecord(value) && isText(value['tunnel']));
+function isDrainSettings(value: unknown): boolean {
+  return hasTexts(value, ['afterwards']) && isNumber(value['timeoutSeconds']);
+}
+
+function isRampSettings(value: unknown): boolean {
+  return hasTexts(value, ['curve']) && isNumber(value['durationSeconds']) && isNumber(value['floor']);
+}
+
+function isMatch(value: unknown): boolean {
+  return hasTexts(value, [], ['address', 'in', 'protocol', 'ports']);
+}
+
+function isMasquerade(value: unknown): boolean {
+  return hasTexts(value, ['source'], ['out', 'protocol', 'ports', 'toSource']);
 }

@@ -15,6 +15,7 @@ import {
 } from '../plan/resource.ts';
 import { type Context, executed, unlessNotLoaded } from './context.ts';
 import { daemonKey } from './keys.ts';
+import { isSyncDaemons } from './shapes.ts';
 import type { DesiredState } from './state.ts';
 
 type Daemons = readonly SyncDaemon[];
@@ -24,6 +25,7 @@ export const syncResource: Resource<DesiredState, Daemons, Daemons, Daemons, Ope
   read,
   reread: (context) => read(context),
   pack: (current) => current,
+  isPacked: isSyncDaemons,
   unpack: (packed) => packed,
   diff: diffSync,
   overlay: (onto, over, keys) =>

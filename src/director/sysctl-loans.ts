@@ -16,12 +16,12 @@ export class SysctlLoans {
     this.#store = store;
   }
 
-  /** Undefined where it cannot be known. */
+  /** Undefined where this kernel does not have it. Throws SYSCTL_FAILED. */
   read(name: string): number | undefined {
     try {
       return this.#sysctls && Number(this.#sysctls.read(name));
     } catch (error) {
-      if (error instanceof IpvsError) return undefined;
+      if (error instanceof IpvsError && error.code === 'SYSCTL_NOT_FOUND') return undefined;
       throw error;
     }
   }

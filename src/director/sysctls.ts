@@ -11,6 +11,7 @@ import type { Context } from './context.ts';
 import { heldOriginals } from './defense-record.ts';
 import { sysctlKey } from './keys.ts';
 import { reasonsOf } from './needed-settings.ts';
+import { isSysctlValues } from './shapes.ts';
 import type { DesiredState } from './state.ts';
 
 /** For settings that come with a scheduler, and that with the first service that uses it. */
@@ -33,6 +34,7 @@ export const sysctlsResource: Resource<
   reread: (context, before, keys) =>
     read(context, [{ services: [], sysctls: { ...before, ...Object.fromEntries(sysctlsIn(keys)) } }]),
   pack: (current) => current,
+  isPacked: (value): value is SysctlValues => value === null || isSysctlValues(value),
   unpack: (packed) => packed,
   diff: diffSysctls,
   overlay(onto, over, keys) {

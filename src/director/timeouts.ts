@@ -4,6 +4,7 @@ import { type Timeouts, timeoutNames } from '../ipvs/timeouts.ts';
 import { type Change, type Diff, type Known, overlayWhole, type Resource } from '../plan/resource.ts';
 import { type Context, executed, unlessNotLoaded } from './context.ts';
 import { TIMEOUTS_KEY } from './keys.ts';
+import { isTimeouts } from './shapes.ts';
 import type { DesiredState } from './state.ts';
 
 /** Null where ip_vs is not loaded. */
@@ -14,6 +15,7 @@ export const timeoutsResource: Resource<DesiredState, Current, Current, Current,
   read,
   reread: (context) => read(context),
   pack: (current) => current,
+  isPacked: (value): value is Current => value === null || isTimeouts(value, true),
   unpack: (packed) => packed,
   diff: diffTimeouts,
   overlay: overlayWhole(TIMEOUTS_KEY),

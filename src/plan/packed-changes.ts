@@ -1,7 +1,6 @@
 /** Changes as they are kept: without their operations, which follow from the tables; there may be tens of thousands. */
-import { IpvsError } from '../errors.ts';
 import { type Change, type Phase, phases } from './resource.ts';
-import { isListOf } from './shapes.ts';
+import { isListOf, type Shape } from './shapes.ts';
 
 export type PackedChanges = readonly (readonly [
   resource: string,
@@ -32,10 +31,7 @@ export function packChanges(changes: readonly PastChange[]): PackedChanges {
   ]);
 }
 
-/** Throws STORE_DAMAGED for what is something else. */
 export function unpackChanges(packed: PackedChanges): PastChange[] {
-  if (!isListOf(packed, isPackedChange))
-    throw new IpvsError('STORE_DAMAGED', { detail: 'what should be a list of changes is something else' });
   return packed.map(([resource, phase, verb, key, of, subject, detail, cause, ...effects]) => ({
     resource,
     phase: phases[phase] as Phase,
@@ -48,6 +44,11 @@ export function unpackChanges(packed: PackedChanges): PastChange[] {
     effects,
   }));
 }
+
+export const changesShape: Shape<PackedChanges> = {
+  name: 'list of changes',
+  fits: (value): value is PackedChanges => isListOf(value, isPackedChange),
+};
 
 function isPackedChange(packed: unknown): boolean {
   if (!Array.isArray(packed)) return false;

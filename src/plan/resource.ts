@@ -128,7 +128,9 @@ export interface Resource<Desired, Current extends Configuration, Configuration,
   reread(context: Context, before: Current, keys: ReadonlySet<string>): Promise<Current>;
   /** What of it is not as a desired state says: all of it, without one. Plain data. Pure. */
   pack(current: Configuration, base: Desired | undefined): Packed;
-  /** The inverse, with the same desired state. Pure. */
+  /** Whether a value that was kept as JSON is what `pack` gives. Pure. */
+  isPacked(value: unknown): value is Packed;
+  /** The inverse of `pack`, with the same desired state. Pure. */
   unpack(packed: Packed, base: Desired | undefined): Configuration;
   /** Desired × what is known × kernel. Pure. */
   diff(desired: Desired, known: Known<Desired>, current: Current, options: DiffOptions): Diff<Operation>;

@@ -2,36 +2,42 @@
  * Shapes of what the record holds: whatever JSON a file contains, code that uses it meets no value of another type.
  * By hand, as every command reads a ledger and none should load a library for that. Pure.
  */
-import { type HistoryEntry, type Journal, type Ledger, outcomes } from './ledger.ts';
+import { type HistoryEntry, type Journal, type Ledger, type Owners, outcomes } from './ledger.ts';
 import type { Sightings } from './sightings.ts';
 
 /** What was parsed, of a type that is still to be checked. */
 type Unchecked<T> = { readonly [Key in keyof T]?: unknown };
 
+/** A kind of value in the store. */
+export interface Shape<T> {
+  /** For messages: "list of changes". */
+  readonly name: string;
+  readonly fits: (value: unknown) => value is T;
+}
+
+export const ownersShape: Shape<Owners> = { name: 'list of owners', fits: isOwners };
+
 export function isLedger(value: unknown): value is Ledger {
-  if (!isRecord(value)) return false;
-  const {
-    table,
-    applied,
-    made,
-    adopted = [],
-    drains,
-    ended = [],
-    ramps,
-    changedSysctls = {},
-    nextId,
-  }: Unchecked<Ledger> = value;
+  if (!isOwners(value)) return false;
+  const { table, ended = [], changedSysctls = {}, nextId }: Unchecked<Ledger> = value;
   return (
     isText(table) &&
     isId(nextId) &&
+    isListOf(ended, (each) => isDrain(each) && each['ended'] !== undefined) &&
+    isRecord(changedSysctls) &&
+    Object.values(changedSysctls).every(isHeldSetting)
+  );
+}
+
+function isOwners(value: unknown): value is Owners {
+  if (!isRecord(value)) return false;
+  const { applied, made, adopted = [], drains, ramps }: Unchecked<Owners> = value;
+  return (
     (applied === null || isApplied(applied)) &&
     isListOf(made, isText) &&
     isListOf(adopted, isText) &&
     isListOf(drains, isDrain) &&
-    isListOf(ended, (each) => isDrain(each) && each['ended'] !== undefined) &&
-    isListOf(ramps, isRamp) &&
-    isRecord(changedSysctls) &&
-    Object.values(changedSysctls).every(isHeldSetting)
+    isListOf(ramps, isRamp)
   );
 }
 
@@ -86,11 +92,11 @@ function isApplied(value: unknown): boolean {
 
 function isDrain(value: unknown): value is Readonly<Record<string, unknown>> {
   if (!isPlace(value)) return false;
-  const { startedBootMs, deadlineBootMs, weight, afterwards, by, ended, restoreWeight = 0 } = value;
+  const { startedBootMs, deadlineBootMs, weight, afterwards, by, ended, restoreWeight = 0, heldFirst = 0 } = value;
   // Earlier releases wrote wall-clock times.
   const { startedAtMs, deadlineAtMs } = value;
   return (
-    [startedBootMs ?? startedAtMs, deadlineBootMs ?? deadlineAtMs, weight, restoreWeight].every(isNumber) &&
+    [startedBootMs ?? startedAtMs, deadlineBootMs ?? deadlineAtMs, weight, restoreWeight, heldFirst].every(isNumber) &&
     (afterwards === 'delete' || afterwards === 'keep') &&
     (by === 'apply' || by === 'verb') &&
     (ended === undefined || isEnd(ended))

@@ -5,7 +5,7 @@ import { hasEarlierTimes, inBootTime, journalInBootTime } from './earlier-times.
 import { type Files, isUnfinished } from './files.ts';
 import { type HistoryEntry, hasProgress, type Journal, type Ledger, type ObjectId } from './ledger.ts';
 import type { Outline } from './packed.ts';
-import { isEntry, isJournal, isLedger, isObjectId, isRecord, isSightings } from './shapes.ts';
+import { isEntry, isJournal, isLedger, isObjectId, isRecord, isSightings, type Shape } from './shapes.ts';
 import type { Sightings } from './sightings.ts';
 
 const LEDGER = 'ledger.json';
@@ -29,6 +29,14 @@ export interface DamagedEntry {
   readonly error: IpvsError;
 }
 
+/** A value at hand. Those of earlier releases have no outline. */
+interface Recent {
+  readonly value: unknown;
+  readonly outline?: Outline;
+  /** Those that it is known to have. */
+  readonly shapes: Set<unknown>;
+}
+
 /** Loaded when a value is: verbs of the command need the ledger alone. */
 const packing = () => import('./packed.ts');
 
@@ -37,8 +45,8 @@ export class Store {
   readonly #files: Files;
   readonly #now: Clock;
   #hasEarlierTimes = false;
-  /** Values never change. Those of earlier releases have no outline. */
-  readonly #recent = new Map<ObjectId, { readonly value: unknown; readonly outline?: Outline }>();
+  /** Values never change. */
+  readonly #recent = new Map<ObjectId, Recent>();
 
   constructor(files: Files, now: Clock = systemClock) {
     this.#files = files;
@@ -223,36 +231,42 @@ export class Store {
   }
 
   /** Has a look at a value that may be kept: others that have much in common with it are then read at little cost. */
-  async look(value: unknown): Promise<void> {
-    await this.#outlined(value, false);
+  async look<T>(value: T, shape: Shape<T>): Promise<void> {
+    await this.#outlined(value, shape, false);
   }
 
   /** Keeps a value under a name that follows from it: the same value is kept once. */
-  async put(value: unknown): Promise<ObjectId> {
-    const outline = await this.#outlined(value, true);
+  async put<T>(value: T, shape: Shape<T>): Promise<ObjectId> {
+    const outline = await this.#outlined(value, shape, true);
     const name = objectName(outline.name);
     if (!this.#files.has(name)) this.#files.write(name, await (await packing()).packed(outline));
     return outline.name;
   }
 
-  /** Throws STORE_DAMAGED. */
-  async get<T>(id: ObjectId): Promise<T> {
-    const recent = this.#recent.get(id) ?? this.#remember(id, await this.#read(id));
-    return recent.value as T;
+  /** Throws STORE_DAMAGED, also for a value of another shape: each is checked once. */
+  async get<T>(id: ObjectId, shape: Shape<T>): Promise<T> {
+    const recent = this.#recent.get(id) ?? this.#remember(id, { ...(await this.#read(id)), shapes: new Set() });
+    const { value, shapes } = recent;
+    if (!shapes.has(shape) && !shape.fits(value)) throw this.#damagedValue(id, `it is no ${shape.name}`);
+    shapes.add(shape);
+    return value as T;
   }
 
-  async #outlined(value: unknown, compress: boolean): Promise<Outline> {
-    for (const recent of this.#recent.values()) if (recent.value === value && recent.outline) return recent.outline;
+  async #outlined<T>(value: T, shape: Shape<T>, compress: boolean): Promise<Outline> {
+    for (const { value: known, outline, shapes } of this.#recent.values()) {
+      if (known !== value || outline === undefined) continue;
+      shapes.add(shape);
+      return outline;
+    }
     const outline = await (await packing()).outlineOf(value, compress);
-    this.#remember(outline.name, { value, outline });
+    this.#remember(outline.name, { value, outline, shapes: new Set([shape]) });
     return outline;
   }
 
-  async #read(id: ObjectId): Promise<{ readonly value: unknown; readonly outline?: Outline }> {
+  async #read(id: ObjectId): Promise<Omit<Recent, 'shapes'>> {
     const { outlined, piecesIn, unpacked, unpackedWhole } = await packing();
     const bytes = this.#files.read(objectName(id));
     const whole = bytes ? undefined : this.#files.read(wholeName(id));
-    const name = whole ? wholeName(id) : objectName(id);
     try {
       if (whole) return { value: unpackedWhole(whole, id) };
       if (bytes) {
@@ -261,12 +275,17 @@ export class Store {
         if (outline.name === id) return { value: outlined(outline), outline };
       }
     } catch (cause) {
-      throw this.#damaged(name, 'it is not what was written', { cause });
+      throw this.#damagedValue(id, 'it is not what was written', cause);
     }
-    throw this.#damaged(name, bytes ? 'it is not what was written' : 'it is missing');
+    throw this.#damagedValue(id, bytes ? 'it is not what was written' : 'it is missing');
   }
 
-  #remember<T extends { readonly value: unknown }>(id: ObjectId, recent: T): T {
+  #damagedValue(id: ObjectId, detail: string, cause?: unknown): IpvsError {
+    const name = [wholeName(id)].find((each) => this.#files.has(each)) ?? objectName(id);
+    return this.#damaged(name, detail, { cause, hint: valueHint });
+  }
+
+  #remember(id: ObjectId, recent: Recent): Recent {
     this.#recent.delete(id);
     this.#recent.set(id, recent);
     for (const oldest of this.#recent.keys()) {
@@ -327,6 +346,10 @@ function isEntryFile(name: string): boolean {
 
 function entryHint(path: string): string {
   return `the other entries do not need it: repair ${path}, or move it away`;
+}
+
+function valueHint(path: string): string {
+  return `restore ${path} from a copy; or move the folder of the record away: then nothing is ours, and "ipvs apply --adopt" begins anew`;
 }
 
 function isObjectFile(name: string): boolean {

@@ -16,10 +16,11 @@ import {
   ownersOf,
   type PackedTables,
 } from './ledger.ts';
-import { type PackedChanges, type PastChange, packChanges, unpackChanges } from './packed-changes.ts';
+import { changesShape, type PastChange, packChanges, unpackChanges } from './packed-changes.ts';
+import { tablesShape } from './packed-tables.ts';
 import { onlyRemovals, type Plan, planOf, type Tables, undoPlan } from './plan.ts';
 import { type AnyResource, type Change, type ChangeResult, type Known, requireEach } from './resource.ts';
-import { isRecord } from './shapes.ts';
+import { ownersShape, type Shape } from './shapes.ts';
 import type { Store } from './store.ts';
 
 export interface Engine<Desired, Context> {
@@ -28,6 +29,7 @@ export interface Engine<Desired, Context> {
   readonly store: Store;
   /** Which table it is, over reboots. */
   readonly table: string;
+  readonly desired: Shape<Desired>;
 }
 
 export interface Progress {
@@ -112,10 +114,10 @@ export async function transact<Desired, Context>(
     next,
     entry,
     before: await putTables(engine, before, ledger),
-    plan: await store.put(packChanges(changes)),
-    owners: await putOwners(store, ledger),
+    plan: await store.put(packChanges(changes), changesShape),
+    owners: await store.put(ownersOf(ledger), ownersShape),
     ...(target && { target: await putTables(engine, target, ledger) }),
-    ...(more.length > 0 && { about: await putAll(store, more) }),
+    ...(more.length > 0 && { about: await putAll(engine, more) }),
   };
   store.writeJournal(journal);
   const run = await makeChanges(engine, changes, options);
@@ -195,15 +197,15 @@ export async function recover<Desired, Context>(engine: Engine<Desired, Context>
     store.removeJournal();
     return { ...nothing, outcome: next.table === table ? 'committed' : 'dropped' };
   }
-  const changes = unpackChanges(await store.get<PackedChanges>(journal.plan));
+  const changes = unpackChanges(await store.get(journal.plan, changesShape));
   const entry = entryOf(journal);
-  const desired = await store.get<Desired>(entry.desired);
+  const desired = await store.get(entry.desired, engine.desired);
   const keys = keysOf(changes);
   const left =
     journal.target === undefined
       ? leftOf(engine, desired, await knownWhile(engine, ledger, next, entry), changes, keys)
       : leftTo(engine, await tablesOf(engine, journal.target), keys);
-  const more = await Promise.all((journal.about ?? []).map((id) => store.get<Desired>(id)));
+  const more = await Promise.all((journal.about ?? []).map((id) => store.get(id, engine.desired)));
   const about = [...(await statesOf(engine, ledger, desired)), ...more];
   const rest = left(await readTables(engine, about));
   if (onlyRemovals(rest)) {
@@ -226,67 +228,68 @@ export function entryOf({ entry, next }: Journal): Applied {
   throw new TypeError('a journal without an entry is refused when it is read');
 }
 
-/** Keeps what says who owned what before a transaction. */
-function putOwners(store: Store, ledger: Ledger): Promise<ObjectId> {
-  return store.put(ownersOf(ledger));
-}
-
-async function putAll(store: Store, values: readonly unknown[]): Promise<ObjectId[]> {
+async function putAll<Desired, Context>(
+  { store, desired }: Engine<Desired, Context>,
+  states: readonly Desired[],
+): Promise<ObjectId[]> {
   const ids: ObjectId[] = [];
-  for (const value of values) ids.push(await store.put(value));
+  for (const state of states) ids.push(await store.put(state, desired));
   return ids;
 }
 
 /** Keeps tables; what is as was applied to them is not written out again. */
 async function putTables<Desired, Context>(
-  { resources, store }: Engine<Desired, Context>,
+  engine: Engine<Desired, Context>,
   tables: Tables,
   ledger: Ledger,
 ): Promise<ObjectId> {
-  const base = await appliedTo<Desired>(store, ledger);
+  const { resources, store } = engine;
+  const base = await appliedTo(engine, ledger);
   const packed = resources.map(({ name, pack }) => [name, pack(tables[name], base)] as const);
   const kept: PackedTables = {
     base: base ? (ledger.applied?.desired ?? null) : null,
     tables: Object.fromEntries(packed),
   };
-  return store.put(kept);
+  return store.put(kept, tablesShape(resources));
 }
 
 /** Tables that were kept: of a direct command, those that it touched. Throws STORE_DAMAGED. */
 export async function tablesOf<Desired, Context>(
-  { resources, store }: Pick<Engine<Desired, Context>, 'resources' | 'store'>,
+  { resources, store, desired: shape }: Pick<Engine<Desired, Context>, 'resources' | 'store' | 'desired'>,
   id: ObjectId,
 ): Promise<Tables> {
-  const { base, tables } = await store.get<PackedTables>(id);
-  if (!isRecord(tables)) throw new IpvsError('STORE_DAMAGED', { detail: `${id} should hold tables, and does not` });
-  const desired = base === null ? undefined : await store.get<Desired>(base);
-  const kept = resources.filter(({ name }) => name in tables);
+  const { base, tables } = await store.get(id, tablesShape(resources));
+  const desired = base === null ? undefined : await store.get(base, shape);
+  const kept = resources.filter(({ name }) => Object.hasOwn(tables, name));
   return Object.fromEntries(kept.map(({ name, unpack }) => [name, unpack(tables[name], desired)]));
 }
 
 /** What counts as known while changes are made: ours by what was applied before, on its way by what is beginning. */
 async function knownWhile<Desired, Context>(
-  { store }: Engine<Desired, Context>,
+  engine: Engine<Desired, Context>,
   ledger: Ledger,
   next: Ledger,
   { bootMs = 0 }: Applied,
 ): Promise<Known<Desired>> {
-  const applied = await appliedTo<Desired>(store, ledger);
+  const applied = await appliedTo(engine, ledger);
   return knownAt({ ...ledger, drains: next.drains, ramps: next.ramps }, applied, bootMs);
 }
 
 /** What was applied last to the ledger's table; undefined if that was another. */
-export async function appliedTo<Desired>(store: Store, { applied, table }: Ledger): Promise<Desired | undefined> {
-  return applied?.table === table ? await store.get<Desired>(applied.desired) : undefined;
+export async function appliedTo<Desired>(
+  { store, desired }: Pick<Engine<Desired, unknown>, 'store' | 'desired'>,
+  { applied, table }: Ledger,
+): Promise<Desired | undefined> {
+  return applied?.table === table ? await store.get(applied.desired, desired) : undefined;
 }
 
 /** What an apply is about: what is wanted, and what was. */
 async function statesOf<Desired, Context>(
-  { store }: Engine<Desired, Context>,
+  engine: Engine<Desired, Context>,
   ledger: Ledger,
   desired: Desired,
 ): Promise<Desired[]> {
-  const applied = await appliedTo<Desired>(store, ledger);
+  const applied = await appliedTo(engine, ledger);
   return applied === undefined ? [desired] : [desired, applied];
 }
 

@@ -3,7 +3,7 @@
  * right is put right again only after a while, twice as long each time. The decision is pure.
  */
 import { setTimeout as wait } from 'node:timers/promises';
-import { IpvsError, refusalBy } from '../errors.ts';
+import { type IpvsError, refusalBy } from '../errors.ts';
 import { isSame, type SysctlTable } from './sysctl-table.ts';
 
 /** Canonical names and values. */
@@ -13,12 +13,15 @@ export interface GuardEvent {
   readonly name: string;
   /** As it was wanted. */
   readonly from: string;
-  /** As it was found; null where it is not there any more. */
+  /** As it was found; null where it is not there any more, or cannot be read. */
   readonly to: string | null;
   /** ISO 8601. It may have been changed as much earlier as the guard's interval is long. */
   readonly noticedAt: string;
-  /** `restored`; `waiting`: somebody changes it again and again; `refused` by the kernel; `gone`: its interface, or its module. */
-  readonly outcome: 'restored' | 'waiting' | 'refused' | 'gone';
+  /**
+   * `restored`; `waiting`: somebody changes it again and again; `refused` by the kernel; `gone`: its interface, or its
+   * module; `unreadable`: what it is now is unknown.
+   */
+  readonly outcome: 'restored' | 'waiting' | 'refused' | 'gone' | 'unreadable';
   /** How often it was restored of late. */
   readonly times: number;
   readonly error?: IpvsError;
@@ -38,7 +41,10 @@ export type GuardState = ReadonlyMap<string, Trouble>;
 const FIRST_PAUSE_MS = 2000;
 const LONGEST_PAUSE_MS = 60_000;
 
-/** What to write, and what to tell, of settings as they were seen at a moment. Pure. */
+/**
+ * What to write, and what to tell, of settings as they were seen at a moment: undefined is one that is not there. One that
+ * is not in `seen` could not be read, and stays as it is. Pure.
+ */
 export function guardStep(
   state: GuardState,
   wanted: Wanted,
@@ -50,7 +56,12 @@ export function guardStep(
   const told: string[] = [];
   for (const [name, value] of Object.entries(wanted)) {
     const found = seen.get(name) ?? null;
-    const before = state.get(name) ?? { found: undefined, times: 0, nextAtMs: nowMs };
+    const trouble = state.get(name);
+    if (!seen.has(name)) {
+      if (trouble) next.set(name, trouble);
+      continue;
+    }
+    const before = trouble ?? { found: undefined, times: 0, nextAtMs: nowMs };
     const right = found !== null && isSame(name, found, value);
     const pauseMs = Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** before.times);
     if (right) {
@@ -87,10 +98,11 @@ export async function guardSysctls(
   { intervalMs = 1000, signal, onEvent, now = Date.now }: GuardOptions,
 ): Promise<void> {
   let state: GuardState = new Map();
+  let before: Look['unreadable'] = new Map();
   while (!signal.aborted) {
     const values = await wanted();
     const nowMs = now();
-    const seen = new Map(Object.keys(values).map((name) => [name, readable(table, name)]));
+    const { seen, unreadable } = lookAt(table, Object.keys(values));
     const step = guardStep(state, values, seen, nowMs);
     state = step.state;
     const tell = (name: string, outcome: GuardEvent['outcome'], error?: IpvsError) =>
@@ -103,6 +115,9 @@ export async function guardSysctls(
         times: state.get(name)?.times ?? 0,
         ...(error && { error }),
       });
+    for (const [name, error] of unreadable)
+      if (before.get(name)?.message !== error.message) tell(name, 'unreadable', error);
+    before = unreadable;
     for (const name of step.told) tell(name, seen.get(name) === undefined ? 'gone' : 'waiting');
     // What was borrowed since is on record before it is changed: asked only now, `wanted` leaves it out.
     const still = step.writes.length > 0 ? await wanted() : {};
@@ -122,12 +137,18 @@ function foundAs(state: GuardState, name: string, found: string | null): GuardSt
   return trouble ? new Map(state).set(name, { ...trouble, found }) : state;
 }
 
-/** What cannot be read is not there to be kept. */
-function readable(table: SysctlTable, name: string): string | undefined {
-  try {
-    return table.find(name);
-  } catch (error) {
-    if (error instanceof IpvsError) return undefined;
-    throw error;
+interface Look {
+  readonly seen: ReadonlyMap<string, string | undefined>;
+  /** Why the others could not be read. */
+  readonly unreadable: ReadonlyMap<string, IpvsError>;
+}
+
+function lookAt(table: SysctlTable, names: readonly string[]): Look {
+  const seen = new Map<string, string | undefined>();
+  const unreadable = new Map<string, IpvsError>();
+  for (const name of names) {
+    const error = refusalBy(() => seen.set(name, table.find(name)));
+    if (error) unreadable.set(name, error);
   }
+  return { seen, unreadable };
 }

@@ -3,9 +3,9 @@ import { IpvsError } from '../../errors.ts';
 import { serviceKey } from '../../ipvs/address.ts';
 import type { Ipvs, Snapshot } from '../../ipvs/ipvs.ts';
 import { command } from '../command.ts';
-import { EXIT, UsageError } from '../exit.ts';
+import { EXIT, printWarning, UsageError } from '../exit.ts';
 import { type GlobalOptions, withDirector, withIpvs } from '../globals.ts';
-import { heldIn } from '../held-look.ts';
+import { lookForHeld } from '../held-look.ts';
 import {
   type OwnerOf,
   sortServices,
@@ -69,8 +69,12 @@ const spec = command<ListOptions>({
     const show = async (ipvs: Ipvs, owners?: () => Promise<OwnerOf>) => {
       const textOf = async (snapshot: Snapshot, toJson: (value: unknown) => string) => {
         const ownerOf = await owners?.();
-        const held = await heldIn(options, snapshot.services);
-        if (!options.json) return tableOf(snapshot, { ...tableOptions(options, view, sort), ownerOf, held });
+        const { held, unknown } = await lookForHeld(options, snapshot.services);
+        if (!options.json) {
+          const table = tableOf(snapshot, { ...tableOptions(options, view, sort), ownerOf, held });
+          return unknown === undefined ? table : `${table}\n\n${unknown}`;
+        }
+        if (unknown !== undefined) printWarning(unknown);
         const sorted = sortServices(snapshot.services, view, sort);
         return toJson({
           ...snapshot,

@@ -1,13 +1,13 @@
 /** `ipvs sysctl list|get|set|explain|guard`: settings of the kernel that balancing depends on. */
 import { sysctlKey } from '../../director/keys.ts';
-import { IpvsError } from '../../errors.ts';
+import { IpvsError, refusalBy } from '../../errors.ts';
 import { type SysctlSpec, sysctlFeature } from '../../sysctl/catalogue.ts';
 import type { GuardEvent } from '../../sysctl/guard.ts';
 import { describeKind, shownSysctlValue } from '../../sysctl/kind.ts';
 import { findSysctl } from '../../sysctl/settings.ts';
 import { isSame, type SysctlChange, type SysctlState, type SysctlTable } from '../../sysctl/sysctl-table.ts';
 import { action, type Group } from '../command.ts';
-import { EXIT, UsageError } from '../exit.ts';
+import { EXIT, printWarning, UsageError } from '../exit.ts';
 import { type GlobalOptions, recordOptions, withDirector, withVerb } from '../globals.ts';
 import { seconds } from '../options.ts';
 import { columns, jsonLine, painter, printJson, time } from '../output.ts';
@@ -31,7 +31,7 @@ export const command: Group = {
       async run(options) {
         const states = await withSysctls(options, (table) => table.list());
         const shown = options.all ? states : states.filter((state) => isOfIpvs(state.name) || isSet(state));
-        const held = await heldNow(options);
+        const held = await heldIfKnown(options);
         if (options.json) printJson(shown.map((state) => ({ ...withHeld(state, held), changed: isSet(state) })));
         else print(listed(shown, held, options));
         return EXIT.done;
@@ -44,7 +44,7 @@ export const command: Group = {
       examples: [{ line: 'ipvs sysctl get conntrack net.ipv4.ip_forward' }],
       async run(options) {
         const states = await withSysctls(options, (table) => options.names.map((name) => table.get(name)));
-        const held = await heldNow(options);
+        const held = await heldIfKnown(options);
         const line = ({ name, value }: SysctlState) => `${name} = ${shownSysctlValue(kindOf(name), value)}`;
         if (options.json) printJson(states.map((state) => withHeld(state, held)));
         else print(states.map((state) => `${line(state)}${heldWords(state.name, held)}`).join('\n'));
@@ -90,10 +90,10 @@ export const command: Group = {
       async run(options) {
         const { name, spec } = findSysctl(options.name);
         const inMemory = options.transport === 'memory';
-        const value = inMemory ? undefined : await withSysctls(options, (table) => currentValue(table, name));
-        const held = inMemory ? {} : await heldNow(options);
-        if (options.json) printJson(withHeld(explained(name, spec, value), held));
-        else print(explanation(name, spec, value, held, options));
+        const now = inMemory ? {} : await withSysctls(options, (table) => valueNow(table, name));
+        const held = inMemory ? {} : await heldIfKnown(options);
+        if (options.json) printJson(withHeld(explained(name, spec, now), held));
+        else print(explanation(name, spec, now, held, options));
         return EXIT.done;
       },
     }),
@@ -166,6 +166,17 @@ async function withSysctls<T>(options: GlobalOptions, work: (table: SysctlTable)
 /** What settings were that a controller of the defense holds now. */
 type Held = Readonly<Record<string, string>>;
 
+/** For those who only look. */
+async function heldIfKnown(options: GlobalOptions): Promise<Held> {
+  try {
+    return await heldNow(options);
+  } catch (error) {
+    if (!(error instanceof IpvsError)) throw error;
+    printWarning(`whether the defense holds settings is unknown: ${error.message}`);
+    return {};
+  }
+}
+
 async function heldNow(options: GlobalOptions): Promise<Held> {
   const [{ openRecord }, { defenseRecord, heldOriginals }] = await Promise.all([
     import('../../director/record.ts'),
@@ -236,20 +247,26 @@ function changeWords({ name, from, to }: SysctlChange): string {
   return `${name}  ${shownSysctlValue(kind, from)} → ${shownSysctlValue(kind, to)}`;
 }
 
-/** Undefined where it is not there, or not for us to see. */
-function currentValue(table: SysctlTable, name: string): string | undefined {
-  try {
-    return table.find(name);
-  } catch {
-    return undefined;
-  }
+/** The value of a setting; none where it is not there, or why it is unknown. */
+interface Now {
+  readonly value?: string | undefined;
+  readonly error?: IpvsError | undefined;
 }
 
-function explained(name: string, spec: SysctlSpec, value: string | undefined): { readonly name: string } {
+function valueNow(table: SysctlTable, name: string): Now {
+  let value: string | undefined;
+  const error = refusalBy(() => {
+    value = table.find(name);
+  });
+  return { value, error };
+}
+
+function explained(name: string, spec: SysctlSpec, { value, error }: Now): { readonly name: string } {
   const { default: fallback, about, who, scope, dependsOn, readOnly = false, rootOfHostOnly = false } = spec;
   const explained = {
     name,
     value: value ?? null,
+    ...(error && { error: error.message }),
     default: fallback,
     ...(dependsOn !== undefined && { dependsOn }),
     takes: describeKind(spec.kind),
@@ -266,7 +283,7 @@ function explained(name: string, spec: SysctlSpec, value: string | undefined): {
 function explanation(
   name: string,
   spec: SysctlSpec,
-  value: string | undefined,
+  { value, error }: Now,
   held: Held,
   options: GlobalOptions,
 ): string {
@@ -274,7 +291,7 @@ function explanation(
   const shown = (text: string) => shownSysctlValue(spec.kind, text);
   const begins = spec.default === null ? `depends on ${spec.dependsOn ?? 'the host'}` : shown(spec.default);
   const scope = spec.scope === 'host' ? 'the host: one for all network namespaces' : 'the network namespace';
-  const missing = 'not there: the module is not loaded, or the kernel lacks it';
+  const missing = error ? `unknown: ${error.message}` : 'not there: the module is not loaded, or the kernel lacks it';
   const rows = [
     ['now', value === undefined ? missing : `${shown(value)}${heldWords(name, held)}`],
     ['begins as', begins],
@@ -293,13 +310,15 @@ function eventFields({ error, ...event }: GuardEvent): object {
 
 function eventWords({ name, from, to, noticedAt, outcome, times, error }: GuardEvent): string {
   const kind = kindOf(name);
-  const found = to === null ? 'is not there' : `${shownSysctlValue(kind, from)} → ${shownSysctlValue(kind, to)}`;
+  const absence = outcome === 'unreadable' ? 'cannot be read' : 'is not there';
+  const found = to === null ? absence : `${shownSysctlValue(kind, from)} → ${shownSysctlValue(kind, to)}`;
   const often = times > 1 ? ` (${times} times of late)` : '';
   const what = {
     restored: `put right${often}`,
     waiting: 'somebody changes it again and again: it is put right later',
     refused: `cannot be put right: ${error?.message ?? ''}`,
     gone: 'it is put right when it is there again',
+    unreadable: `its value is unknown: ${error?.message ?? ''}`,
   }[outcome];
   return `${time(noticedAt)}  ${name}  ${found}; ${what}`;
 }

@@ -1,5 +1,5 @@
 /** Every command on a table in memory, by a user without privileges, where there is no addon. */
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
@@ -108,6 +108,23 @@ it('a damaged file of the history is one damaged entry; the others and undo keep
   rmSync(entry);
   writeFileSync(join(`${own}.d`, 'history', '.00000001.json.swp'), '');
   expect((await run('history')).stdout).not.toContain('damaged');
+});
+
+it('what a list or a warning cannot read of the record is said to be unknown', async () => {
+  fresh();
+  const file = join(folder, 'web.yaml');
+  writeFileSync(file, `services: [{ address: "${web}", destinations: [{ address: 10.0.0.1 }] }]`);
+  await said('apply', file, '--yes');
+  const objects = join(`${table}.d`, 'objects');
+  for (const name of readdirSync(objects)) writeFileSync(join(objects, name), '{}');
+  const { status, stderr } = await ipvs('destination', 'delete', web, '10.0.0.1');
+  expect(status).toBe(0);
+  expect(stderr).toContain('whether the next apply restores it is unknown: ');
+
+  writeFileSync(join(`${table}.d`, 'ledger.json'), '{');
+  const unknown = 'which weights drains and ramps hold is unknown: ';
+  expect(await said('list')).toMatch(new RegExp(`${web}[^]*\\n\\n${unknown}`));
+  expect(await ipvs('list', '--json')).toMatchObject({ status: 0, stderr: expect.stringContaining(unknown) });
 });
 
 it('a dry run of what cuts traffic changes nothing, and tells what it would', async () => {

@@ -339,6 +339,24 @@ describe('after a crash', () => {
     expect(f.record()).toBeUndefined();
   });
 
+  test('what cannot be read is not written, as nobody knows whose it is', async () => {
+    const f = await died();
+    f.sysctls.values[`${VS}drop_packet`] = '2';
+    let looks = 0;
+    const sysctls: Sysctls = {
+      read(name) {
+        if (name === `${VS}drop_packet` && looks++ === 0)
+          throw new IpvsError('SYSCTL_FAILED', { subject: name, errno: 5 });
+        return f.sysctls.read(name);
+      },
+      write: (name, value) => f.sysctls.write(name, value),
+    };
+    const { kept, refused } = putBackRecorded(new Originals(f.files, 'boot/1'), sysctls);
+    expect([kept, refused]).toEqual([[], [expect.objectContaining({ sysctl: `${VS}drop_packet`, to: '0' })]]);
+    expect(f.sysctls.values[`${VS}drop_packet`]).toBe('2');
+    expect(f.record()?.originals).toEqual({ [`${VS}drop_packet`]: '0' });
+  });
+
   test('what somebody else set meanwhile stays and is told, and the rest is put back', async () => {
     const f = await died();
     f.sysctls.values[`${VS}drop_packet`] = '2';

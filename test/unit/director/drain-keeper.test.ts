@@ -150,6 +150,48 @@ describe('carried on', () => {
   });
 });
 
+describe('a setting that cannot be read', () => {
+  const PINNED = 'tcp://192.0.2.10:443';
+  const QUIESCENT = 'net.ipv4.vs.expire_quiescent_template';
+  const unreadable: SysctlHost = {
+    ...sysctls,
+    read(name) {
+      if (name === QUIESCENT) throw new IpvsError('SYSCTL_FAILED', { operation: 'read', subject: name, errno: 13 });
+      return sysctls.read(name);
+    },
+  };
+
+  test('is an error where a drain depends on it, and nothing is done', async () => {
+    await ipvs.addService({ address: PINNED, persistence: {} });
+    await ipvs.addDestination(PINNED, { address: '10.0.0.1:443', weight: 5 });
+    const blind = new Director({ ipvs, store, sysctls: unreadable, now });
+    const failed = { code: 'SYSCTL_FAILED', subject: QUIESCENT };
+    await expect(blind.drain(PINNED, '10.0.0.1')).rejects.toMatchObject(failed);
+    expect(await weightOf('10.0.0.1:443', PINNED)).toBe(5);
+    await director.drain(PINNED, '10.0.0.1');
+    await expect(blind.stepDrains()).rejects.toMatchObject(failed);
+    await expect(blind.drains()).rejects.toMatchObject(failed);
+  });
+
+  test('does not matter to other services; one that the kernel lacks is the default', async () => {
+    const blind = new Director({ ipvs, store, sysctls: unreadable, now });
+    await blind.drain(WEB, A);
+    expect(await blind.drains()).toMatchObject([{ drain: { destination: A } }]);
+    await ipvs.addService({ address: PINNED, persistence: {} });
+    await ipvs.addDestination(PINNED, { address: '10.0.0.1:443' });
+    expect(settings.has(QUIESCENT)).toBe(false);
+    await director.drain(PINNED, '10.0.0.1');
+    expect(await director.drains()).toHaveLength(2);
+  });
+
+  test('that the defense may hold is an error, not a value', async () => {
+    store.files.write('defense.json', '{"version":1}');
+    const desired = { services: [], sysctls: { [EXPIRE]: '1' } };
+    await expect(director.plan({ desired })).rejects.toMatchObject({ code: 'STORE_DAMAGED' });
+    expect((await director.plan({ desired: { services: [] } })).changes).toEqual([]);
+  });
+});
+
 describe('cancelled', () => {
   test('it has its weight again, also where that was 0', async () => {
     await director.drain(WEB, A);

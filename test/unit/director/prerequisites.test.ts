@@ -147,7 +147,50 @@ describe('rp_filter', () => {
   });
 });
 
-test('what may not be read is left out', async () => {
+describe('what could not be read is unknown', () => {
+  const unread = (...names: readonly string[]) => ({
+    unread: Object.fromEntries(names.map((name) => [name, `${name}: not permitted`])),
+  });
+  const at = (name: string, address: string) => ({ interface: name, address, prefixLength: 24 });
+  const two = [at('eth0', '10.0.0.1'), at('eth1', '10.0.0.2')];
+  const dropping = (...rules: readonly string[]) => ({
+    filters: [{ family: 'inet' as const, saved: ['*filter', ':FORWARD DROP [0:0]', ...rules].join('\n') }],
+  });
+  const answers = '-A FORWARD -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT';
+  const one = ['UNKNOWN inet'];
+
+  test.each<[string, DesiredState, Partial<HostFacts>, string[]]>([
+    ['forwarding', web, unread('net.ipv4.ip_forward'), one],
+    [
+      'but for what the file sets',
+      { ...web, sysctls: { 'net.ipv4.ip_forward': '1' } },
+      unread('net.ipv4.ip_forward'),
+      [],
+    ],
+    ['forwarding of the other family does not matter', web, unread('net.ipv6.conf.all.forwarding'), []],
+    ['the chain FORWARD', web, unread('filter inet'), one],
+    ['the chain FORWARD of the other family does not matter', web, unread('filter inet6'), []],
+    ['of two stores what one says counts', web, { ...dropping(), ...unread('filter inet') }, ['FORWARD_DROPS inet']],
+    ['conntrack, on which a rule depends', web, { ...dropping(answers), ...unread('net.ipv4.vs.conntrack') }, one],
+    ['conntrack does not matter without it', web, unread('net.ipv4.vs.conntrack'), []],
+    ['rp_filter', web, { addresses: two, ...unread('net.ipv4.conf.eth1.rp_filter') }, one],
+    ['rp_filter where interfaces are unknown', web, { addresses: two, ...unread('interfaces') }, one],
+    ['rp_filter of one interface in a network does not matter', web, unread('net.ipv4.conf.all.rp_filter'), []],
+    ['everything without the addresses of this host', web, unread('addresses', 'net.ipv4.ip_forward'), one],
+    ['nothing where no server is masqueraded', { services: [] }, unread('addresses', 'filter inet'), []],
+  ])('%s', (_, desired, facts, expected) => {
+    expect(codes(desired, facts)).toEqual(expected);
+  });
+
+  test('and is said with its reason', () => {
+    const [{ message = '' } = {}] = missingPrerequisites(web, { ...NO_FACTS, ...unread('net.ipv4.ip_forward') });
+    expect(message).toBe(
+      'whether the answers of masqueraded servers are forwarded is unknown: net.ipv4.ip_forward: not permitted',
+    );
+  });
+});
+
+test('what is not there is no reason; what may not be read is one', async () => {
   const refuse = () => {
     throw new IpvsError('SYSCTL_FAILED', { errno: 13 });
   };
@@ -155,5 +198,28 @@ test('what may not be read is left out', async () => {
   const sysctls = { read: refuse, write: refuse, interfaces: refuse, loadModule: refuse };
   // No program of iptables can be run in a namespace that is not there.
   const parts = { native: nativeWith({ openProcNet: () => -13 }), namespacePath: '/nowhere', addresses, sysctls };
-  expect(await readHostFacts(parts)).toEqual(NO_FACTS);
+  const { unread = {}, ...facts } = await readHostFacts(parts);
+  expect(facts).toEqual(NO_FACTS);
+  expect(Object.keys(unread).sort()).toEqual([
+    'addresses',
+    'filter inet',
+    'filter inet6',
+    'interfaces',
+    'net.ipv4.conf.all.rp_filter',
+    'net.ipv4.ip_forward',
+    'net.ipv4.vs.conntrack',
+    'net.ipv6.conf.all.forwarding',
+  ]);
+  const gone = () => {
+    throw new IpvsError('SYSCTL_NOT_FOUND');
+  };
+  const absent = {
+    ...parts,
+    native: nativeWith({ openProcNet: () => -2 }),
+    addresses: { list: async () => [] } as unknown as AddressTable,
+    sysctls: { read: gone, write: gone, interfaces: () => [], loadModule: () => false },
+  };
+  expect(Object.keys((await readHostFacts(absent)).unread ?? {}).filter((name) => !name.startsWith('filter'))).toEqual(
+    [],
+  );
 });

@@ -17,13 +17,17 @@ import { beforeEach, describe, expect, test } from 'vitest';
 import { FolderFiles, VolatileFiles, writeDurably } from '../../../src/plan/files.ts';
 import { type HistoryEntry, type Ledger, ledgerFor } from '../../../src/plan/ledger.ts';
 import { makeFolder } from '../../../src/plan/own-folder.ts';
+import { isListOf, isNumber, isText, type Shape } from '../../../src/plan/shapes.ts';
 import { Store } from '../../../src/plan/store.ts';
+import { mutants } from '../../helpers/mutants.ts';
 
 let folder: string;
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), 'ipvs-store-'));
   return () => rmSync(folder, { recursive: true, force: true });
 });
+
+const anything: Shape<unknown> = { name: 'value', fits: (_): _ is unknown => true };
 
 const ledger: Ledger = { ...ledgerFor('a', undefined), made: ['tcp://192.0.2.1:80'] };
 const entry = (id: number, value: string): HistoryEntry => ({
@@ -58,24 +62,24 @@ describe.each([
     const store = new Store(kept);
     store.writeLedger(ledger);
     const value = { services: [{ address: 'tcp://192.0.2.1:80' }] };
-    const id = await store.put(value);
-    expect(await store.put(structuredClone(value))).toBe(id);
-    expect(await store.put({ services: [] })).not.toBe(id);
+    const id = await store.put(value, anything);
+    expect(await store.put(structuredClone(value), anything)).toBe(id);
+    expect(await store.put({ services: [] }, anything)).not.toBe(id);
 
     const again = new Store(kept);
     expect(again.ledger()).toEqual(ledger);
-    expect(await again.get(id)).toEqual(value);
+    expect(await again.get(id, anything)).toEqual(value);
   });
 
   test('keeps a hundred entries or a few more, and of values those that they name', async () => {
     const store = new Store(files());
     store.writeLedger(ledger);
-    for (let i = 1; i <= 130; i++) store.addHistory(entry(i, await store.put({ value: i })));
+    for (let i = 1; i <= 130; i++) store.addHistory(entry(i, await store.put({ value: i }, anything)));
     const ids = store.history().map(({ id }) => id);
     expect(ids.length).toBeGreaterThanOrEqual(100);
     expect(ids.length).toBeLessThan(120);
     expect(ids.at(-1)).toBe(130);
-    for (const { id, plan } of store.history()) expect(await store.get(plan)).toEqual({ value: id });
+    for (const { id, plan } of store.history()) expect(await store.get(plan, anything)).toEqual({ value: id });
   });
 });
 
@@ -92,34 +96,34 @@ describe('a value with long lists', () => {
     ['none', null],
   ])('comes back as it was: %s', async (_, value) => {
     const files = new FolderFiles(folder);
-    const id = await new Store(files).put(value);
-    const again = await new Store(files).get(id);
+    const id = await new Store(files).put(value, anything);
+    const again = await new Store(files).get(id, anything);
     expect(again).toEqual(value);
     expect(JSON.stringify(again)).toBe(JSON.stringify(value));
-    expect(await new Store(files).put(again)).toBe(id);
+    expect(await new Store(files).put(again, anything)).toBe(id);
   });
 
   test('is read only where it differs from one that was looked at', async () => {
     const files = new FolderFiles(folder);
-    const id = await new Store(files).put(state);
+    const id = await new Store(files).put(state, anything);
     const store = new Store(files);
     const next = { ...state, services: services.with(700, service(7000)) };
-    await store.look(next);
-    const read = await store.get<typeof state>(id);
+    await store.look(next, anything);
+    const read = await store.get(id, anything as Shape<typeof state>);
     expect(read).toEqual(state);
     expect(read.services[0]).toBe(services[0]);
     expect(read.services[999]).toBe(services[999]);
     expect(read.services[700]).not.toBe(services[700]);
-    expect(await new Store(files).get(await store.put(next))).toEqual(next);
+    expect(await new Store(files).get(await store.put(next, anything), anything)).toEqual(next);
   });
 
   test('that differs in one place has another name', async () => {
     const store = new Store(new VolatileFiles());
-    const id = await store.put(state);
-    expect(await store.put({ ...state, services: services.with(999, service(1)) })).not.toBe(id);
-    expect(await store.put({ ...state, services: services.toSpliced(0, 1) })).not.toBe(id);
-    expect(await store.put({ ...state, limits: {} })).not.toBe(id);
-    expect(await store.put({ limits: state.limits, other: services })).not.toBe(id);
+    const id = await store.put(state, anything);
+    expect(await store.put({ ...state, services: services.with(999, service(1)) }, anything)).not.toBe(id);
+    expect(await store.put({ ...state, services: services.toSpliced(0, 1) }, anything)).not.toBe(id);
+    expect(await store.put({ ...state, limits: {} }, anything)).not.toBe(id);
+    expect(await store.put({ limits: state.limits, other: services }, anything)).not.toBe(id);
   });
 
   test('of an earlier release is read: compressed whole, and named by that', async () => {
@@ -127,9 +131,9 @@ describe('a value with long lists', () => {
     const id = createHash('sha256').update(bytes).digest('hex');
     const files = new FolderFiles(folder);
     files.write(`objects/${id}.json.gz`, bytes);
-    expect(await new Store(files).get(id)).toEqual(state);
+    expect(await new Store(files).get(id, anything)).toEqual(state);
     files.write(`objects/${id}.json.gz`, bytes.with(100, 0));
-    await expect(new Store(files).get(id)).rejects.toMatchObject({ code: 'STORE_DAMAGED' });
+    await expect(new Store(files).get(id, anything)).rejects.toMatchObject({ code: 'STORE_DAMAGED' });
   });
 });
 
@@ -153,21 +157,62 @@ describe('a damaged store says so', () => {
   test('a value that is not what was written, or gone', async () => {
     const value = { a: [1], list: Array.from({ length: 300 }, (_, i) => i % 3) };
     const files = new VolatileFiles();
-    const id = await new Store(files).put(value);
+    const id = await new Store(files).put(value, anything);
     const name = `objects/${id}.pieces`;
     const bytes = files.read(name) as Buffer;
     for (let i = 0; i < bytes.length; i++) {
       files.write(name, bytes.with(i, (bytes[i] as number) ^ 1));
-      await expect(new Store(files).get(id), `byte ${i}`).rejects.toMatchObject({ code: 'STORE_DAMAGED' });
+      await expect(new Store(files).get(id, anything), `byte ${i}`).rejects.toMatchObject({ code: 'STORE_DAMAGED' });
       files.write(name, bytes.subarray(0, i));
-      await expect(new Store(files).get(id), `${i} bytes`).rejects.toMatchObject({ code: 'STORE_DAMAGED' });
+      await expect(new Store(files).get(id, anything), `${i} bytes`).rejects.toMatchObject({ code: 'STORE_DAMAGED' });
     }
     // What has all of its pieces would take them from there.
     const store = new Store(files);
-    await store.look({ ...value, more: true });
-    await expect(store.get(id)).rejects.toMatchObject({ code: 'STORE_DAMAGED' });
+    await store.look({ ...value, more: true }, anything);
+    await expect(store.get(id, anything)).rejects.toMatchObject({ code: 'STORE_DAMAGED' });
     files.remove(name);
-    await expect(new Store(files).get(id)).rejects.toMatchObject({ code: 'STORE_DAMAGED' });
+    await expect(new Store(files).get(id, anything)).rejects.toMatchObject({ code: 'STORE_DAMAGED' });
+  });
+});
+
+describe('a value of another shape', () => {
+  const texts: Shape<string[]> = { name: 'list of texts', fits: (value): value is string[] => isListOf(value, isText) };
+  const numbers: Shape<number[]> = {
+    name: 'list of numbers',
+    fits: (value): value is number[] => isListOf(value, isNumber),
+  };
+
+  test('is damage, with the name of its file and what to do; also where it is at hand', async () => {
+    const files = new FolderFiles(folder);
+    const store = new Store(files);
+    const id = await store.put(['a'], texts);
+    for (const each of [store, new Store(files)]) {
+      expect(await each.get(id, texts)).toEqual(['a']);
+      const subject = join(folder, 'objects', `${id}.pieces`);
+      const error = await each.get(id, numbers).catch((error) => error);
+      expect(error).toMatchObject({ code: 'STORE_DAMAGED', subject, detail: 'it is no list of numbers' });
+      expect(error.hint).toContain(`restore ${subject} from a copy`);
+    }
+  });
+
+  test('is looked for once in each value that is read, and never in what was put', async () => {
+    let looks = 0;
+    const counting: Shape<string[]> = {
+      name: 'list of texts',
+      fits: (value): value is string[] => {
+        looks++;
+        return texts.fits(value);
+      },
+    };
+    const files = new FolderFiles(folder);
+    const store = new Store(files);
+    const id = await store.put(['a'], counting);
+    await store.get(id, counting);
+    expect(looks).toBe(0);
+    const again = new Store(files);
+    await again.get(id, counting);
+    await again.get(id, counting);
+    expect(looks).toBe(1);
   });
 });
 
@@ -176,7 +221,7 @@ describe('the history with a file that is not as it was written', () => {
   let store: Store;
   beforeEach(async () => {
     store = new Store(new FolderFiles(folder));
-    for (let id = 1; id <= 3; id++) store.addHistory(entry(id, await store.put({ value: id })));
+    for (let id = 1; id <= 3; id++) store.addHistory(entry(id, await store.put({ value: id }, anything)));
   });
 
   test.each([
@@ -214,18 +259,20 @@ describe('the history with a file that is not as it was written', () => {
   });
 
   test('goes on while an entry is damaged, and keeps all values until that is forgotten', async () => {
-    const value = await store.put({ value: 'perhaps named by the damaged entry' });
+    const value = await store.put({ value: 'perhaps named by the damaged entry' }, anything);
     const add = async (from: number, to: number) => {
-      for (let id = from; id <= to; id++) store.addHistory(entry(id, await store.put({ value: 0 })));
+      for (let id = from; id <= to; id++) store.addHistory(entry(id, await store.put({ value: 0 }, anything)));
     };
     await add(4, 50);
     writeFileSync(path('00000050.json'), '');
     await add(51, 130);
     expect(store.damagedEntries()).toMatchObject([{ id: 50 }]);
-    expect(await new Store(new FolderFiles(folder)).get(value)).toBeDefined();
+    expect(await new Store(new FolderFiles(folder)).get(value, anything)).toBeDefined();
     await add(131, 170);
     expect(store.damagedEntries()).toEqual([]);
-    await expect(new Store(new FolderFiles(folder)).get(value)).rejects.toMatchObject({ code: 'STORE_DAMAGED' });
+    await expect(new Store(new FolderFiles(folder)).get(value, anything)).rejects.toMatchObject({
+      code: 'STORE_DAMAGED',
+    });
   });
 
   test('ignores files of others, and removes only what an interrupted write left', async () => {
@@ -237,7 +284,7 @@ describe('the history with a file that is not as it was written', () => {
     writeFileSync(join(folder, 'objects', 'x.pieces'), '');
     writeFileSync(join(folder, 'ledger.json.1.tmp'), '');
     store.writeLedger(ledger);
-    for (let id = 4; id <= 130; id++) store.addHistory(entry(id, await store.put({ value: id })));
+    for (let id = 4; id <= 130; id++) store.addHistory(entry(id, await store.put({ value: id }, anything)));
     const kept = readdirSync(join(folder, 'history'));
     expect(kept.filter((name) => !/^\d{8}\.json$/.test(name))).toEqual(others.toSorted());
     expect(readdirSync(join(folder, 'objects'))).not.toContain(value);
@@ -285,18 +332,6 @@ describe('JSON of another shape is damage, whatever it is', () => {
     }
     expect(refused).toBeGreaterThan(50);
   });
-
-  /** The value with each of its parts in turn of another type, or missing. */
-  function* mutants(value: unknown): Generator<unknown> {
-    yield* [null, 'x', -1, [], {}, [null], { a: null }, true];
-    if (typeof value !== 'object' || value === null) return;
-    for (const [key, part] of Object.entries(value)) {
-      const put = (other: unknown) =>
-        Array.isArray(value) ? value.with(Number(key), other) : { ...value, [key]: other };
-      for (const other of mutants(part)) yield put(other);
-      yield put(undefined);
-    }
-  }
 });
 
 test('a folder is made with those above it; where none can be made that is said', () => {

@@ -8,6 +8,7 @@ import type { Table } from '../../../src/ipvs/table.ts';
 import { VolatileFiles } from '../../../src/plan/files.ts';
 import { ledgerFor } from '../../../src/plan/ledger.ts';
 import type { AnyResource, Change } from '../../../src/plan/resource.ts';
+import { isRecord } from '../../../src/plan/shapes.ts';
 import { Store } from '../../../src/plan/store.ts';
 import { type ApplyResult, transact } from '../../../src/plan/transaction.ts';
 import { type Break, breakingAt, Crash } from '../../helpers/broken-backend.ts';
@@ -204,6 +205,7 @@ describe('a resource with a fault of its own', () => {
     read: async () => null,
     reread: async () => null,
     pack: () => null,
+    isPacked: (value): value is unknown => value === null,
     unpack: () => null,
     diff: () => ({ changes: [], unchanged: 0, conflicts: [], strays: [] }),
     overlay: (onto) => onto,
@@ -216,7 +218,7 @@ describe('a resource with a fault of its own', () => {
     const ledger = ledgerFor('t', undefined);
     const applied = { id: 1, table: 't', at: new Date(0).toISOString(), desired: '', files: [], hosts: {} };
     return transact(
-      { resources, context: {}, store, table: 't' },
+      { resources, context: {}, store, table: 't', desired: { name: 'object', fits: isRecord } },
       {
         desired: {},
         plan: { changes: [change] },

@@ -49,6 +49,16 @@ describe('a step', () => {
     expect(run(['1', undefined, undefined, '0'])).toEqual(['', 'tell', '', 'write']);
   });
 
+  test('goes on as it was after one that could not be read', () => {
+    let { state } = guardStep(new Map(), wanted, new Map([[CONNTRACK, '0']]), 0);
+    for (const nowMs of [1000, 2000]) {
+      const step = guardStep(state, wanted, new Map(), nowMs);
+      expect(step).toEqual({ state, writes: [], told: [] });
+      state = step.state;
+    }
+    expect(guardStep(state, wanted, new Map([[CONNTRACK, '0']]), 2000).writes).toEqual([CONNTRACK]);
+  });
+
   test('takes the phases of a mode for one setting', () => {
     expect(run(['1', '2', '1', '3'], MODE)).toEqual(['', '', '', 'write']);
   });
@@ -111,6 +121,34 @@ describe('a guard', () => {
         error: expect.any(IpvsError),
       },
       { name: CONNTRACK, from: '1', to: '0', noticedAt: '1970-01-01T00:01:00.000Z', outcome: 'restored', times: 2 },
+    ]);
+  });
+
+  test('tells once that a setting cannot be read, and never takes it for one that is gone', async () => {
+    let looks = 0;
+    const table = new SysctlTable({
+      read(name) {
+        looks++;
+        if (looks <= 2) throw new IpvsError('SYSCTL_FAILED', { subject: name, errno: 13 });
+        return looks === 3 ? '0' : '1';
+      },
+      write: () => undefined,
+      interfaces: () => [],
+      loadModule: () => true,
+    });
+    const stop = new AbortController();
+    const events: GuardEvent[] = [];
+    await guardSysctls(table, () => wanted, {
+      intervalMs: 1,
+      signal: stop.signal,
+      onEvent(event) {
+        events.push(event);
+        if (event.outcome !== 'unreadable') stop.abort();
+      },
+    });
+    expect(events).toMatchObject([
+      { name: CONNTRACK, from: '1', to: null, outcome: 'unreadable', error: { code: 'SYSCTL_FAILED' } },
+      { name: CONNTRACK, from: '1', to: '0', outcome: 'restored' },
     ]);
   });
 });
