@@ -212,6 +212,26 @@ describe('undo(step(S)) = S', () => {
   });
 });
 
+test('an undo over many entries reads each of them a few times', async () => {
+  const files = new VolatileFiles();
+  let reads = 0;
+  const read = files.read.bind(files);
+  files.read = (name) => {
+    if (name.startsWith('history/')) reads++;
+    return read(name);
+  };
+  const director = new Director({ ipvs: new Ipvs(new MemoryBackend()), store: new Store(files), table: 'this' });
+  await director.apply({ desired: stateOf({ [WEB]: { '10.0.0.1': 1 } }) });
+  for (let weight = 2; weight < 42; weight++)
+    await director.verb('destination edit', { edits: [`${WEB} 10.0.0.1:80`] }, (ipvs) =>
+      ipvs.editDestination(WEB, '10.0.0.1', { weight }),
+    );
+  reads = 0;
+  const { intent } = await director.undoIntent(2);
+  expect((await director.plan(intent)).changes).toMatchObject([{ detail: 'weight 41 → 1' }]);
+  expect(reads / director.history().length).toBeLessThan(10);
+});
+
 /** The kernel puts a destination that comes back at the head of its service: that the order differs then is said by the plan. */
 function sorted(state: Awaited<ReturnType<Given['state']>>) {
   const byAddress = (a: { readonly address: string }, b: { readonly address: string }) =>
