@@ -111,7 +111,6 @@ export const errorTable = {
   NOT_VERIFIED: {
     kind: 'kernel',
     message: 'done, and not there afterwards',
-    hint: 'another program is writing to the table',
   },
   PERMISSION_DENIED: {
     kind: 'kernel',
@@ -244,7 +243,7 @@ export const errorTable = {
   TABLE_CHANGING: {
     kind: 'transport',
     message: 'the table changed faster than it could be read',
-    hint: 'another program is writing to it; try again',
+    hint: 'try again',
   },
   CLOSED: { kind: 'transport', message: 'used after close()' },
 } as const;
@@ -283,6 +282,9 @@ export interface ErrorDetails {
   readonly problems?: readonly ConfigProblem[];
   readonly cause?: unknown;
 }
+
+/** The hint of errors that were seen to come from that: two reads differ, with no change of ours in between. */
+export const OTHER_WRITER = 'another program is writing to the table; try again';
 
 const brand = Symbol.for('ipvs-director.IpvsError');
 

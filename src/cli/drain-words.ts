@@ -69,7 +69,7 @@ export function moveWords(move: DrainMove): string | undefined {
     case 'gone':
       return `${subjectOf(move)} is gone: somebody else took it away`;
     case 'changed':
-      return `${subjectOf(move)}: somebody gave it weight ${move.weight}, which it keeps`;
+      return `${subjectOf(move)}: its weight was set to ${move.weight}, so its ramp ends`;
     case 'full':
       return `${subjectOf(move)}: weight ${move.weight}, the whole`;
     default:
@@ -80,7 +80,7 @@ export function moveWords(move: DrainMove): string | undefined {
 function drainWords(move: DrainMove & { readonly type: 'drain' }): string {
   if (move.ended) return endWords(move.drain, move.ended);
   if (move.restored !== undefined) return `${subjectOf(move)}: its drain was cancelled, weight ${move.restored}`;
-  return `${subjectOf(move)}: another program gave it a weight; 0 again`;
+  return `${subjectOf(move)}: it drains, but had a weight; 0 now`;
 }
 
 export function leftWords({ drains, ramps }: { readonly drains: number; readonly ramps: number }): string {

@@ -9,7 +9,7 @@ import { leftWords, moveWords } from './drain-words.ts';
 import { EXIT, printError } from './exit.ts';
 import { untilInterrupted } from './interrupt.ts';
 import { jsonLine } from './output.ts';
-import { print } from './stdout.ts';
+import { complain, print } from './stdout.ts';
 
 /** Until no drain or ramp is left, or an interrupt; returns the exit status. */
 export async function followDrains(director: Director, json: boolean): Promise<number> {
@@ -40,15 +40,31 @@ async function unlessLocked(pass: Promise<DrainPass>, signal: AbortSignal): Prom
   }
 }
 
+/** For a command that is about something else: prints what the pass before it did, not among JSON. */
+export function passPrinter({ json = false }: { readonly json?: boolean }): (pass: DrainPass) => void {
+  return (pass) => {
+    for (const words of pass.moves.map(moveWords)) {
+      if (words === undefined) continue;
+      if (json) complain(`ipvs: ${words}`);
+      else print(words);
+    }
+    for (const error of errorsOf(pass)) printError(error, json);
+  };
+}
+
 /** What a pass did, and at the end what is left; returns the exit status. */
 export function printPass(pass: DrainPass, json: boolean, last: boolean): number {
-  const { moves, problems, left } = pass;
-  const errors = [...moves.flatMap(({ error }) => error ?? []), ...problems];
+  const { moves, left } = pass;
+  const errors = errorsOf(pass);
   if (json && (moves.length > 0 || last)) print(jsonLine(plainPass(pass)));
   if (!json) for (const words of moves.map(moveWords)) if (words !== undefined) print(words);
   if (!json && last) print(leftWords(left));
   for (const error of errors) printError(error, json);
   return errors.length > 0 ? EXIT.error : EXIT.done;
+}
+
+function errorsOf({ moves, problems }: DrainPass): IpvsError[] {
+  return [...moves.flatMap(({ error }) => error ?? []), ...problems];
 }
 
 /** A pass for JSON. */

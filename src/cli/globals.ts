@@ -72,7 +72,10 @@ export async function withVerb<T>(
   work: (ipvs: Ipvs) => Promise<T>,
   context: Omit<LookContext, 'ipvs'> = {},
 ): Promise<T> {
-  if (options.transport === 'memory') return inMemory(options, (director) => director.verb(name, touches, work));
+  if (options.transport === 'memory') {
+    const direct = await directOptions(options);
+    return inMemory(options, (director) => director.verb(name, touches, work, direct));
+  }
   const [{ openIpvs }, { openRecord }, { verb }, { lookAt }] = await Promise.all([
     import('../ipvs/ipvs.ts'),
     import('../director/record.ts'),
@@ -81,7 +84,11 @@ export async function withVerb<T>(
   ]);
   const record = openRecord('', recordOptions(options));
   return closing(await openIpvs(await kernelOptions(options)), (ipvs) => {
-    const settle = async () => (await import('../director/settled.ts')).settled(record, ipvs);
+    const settle = async () => {
+      const settled = await (await import('../director/settled.ts')).settled(record, ipvs);
+      (await directOptions(options)).onPass(settled.pass);
+      return settled;
+    };
     const look: DirectWork<T>['look'] = async (keys) => {
       const defense =
         context.sysctls && (await import('../director/defense-record.ts')).defenseRecord(record.store, record.table);
@@ -89,6 +96,12 @@ export async function withVerb<T>(
     };
     return verb(record, settle, { command: name, touches, action: () => work(ipvs), look, onUnrecorded });
   });
+}
+
+/** What a direct command prints beside its result. */
+export async function directOptions({ json = false }: GlobalOptions) {
+  const { passPrinter } = await import('./follow.ts');
+  return { onPass: passPrinter({ json }), onUnrecorded };
 }
 
 /** The command is done: what it did is not in the history, and that is said. */

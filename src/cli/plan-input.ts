@@ -53,7 +53,7 @@ export async function intentOf(source: string | TextSource, director: Director, 
 const FORMAT = 'ipvs-director plan';
 
 /** As `savedPlan` reads it again. */
-export function formatSavedPlan({ held: _, steps: __, ...plan }: IntendedPlan): string {
+export function formatSavedPlan({ held: _, steps: __, drains: ___, ...plan }: IntendedPlan): string {
   return `${JSON.stringify({ format: FORMAT, version: 1, plan })}\n`;
 }
 

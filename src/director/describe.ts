@@ -4,6 +4,7 @@ import type { PastChange } from '../plan/packed-changes.ts';
 import type { Plan } from '../plan/plan.ts';
 import type { Stray } from '../plan/resource.ts';
 import { subjectOf } from './destination-of.ts';
+import type { DrainChange } from './drain-changes.ts';
 import type { DrainMove } from './drain-step.ts';
 import type { HeldWeight } from './held-weight.ts';
 import type { OwnerChange } from './ownership.ts';
@@ -31,6 +32,8 @@ export interface DescribedPlan extends Plan {
   readonly replaces?: string;
   /** Existing objects that get another owner. */
   readonly owners?: readonly OwnerChange[];
+  /** Drains that an undo begins again, ends or changes. */
+  readonly drains?: readonly DrainChange[];
   /** Weights that drains and ramps hold. */
   readonly held?: readonly HeldWeight[];
   /** What the next pass over drains and ramps does. */
@@ -47,8 +50,9 @@ export function describePlan(plan: DescribedPlan, paint: Paint = plain): string 
   );
   const others = plan.strays.length - inside.length;
   const apart = others === 0 ? '' : `; ${others} not in the file and left alone`;
-  const { replaces, owners = [], held = [], steps = [], passed = false } = plan;
-  const still = owners.length > 0 ? 'the table stays as it is, owners change' : 'nothing to change';
+  const { replaces, owners = [], drains = [], held = [], steps = [], passed = false } = plan;
+  const besides = [...(owners.length > 0 ? ['owners'] : []), ...(drains.length > 0 ? ['drains'] : [])];
+  const still = besides.length > 0 ? `the table stays as it is, ${besides.join(' and ')} change` : 'nothing to change';
   const sum = sumOf(plan.changes, 'toDo') || (passed || steps.length > 0 ? 'the file changes nothing' : still);
   const changed = new Set(plan.changes.map(({ key }) => key));
   const stays = held.filter((each) => !changed.has(keyOf(each)));
@@ -59,7 +63,8 @@ export function describePlan(plan: DescribedPlan, paint: Paint = plain): string 
   const total = `${sum}; ${plan.unchanged} unchanged${apart}`;
   const groups = groupsOf(plan.changes, inside, stays, paint);
   const next = steps.map((step) => describeStep(step, paint));
-  return [...conflicts, ...groups, ...describeOwners(owners, paint), ...next, ...note, total].join('\n');
+  const notInTable = [...describeOwners(owners, paint), ...describeDrains(drains, paint)];
+  return [...conflicts, ...groups, ...notInTable, ...next, ...note, total].join('\n');
 }
 
 const MOST_OWNERS = 10;
@@ -70,6 +75,10 @@ function describeOwners(owners: readonly OwnerChange[], paint: Paint): string[] 
     .map(({ key, from, to }) => `${paint('yellow', '=')} ${key}  owner ${from} → ${to}`);
   const rest = owners.length - lines.length;
   return rest > 0 ? [...lines, `  and ${rest} more owners`] : lines;
+}
+
+function describeDrains(drains: readonly DrainChange[], paint: Paint): string[] {
+  return drains.map((drain) => `${paint('yellow', '=')} ${subjectOf(drain)}  ${drain.words}`);
 }
 
 /** Changes that were made, or that lead from one state to another: by service, then how many. */
@@ -146,12 +155,12 @@ function describeStep(step: DrainMove, paint: Paint): string {
 function stepWords(step: DrainMove): string {
   if (step.type === 'ramp') {
     if (step.ended === 'gone') return 'its ramp ends: it is gone';
-    if (step.ended === 'changed') return `its ramp ends: another program set weight ${step.weight}`;
+    if (step.ended === 'changed') return `its ramp ends: its weight was set to ${step.weight}`;
     return `weight ${step.weight} of ${step.ramp.weight}${step.ended ? ', its ramp ends' : ''}`;
   }
   const { ended, restored, drain } = step;
   if (restored !== undefined) return `weight ${restored}, its drain was cancelled`;
-  if (ended === undefined) return 'weight 0: it drains, and another program gave it a weight';
+  if (ended === undefined) return 'weight 0: it drains';
   if (ended.how === 'gone') return 'its drain ends: it is gone';
   const why = ended.how === 'drained' ? 'it is drained' : 'the deadline has passed';
   return drain.afterwards === 'delete' ? `deleted: ${why}` : `its drain ends, and it keeps weight 0: ${why}`;

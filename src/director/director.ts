@@ -20,6 +20,7 @@ import {
   type Author,
   type Drain,
   type HistoryEntry,
+  keyOf,
   type Ledger,
   ledgerFor,
   ownersOf,
@@ -48,6 +49,7 @@ import type { Context } from './context.ts';
 import { defenseRecord, heldOriginals, idleDefense } from './defense-record.ts';
 import { destinationOf } from './destination-of.ts';
 import { addDirectEntry, serviceKeysIn } from './direct-entry.ts';
+import { type DrainChange, drainChanges } from './drain-changes.ts';
 import { withDrainEffects } from './drain-effects.ts';
 import { DrainKeeper, type DrainOptions } from './drain-keeper.ts';
 import type { DrainProgress, RampProgress } from './drain-progress.ts';
@@ -85,7 +87,7 @@ import { lentOriginals, SysctlLoans } from './sysctl-loans.ts';
 import { withHeldEffects } from './sysctls.ts';
 import { addressesOf, targetedState, withNeededKeys } from './targets.ts';
 import { type UnevenWeights, unevenIn } from './uneven-weights.ts';
-import { type DirectWork, verb } from './verb.ts';
+import { type DirectOptions, type DirectWork, verb } from './verb.ts';
 
 /** What is wanted, and where it came from. */
 export interface Intent {
@@ -118,6 +120,8 @@ export interface IntendedPlan extends Plan {
   readonly excess: readonly Excess[];
   /** Of an undo, and of an apply that adopts: existing objects that get another owner. */
   readonly owners?: readonly OwnerChange[];
+  /** Of an undo: drains that it begins again, ends or changes, for display. */
+  readonly drains?: readonly DrainChange[];
   /** What goes with an address beyond what the plan is about, each in words. */
   readonly wider?: readonly string[];
   /** Weights that drains and ramps hold, for display. */
@@ -128,16 +132,16 @@ export interface IntendedPlan extends Plan {
   readonly uneven?: readonly UnevenWeights[];
 }
 
-export interface ApplyOptions extends RunOptions {
+export interface ApplyOptions extends RunOptions, PassOption {
   /** Whatever it takes away, and however uneven its weights are. */
   readonly force?: boolean;
   /** What it is called in the history. Default: "apply". */
   readonly command?: string;
   /** Called under the lock with what will be done; throwing calls it off. */
   readonly onPlan?: (plan: IntendedPlan) => void;
-  /** Called before that with what the pass over drains and ramps did. */
-  readonly onPass?: (pass: DrainPass) => void;
 }
+
+type PassOption = Pick<DirectOptions, 'onPass'>;
 
 export interface Drift {
   /** Each with the time when it was first seen: ISO 8601. */
@@ -220,6 +224,7 @@ export class Director implements AsyncDisposable {
     this.#drains = new DrainKeeper({
       ...common,
       runner: this.#runner,
+      beginEntry: (command, place, before) => this.#beginEntry(command, new Set([keyOf(place)]), before),
       locked: (purpose, signal, work) => this.#locked(purpose, signal, (_, pass) => work(pass)),
     });
   }
@@ -310,7 +315,10 @@ export class Director implements AsyncDisposable {
    * there was nothing to do. Throws what `apply` throws.
    */
   async recover(options: ApplyOptions & Pick<PlanOptions, 'adopt'> = {}): Promise<Recovery | ApplyResult | undefined> {
-    const recovery = await this.#locked('recover', options.signal, async (found) => found);
+    const recovery = await this.#locked('recover', options.signal, async (found, pass) => {
+      options.onPass?.(pass);
+      return found;
+    });
     const applied = this.#store.ledger()?.applied;
     if (!applied || applied.table === this.#engine.table) return recovery;
     const desired = await this.#store.get(applied.desired, desiredShape);
@@ -321,9 +329,10 @@ export class Director implements AsyncDisposable {
    * Takes over what others made of services, and their destinations; of all that there are with "all". Returns the services
    * of which something is new. Throws SERVICE_NOT_FOUND, INVALID_ADDRESS, LOCKED.
    */
-  async adopt(services: readonly string[] | 'all'): Promise<string[]> {
+  async adopt(services: readonly string[] | 'all', { onPass }: PassOption = {}): Promise<string[]> {
     const meant = services === 'all' ? undefined : new Set(services.map((service) => serviceKey(service)));
-    return this.#locked('adopt', undefined, async () => {
+    return this.#locked('adopt', undefined, async (_, pass) => {
+      onPass?.(pass);
       const ledger = this.#ledger();
       const present = (await this.ipvs.snapshot()).services;
       const absent = [...(meant ?? [])].find((address) => !present.some((service) => service.address === address));
@@ -339,9 +348,10 @@ export class Director implements AsyncDisposable {
    * Forgets that services are ours; the kernel keeps them as they are. Returns those that were.
    * Throws SERVICE_NOT_FOUND, INVALID_ADDRESS, LOCKED.
    */
-  async disown(services: readonly string[] | 'all'): Promise<string[]> {
+  async disown(services: readonly string[] | 'all', { onPass }: PassOption = {}): Promise<string[]> {
     const meant = services === 'all' ? undefined : services.map((service) => serviceKey(service));
-    return this.#locked('disown', undefined, async () => {
+    return this.#locked('disown', undefined, async (_, pass) => {
+      onPass?.(pass);
       const ledger = this.#ledger();
       const ours = ownServices(await this.#known(ledger));
       const without = new Set(meant ?? ours);
@@ -349,20 +359,27 @@ export class Director implements AsyncDisposable {
       if (unknown !== undefined)
         throw new IpvsError('SERVICE_NOT_FOUND', { operation: 'disown', subject: unknown, detail: 'it is not ours' });
       const applied = await this.#appliedWithout(ledger.applied, without);
-      await this.#changeOwners('disown', without, ledger, { ...touched(ledger, { takes: [...without] }), applied });
+      const held = [...ledger.drains, ...ledger.ramps].filter(({ service }) => without.has(service));
+      const keys = new Set([...without, ...held.map(keyOf)]);
+      await this.#changeOwners('disown', keys, ledger, { ...touched(ledger, { takes: [...without] }), applied });
       return [...without];
     });
   }
 
   /** Changes the table directly, and records it in the history, with who owns what. Throws LOCKED. */
-  verb<T>(command: string, touches: Touches, action: (ipvs: Ipvs) => Promise<T>): Promise<T> {
+  verb<T>(
+    command: string,
+    touches: Touches,
+    action: (ipvs: Ipvs) => Promise<T>,
+    options: DirectOptions = {},
+  ): Promise<T> {
     const { store, table, context } = this.#engine;
     const record = { store, table, lock: this.#lock };
     const look: DirectWork<T>['look'] = (keys) => lookAt(context, keys);
     return verb(
       record,
       () => this.#settled(),
-      { command, touches, action: () => action(this.ipvs), look },
+      { command, touches, action: () => action(this.ipvs), look, ...options },
       () => this.#now().wallMs,
     );
   }
@@ -379,8 +396,12 @@ export class Director implements AsyncDisposable {
   }
 
   /** Gives it back. Throws NO_SUCH_DRAIN. */
-  cancelDrain(service: string, destination: string): Promise<{ readonly drain: Drain; readonly weight: number }> {
-    return this.#drains.cancel(service, destination);
+  cancelDrain(
+    service: string,
+    destination: string,
+    options?: DirectOptions,
+  ): Promise<{ readonly drain: Drain; readonly weight: number }> {
+    return this.#drains.cancel(service, destination, options);
   }
 
   /** Those that go on, that are drained and kept, and that ended within the hour. `details`: with who holds them. */
@@ -517,18 +538,24 @@ export class Director implements AsyncDisposable {
   /** Writes the ledger, with an entry of the history, if it says something new. */
   async #changeOwners(command: string, keys: ReadonlySet<string>, before: Ledger, after: Ledger): Promise<void> {
     if (isDeepStrictEqual(before, after)) return;
-    const seen = await lookAt(this.#engine.context, keys);
-    const at = new Date(this.#now().wallMs).toISOString();
-    const nextId = await addDirectEntry(this.#store, {
-      command,
-      by: this.#by,
-      at,
-      keys,
-      before: seen,
-      after: seen,
-      ledger: before,
-    });
-    this.#store.writeLedger({ ...after, nextId });
+    const addEntry = await this.#beginEntry(command, keys, before);
+    await addEntry(after);
+  }
+
+  /** Looks at what a command is about to change; what it returns adds the entry, then writes the ledger. */
+  async #beginEntry(
+    command: string,
+    keys: ReadonlySet<string>,
+    ledger: Ledger,
+  ): Promise<(after: Ledger) => Promise<void>> {
+    const look = () => lookAt(this.#engine.context, keys);
+    const before = await look();
+    return async (next) => {
+      const at = new Date(this.#now().wallMs).toISOString();
+      const after = await look();
+      const nextId = await addDirectEntry(this.#store, { command, by: this.#by, at, keys, before, after, ledger });
+      this.#store.writeLedger({ ...next, nextId });
+    };
   }
 
   #ledger(): Ledger {
@@ -565,7 +592,7 @@ export class Director implements AsyncDisposable {
     now: Moment,
     back: WayBack | undefined,
   ): Promise<IntendedPlan> {
-    if (back) return this.#plannedUndo(intent, options, ledger, current, back);
+    if (back) return this.#plannedUndo(intent, options, ledger, current, now, back);
     // Most of it is as it was applied.
     await this.#store.look(intent.desired, desiredShape);
     const known = await this.#known(ledger, now.bootMs);
@@ -599,7 +626,8 @@ export class Director implements AsyncDisposable {
     options: PlanOptions,
     ledger: Ledger,
     current: Tables,
-    { keys, targetFrom, owners: { applied: earlier, made: madeEarlier }, desired }: WayBack,
+    { bootMs }: Moment,
+    { keys, targetFrom, owners: then, desired }: WayBack,
   ): Promise<IntendedPlan> {
     const target = targetFrom(current);
     // An adopted address is released, never deleted.
@@ -613,14 +641,17 @@ export class Director implements AsyncDisposable {
     const plan = await withRemovalEffects(withHeld, addressesIn(current), this.#engine.context.addresses);
     const applied = await appliedTo(this.#engine, ledger);
     const excess = excesses(plan, servicesIn(current), limitOf(options, intent.desired, applied));
-    const [now, then] = [
+    const [ownerNow, ownerThen] = [
       ownership({ applied, made: new Set(ledger.made) }),
-      ownership({ applied: earlier ? desired : undefined, made: new Set(madeEarlier) }),
+      ownership({ applied: then.applied ? desired : undefined, made: new Set(then.made) }),
     ];
     const present = serviceKeysIn(current);
     const kept = [...serviceKeysIn(target)].filter((key) => present.has(key));
-    const owners = ownerChanges(kept, now, then);
-    return { ...plan, table: this.#engine.table, intent, options, excess, ...(owners.length > 0 && { owners }) };
+    const owners = ownerChanges(kept, ownerNow, ownerThen);
+    const restored = restoredLedger(ledger, then, keys, ledger.nextId);
+    const drains = drainChanges(ledger.drains, restored.drains, bootMs);
+    const more = { ...(owners.length > 0 && { owners }), ...(drains.length > 0 && { drains }) };
+    return { ...plan, table: this.#engine.table, intent, options, excess, ...more };
   }
 
   #held(ledger: Ledger, { services }: Snapshot, now: Moment): HeldWeight[] {

@@ -23,8 +23,9 @@ import { heldCount } from './drain-rule.ts';
 import { type DrainPass, type DrainRunner, surveyOf } from './drain-runner.ts';
 import { endedLately, pinsClients } from './drain-step.ts';
 import { desiredShape } from './state.ts';
+import type { DirectOptions } from './verb.ts';
 
-export interface DrainOptions {
+export interface DrainOptions extends DirectOptions {
   /** What is held by then is cut, or goes on all the same. Default: 5 minutes. */
   readonly timeoutMs?: number;
   /** What happens when it is over: the destination is deleted, or stays with weight 0. Default: keep. */
@@ -37,6 +38,12 @@ export interface DrainKeeperParts {
   readonly ledger: () => Ledger;
   readonly runner: DrainRunner;
   readonly now: Clock;
+  /** Looks at a place that a command is about to change; what it returns adds the command's entry and writes the ledger. */
+  readonly beginEntry: (
+    command: string,
+    place: DestinationOf,
+    before: Ledger,
+  ) => Promise<(after: Ledger) => Promise<void>>;
   /** Under the table's lock, after a pass. */
   readonly locked: <T>(
     purpose: string,
@@ -60,7 +67,8 @@ export class DrainKeeper {
     const place = destinationOf(service, destination);
     const { timeoutMs, afterwards } = checked(options);
     const { ipvs, store, now } = this.#parts;
-    return this.#parts.locked('drain', undefined, async () => {
+    return this.#parts.locked('drain', undefined, async (pass) => {
+      options.onPass?.(pass);
       const holder = await ipvs.service(place.service);
       const found = destinationAt(place, holder, 'drain');
       const { weight } = found;
@@ -78,14 +86,18 @@ export class DrainKeeper {
         by: earlier?.by ?? 'verb',
         heldFirst: (goesOn ? earlier.heldFirst : undefined) ?? heldCount(found, place.service, pins),
       };
+      const addEntry = await this.#parts.beginEntry('drain', place, ledger);
+      const after = { ...ledger, drains: [...without(ledger.drains, place), drain] };
       // Written first: a crash in between leaves a drain whose next pass takes the weight.
-      store.writeLedger({ ...ledger, drains: [...without(ledger.drains, place), drain] });
+      store.writeLedger(after);
       try {
         if (weight > 0) await ipvs.editDestination(place.service, place.destination, { weight: 0 });
       } catch (error) {
-        if (!isOutcomeUnknown(error)) store.writeLedger(ledger);
+        if (isOutcomeUnknown(error)) await unlessUnrecorded(addEntry(after), options);
+        else store.writeLedger(ledger);
         throw error;
       }
+      await unlessUnrecorded(addEntry(after), options);
       return drain;
     });
   }
@@ -95,10 +107,15 @@ export class DrainKeeper {
    * next that takes few enough steps of wrr. One write decides: it records the cancellation with the weight, and a pass
    * does the rest, this one or after a crash the next. Throws NO_SUCH_DRAIN.
    */
-  async cancel(service: string, destination: string): Promise<{ readonly drain: Drain; readonly weight: number }> {
+  async cancel(
+    service: string,
+    destination: string,
+    options: DirectOptions = {},
+  ): Promise<{ readonly drain: Drain; readonly weight: number }> {
     const place = destinationOf(service, destination);
-    const { ipvs, store, runner, now } = this.#parts;
-    return this.#parts.locked('drain cancel', undefined, async () => {
+    const { ipvs, store, now } = this.#parts;
+    return this.#parts.locked('drain cancel', undefined, async (pass) => {
+      options.onPass?.(pass);
       const ledger = this.#parts.ledger();
       const drain = ledger.drains.find(isAt(place));
       if (drain === undefined) throw noSuchDrain(place, ledger);
@@ -116,18 +133,26 @@ export class DrainKeeper {
       const weight = suitableWeight(most, place, holder, applied?.limits?.maxWeightSteps);
       // One that an apply began has left the file; who gives it back wants it.
       const made = drain.by === 'apply' && !described ? [...new Set([...rest.made, key])] : rest.made;
+      const addEntry = await this.#parts.beginEntry('drain cancel', place, ledger);
       store.writeLedger({ ...rest, made, drains: [...rest.drains, { ...drain, restoreWeight: weight }] });
-      try {
-        const { moves } = await runner.pass();
-        const error = moves.find(isAt(place))?.error;
-        if (error) throw error;
-      } catch (error) {
-        // The disk is full after the weight was restored: the record says so, and a later pass tidies it.
-        const unwritten = error instanceof IpvsError && error.code === 'FILE_UNWRITABLE';
-        if (!unwritten || (await this.#weightAt(place)) !== weight) throw error;
-      }
+      const error = await this.#restore(place, weight);
+      await unlessUnrecorded(addEntry(this.#parts.ledger()), options);
+      if (error) throw error;
       return { drain, weight };
     });
+  }
+
+  /** Makes the pass that restores it; returns what that was refused with. */
+  async #restore(place: DestinationOf, weight: number): Promise<IpvsError | undefined> {
+    try {
+      const { moves } = await this.#parts.runner.pass();
+      return moves.find(isAt(place))?.error;
+    } catch (error) {
+      if (!(error instanceof IpvsError)) throw error;
+      // The disk is full after the weight was restored: the record says so, and a later pass tidies it.
+      const isRestored = error.code === 'FILE_UNWRITABLE' && (await this.#weightAt(place)) === weight;
+      return isRestored ? undefined : error;
+    }
   }
 
   async #weightAt({ service, destination }: DestinationOf): Promise<number | undefined> {
@@ -184,8 +209,18 @@ export class DrainKeeper {
   }
 }
 
-function checked(options: DrainOptions): Required<DrainOptions> {
-  refuseUnknownKeys(options, 'drain', ['timeoutMs', 'afterwards']);
+/** A drain that is begun or cancelled stays so, whether or not its entry can be written. */
+async function unlessUnrecorded(entry: Promise<void>, { onUnrecorded }: DirectOptions): Promise<void> {
+  try {
+    await entry;
+  } catch (error) {
+    if (!(error instanceof IpvsError)) throw error;
+    onUnrecorded?.(error);
+  }
+}
+
+function checked(options: DrainOptions): Required<Pick<DrainOptions, 'timeoutMs' | 'afterwards'>> {
+  refuseUnknownKeys(options, 'drain', ['timeoutMs', 'afterwards', 'onPass', 'onUnrecorded']);
   const { timeoutMs = DEFAULT_TIMEOUT_MS, afterwards = 'keep' } = options;
   return {
     timeoutMs: wholeNumber(timeoutMs, 0, MOST_TIMEOUT_MS, 'INVALID_DURATION', ['timeoutMs']),

@@ -26,7 +26,7 @@ export type DrainMove = (DrainStep | RampStep) &
 interface DrainStep {
   readonly type: 'drain';
   readonly drain: Drain;
-  /** Absent where only the weight changes: 0 again after another program changed it, or restored. */
+  /** Absent where only the weight changes: 0 where it is something else, or restored. */
   readonly ended?: DrainEnd;
   /** The weight after a cancelled drain, which ends with this. */
   readonly restored?: number;

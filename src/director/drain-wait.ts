@@ -5,6 +5,7 @@ import type { DestinationOf, Drain, DrainEnd, Held } from '../plan/ledger.ts';
 import { isAt, subjectOf } from './destination-of.ts';
 import type { DrainKeeper } from './drain-keeper.ts';
 import type { DrainProgress } from './drain-progress.ts';
+import type { DirectOptions } from './verb.ts';
 
 export interface DrainOutcome {
   readonly drain: Drain;
@@ -15,7 +16,8 @@ export interface DrainOutcome {
   readonly problem?: string;
 }
 
-export interface DrainWaitOptions {
+/** `onPass` is called with each pass. */
+export interface DrainWaitOptions extends Pick<DirectOptions, 'onPass'> {
   /** Ends the waiting; the drain goes on. */
   readonly signal?: AbortSignal;
   readonly onProgress?: (progress: DrainProgress) => void;
@@ -29,7 +31,7 @@ const LOOK_EVERY_MS = 1000;
 export async function waitForDrain(
   keeper: DrainKeeper,
   place: DestinationOf,
-  { signal, onProgress, details = false }: DrainWaitOptions = {},
+  { signal, onProgress, onPass, details = false }: DrainWaitOptions = {},
 ): Promise<DrainOutcome> {
   const first = keeper.latest(place);
   if (first.ended) return outcomeOf(first, first.ended);
@@ -41,7 +43,7 @@ export async function waitForDrain(
     if (drain.ended) return outcomeOf(drain, drain.ended);
     last = progress;
     onProgress?.(progress);
-    if (over && (await ended(keeper, place, signal))) continue;
+    if (over && (await ended(keeper, place, { signal, onPass }))) continue;
     await sleep(LOOK_EVERY_MS, undefined, signal && { signal }).catch(() => undefined);
   }
   throw new IpvsError('ABORTED', { operation: 'wait for drain', subject: subjectOf(place), detail: 'it goes on' });
@@ -61,10 +63,15 @@ async function progressAt(
 }
 
 /** One pass; false if somebody else holds the lock, who may be at it. */
-async function ended(keeper: DrainKeeper, place: DestinationOf, signal: AbortSignal | undefined): Promise<boolean> {
+async function ended(
+  keeper: DrainKeeper,
+  place: DestinationOf,
+  { signal, onPass }: { signal: AbortSignal | undefined } & Pick<DirectOptions, 'onPass'>,
+): Promise<boolean> {
   try {
-    const { moves } = await keeper.pass('drain', signal);
-    const error = moves.find(isAt(place))?.error;
+    const pass = await keeper.pass('drain', signal);
+    onPass?.(pass);
+    const error = pass.moves.find(isAt(place))?.error;
     if (error) throw error;
     return true;
   } catch (error) {

@@ -14,14 +14,17 @@ import { type DesiredState, desiredShape, NOTHING_DESIRED } from './state.ts';
 import { sysctlsIn } from './sysctls.ts';
 
 /** An entry of the history, with what it names. */
-export interface PastApply {
+export interface PastApply extends PastStates {
   readonly entry: HistoryEntry;
+  /** Which entry had applied `previous`; null if it is not kept. */
+  readonly previousEntry: number | null;
+}
+
+interface PastStates {
   /** What it did, or was to do; in the order of the plan. */
   readonly changes: readonly PastChange[];
   /** What had been applied before; null if nothing had. */
   readonly previous: DesiredState | null;
-  /** Which entry had applied that; null if it is not kept. */
-  readonly previousEntry: number | null;
   /** What it applied. */
   readonly desired: DesiredState;
 }
@@ -34,12 +37,14 @@ export function entryOf(store: Store, id: number): HistoryEntry {
 }
 
 export async function pastApply(store: Store, entry: HistoryEntry): Promise<PastApply> {
+  return { entry, previousEntry: appliedBefore(store, entry)?.id ?? null, ...(await pastStates(store, entry)) };
+}
+
+async function pastStates(store: Store, { plan, previous, desired }: HistoryEntry): Promise<PastStates> {
   return {
-    entry,
-    changes: unpackChanges(await store.get(entry.plan, changesShape)),
-    previous: entry.previous === null ? null : await store.get(entry.previous, desiredShape),
-    previousEntry: appliedBefore(store, entry)?.id ?? null,
-    desired: await store.get(entry.desired, desiredShape),
+    changes: unpackChanges(await store.get(plan, changesShape)),
+    previous: previous === null ? null : await store.get(previous, desiredShape),
+    desired: await store.get(desired, desiredShape),
   };
 }
 
@@ -123,7 +128,7 @@ async function stretchOf(
   entry: HistoryEntry,
   side: UndoPoint['side'],
 ): Promise<Stretch> {
-  const { changes, previous, desired } = await pastApply(engine.store, entry);
+  const { changes, previous, desired } = await pastStates(engine.store, entry);
   const [before, after] = [await tablesOf(engine, entry.before), await tablesOf(engine, entry.after)];
   const named = [...changes.map(({ key }) => key), ...(entry.touched ?? describedKeys(desired))];
   return {

@@ -29,7 +29,7 @@ export async function settle(engine: Engine<DesiredState, Context>, runner: Drai
 }
 
 /** The same for who else has no need of plans, in this process's network namespace. */
-export async function settled({ store, table }: TableRecord, ipvs: Ipvs): Promise<void> {
+export async function settled({ store, table }: TableRecord, ipvs: Ipvs): Promise<Settled> {
   const addresses = AddressTable.open({ native: native() });
   try {
     const sysctls = new KernelSysctls(native());
@@ -39,7 +39,7 @@ export async function settled({ store, table }: TableRecord, ipvs: Ipvs): Promis
     const runner = new DrainRunner({ ipvs, store, ledger, now: systemClock, loans });
     const masquerade = new MasqueradeTable({ host: new KernelRuleHost({ native: native() }) });
     const context = { ipvs, addresses, sysctls: new SysctlTable(sysctls), defense, masquerade };
-    await settle({ resources, context, store, table, desired: desiredShape }, runner);
+    return await settle({ resources, context, store, table, desired: desiredShape }, runner);
   } finally {
     await addresses.close();
   }

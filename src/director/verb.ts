@@ -3,16 +3,24 @@ import { IpvsError, isOutcomeUnknown } from '../errors.ts';
 import { author } from '../plan/author.ts';
 import { isUnderWay, ledgerFor } from '../plan/ledger.ts';
 import type { Tables } from '../plan/plan.ts';
+import type { DrainPass } from './drain-runner.ts';
 import { type Touches, touched, touchedKeys } from './ownership.ts';
 import type { TableRecord } from './record.ts';
 
-export interface DirectWork<T> {
+/** What a direct command tells its caller beside its result. */
+export interface DirectOptions {
+  /** Called with what the pass over drains and ramps did that came before the command. */
+  readonly onPass?: ((pass: DrainPass) => void) | undefined;
+  /** Called where the command is done, but its entry cannot be written. */
+  readonly onUnrecorded?: ((error: IpvsError) => void) | undefined;
+}
+
+/** Without `onUnrecorded` the error is thrown. */
+export interface DirectWork<T> extends DirectOptions {
   /** As the history shows it: "service add". */
   readonly command: string;
   readonly touches: Touches;
   action(): Promise<T>;
-  /** Called where the command is done, but its entry cannot be written. Default: the error is thrown. */
-  onUnrecorded?(error: IpvsError): void;
   /** Configurations of everything that has one of the keys, by resource. */
   look(keys: ReadonlySet<string> | 'all services'): Promise<Tables>;
 }
@@ -24,8 +32,8 @@ export interface DirectWork<T> {
  */
 export async function verb<T>(
   { store, table, lock }: TableRecord,
-  settle: () => Promise<unknown>,
-  { command, touches, action, look, onUnrecorded }: DirectWork<T>,
+  settle: () => Promise<{ readonly pass: DrainPass }>,
+  { command, touches, action, look, onPass, onUnrecorded }: DirectWork<T>,
   now: () => number = Date.now,
 ): Promise<T> {
   const held = await lock(command, undefined);
@@ -33,7 +41,8 @@ export async function verb<T>(
     const ledger = () => ledgerFor(table, store.ledger());
     let before = ledger();
     if (store.journal() !== undefined || isUnderWay(before)) {
-      await settle();
+      const { pass } = await settle();
+      onPass?.(pass);
       before = ledger();
     }
     const about = touchedKeys(touches);

@@ -1,5 +1,5 @@
 /** The backend on generic netlink, the complete one of the kernel's two interfaces. */
-import { type ErrorDetails, errno, IpvsError } from '../errors.ts';
+import { type ErrorDetails, errno, IpvsError, OTHER_WRITER } from '../errors.ts';
 import type { Native } from '../native.ts';
 import { type Dump, NetlinkConnection, type Outcome, type Request } from '../netlink/connection.ts';
 import { NETLINK_GENERIC, resolveFamily } from '../netlink/generic.ts';
@@ -250,7 +250,7 @@ export class NetlinkBackend implements Backend {
       if (previous !== undefined && sameAddresses(previous, dump.items)) return dump.items;
       previous = dump.items;
     }
-    throw new IpvsError('TABLE_CHANGING', { operation: 'read', subject });
+    throw new IpvsError('TABLE_CHANGING', { operation: 'read', subject, hint: OTHER_WRITER });
   }
 
   async #dump<T>(

@@ -4,7 +4,7 @@
  * used nor that it did not suffice (ip_vs_ctl.c, __ip_vs_get_service_entries, __ip_vs_get_dest_entries).
  * So more room is given than is needed, zeroed, and an answer that fills it is not believed.
  */
-import { errno, IpvsError } from '../errors.ts';
+import { errno, IpvsError, OTHER_WRITER } from '../errors.ts';
 import type { Native } from '../native.ts';
 import {
   type DaemonsValues,
@@ -100,7 +100,7 @@ export class OptionTable {
       if (services.length < room) return services;
       room = moreRoom(room);
     }
-    throw new IpvsError('TABLE_CHANGING');
+    throw new IpvsError('TABLE_CHANGING', { hint: OTHER_WRITER });
   }
 
   /**
@@ -122,7 +122,7 @@ export class OptionTable {
       if (destinations.length < room) return destinations;
       room = moreRoom(room);
     }
-    throw new IpvsError('TABLE_CHANGING');
+    throw new IpvsError('TABLE_CHANGING', { hint: OTHER_WRITER });
   }
 
   #roomFor(sizeBytes: number): { bytes: Uint8Array; view: DataView } {

@@ -15,8 +15,9 @@ const OBJECTS = 'objects';
 const DRIFT = 'drift.json';
 /** There while drains or ramps are in progress: packaging/ipvs-drain.path starts "ipvs drain run --follow" by it. */
 const IN_PROGRESS = 'in-progress';
-/** Older ones are forgotten. */
-const MOST_ENTRIES = 100;
+/** How many entries of each kind are kept. An undo needs all later ones, so of each kind it is the newest, without a gap. */
+const MOST_APPLIES = 100;
+const MOST_DIRECT = 500;
 /** Looking for values that nothing names means to read the whole history. */
 const SWEEP_EVERY = 20;
 /** Values at hand: what was applied last and what is being applied, and tables, which are small. */
@@ -167,15 +168,25 @@ export class Store {
     return Math.max(nextId, (this.#entryIds().at(-1) ?? 0) + 1);
   }
 
-  /** Forgets the oldest entries over the bound, and the values that nothing names any more. */
+  /** Forgets the oldest entries over the bounds, and the values that nothing names any more. */
   addHistory(entry: HistoryEntry): void {
     this.#files.write(entryName(entry.id), text(entry));
     this.#tidy(HISTORY, isEntryFile);
     this.#tidy(OBJECTS, isObjectFile);
+    if (entry.id % SWEEP_EVERY !== 0) return;
+    const forgotten = this.#forgotten();
+    for (const id of forgotten) this.#files.remove(entryName(id));
+    if (forgotten.length > 0) this.#sweep();
+  }
+
+  /** The first entry, from the newest on, that is one of its kind too many; and all before it. */
+  #forgotten(): number[] {
     const ids = this.#entryIds();
-    if (ids.length < MOST_ENTRIES + SWEEP_EVERY) return;
-    for (const id of ids.slice(0, -MOST_ENTRIES)) this.#files.remove(entryName(id));
-    this.#sweep();
+    if (ids.length <= MOST_APPLIES) return [];
+    const direct = new Set(this.history().flatMap(({ id, touched }) => (touched ? [id] : [])));
+    const left = { applies: MOST_APPLIES, direct: MOST_DIRECT };
+    const last = ids.findLastIndex((id) => left[direct.has(id) ? 'direct' : 'applies']-- === 0);
+    return ids.slice(0, last + 1);
   }
 
   /** The oldest first. */
@@ -245,7 +256,7 @@ export class Store {
 
   /** Throws STORE_DAMAGED, also for a value of another shape: each is checked once. */
   async get<T>(id: ObjectId, shape: Shape<T>): Promise<T> {
-    const recent = this.#recent.get(id) ?? this.#remember(id, { ...(await this.#read(id)), shapes: new Set() });
+    const recent = this.#remember(id, this.#recent.get(id) ?? { ...(await this.#read(id)), shapes: new Set() });
     const { value, shapes } = recent;
     if (!shapes.has(shape) && !shape.fits(value)) throw this.#damagedValue(id, `it is no ${shape.name}`);
     shapes.add(shape);

@@ -3,7 +3,7 @@
  * last, and whatever goes wrong in between is undone in reverse, by comparing the table with what it was. What a crash
  * left is finished where only removals were left to do, and undone otherwise.
  */
-import { IpvsError } from '../errors.ts';
+import { IpvsError, OTHER_WRITER } from '../errors.ts';
 import { knownAt } from './known.ts';
 import {
   type Applied,
@@ -123,7 +123,8 @@ export async function transact<Desired, Context>(
   const run = await makeChanges(engine, changes, options);
   const keys = keysOf(changes);
   const left = target ? leftTo(engine, target, keys) : leftOf(engine, desired, known, changes, keys);
-  const { failed, now } = await verified(engine, run, left, about, { before, changes, keys });
+  const look = () => rereadTables(engine, { before, changes, keys });
+  const { failed, now } = await verified(engine, run, left, look, keys);
   if (now !== undefined && failed.length === 0) {
     await commit(engine, journal, ledger, changes.length, { outcome: 'applied', after: now });
     return { ...run, outcome: 'applied', id: entry.id, undone: [], stuck: [] };
@@ -162,11 +163,17 @@ async function commit<Desired, Context>(
   } catch (cause) {
     if (!(cause instanceof IpvsError)) throw cause;
     const { code, subject, errno } = cause;
-    const detail = `the table is ${outcome === 'applied' ? 'as it should be' : 'as it was'}, and only the record of it is not`;
+    const detail = `${outcomeWords[outcome]}, and the record of it is not written`;
     const hint = 'mend that; then the next command, or "ipvs recover", ends it';
     throw new IpvsError(code, { ...(subject && { subject }), ...(errno && { errno }), detail, hint, cause });
   }
 }
+
+const outcomeWords: Readonly<Record<HistoryEntry['outcome'], string>> = {
+  applied: 'the table is as it should be',
+  undone: 'the table is as it was',
+  mixed: 'some of the table could not be restored',
+};
 
 function untouched(changes: readonly Change[], failed: readonly Failure[]): ApplyResult {
   const refused = new Set(failed.map(({ change }) => change));
@@ -210,7 +217,7 @@ export async function recover<Desired, Context>(engine: Engine<Desired, Context>
   const rest = left(await readTables(engine, about));
   if (onlyRemovals(rest)) {
     const run = await makeChanges(engine, rest, {});
-    const { failed, now } = await verified(engine, run, left, about);
+    const { failed, now } = await verified(engine, run, left, () => readTables(engine, about), keys);
     if (now !== undefined && failed.length === 0) {
       await commit(engine, journal, ledger, changes.length, { outcome: 'applied', after: now });
       return { ...nothing, outcome: 'finished', done: run.done };
@@ -455,25 +462,42 @@ function* parts(changes: readonly Change[]): Generator<readonly Change[]> {
   if (part.length > 0) yield part;
 }
 
-/** Reads the tables once more, if nothing was refused; what is not as it was planned counts as refused. */
+/** Looks at the tables, if nothing was refused; what is not as it was planned counts as refused. */
 async function verified<Desired, Context>(
   engine: Engine<Desired, Context>,
   { done, failed }: Run,
   left: (now: Tables) => readonly Change[],
-  about: readonly Desired[],
-  made?: Made,
+  look: () => Promise<Tables>,
+  keys: ReadonlySet<string>,
 ): Promise<{ failed: readonly Failure[]; now?: Tables }> {
   if (failed.length > 0) return { failed };
   try {
-    const now = await (made ? rereadTables(engine, made) : readTables(engine, about));
-    return { failed: left(now).map((change) => ({ change, error: notVerified(change) })), now };
+    const now = await look();
+    const changes = left(now);
+    const hint = changes.length > 0 ? await writerHint(engine, now, look, keys) : {};
+    return { failed: changes.map((change) => ({ change, error: notVerified(change, hint) })), now };
   } catch (error) {
     return { failed: allFailed(done.slice(0, 1), error) };
   }
 }
 
-function notVerified({ verb, subject, detail }: Change): IpvsError {
-  return new IpvsError('NOT_VERIFIED', { operation: verb, subject, detail });
+/** Names another program as the cause of differences only if one more look, with no change of ours in between, differs. */
+async function writerHint<Desired, Context>(
+  { resources }: Engine<Desired, Context>,
+  now: Tables,
+  look: () => Promise<Tables>,
+  keys: ReadonlySet<string>,
+): Promise<{ readonly hint?: string }> {
+  try {
+    return undoPlan(resources, now, await look(), keys).length > 0 ? { hint: OTHER_WRITER } : {};
+  } catch (error) {
+    if (error instanceof IpvsError) return {};
+    throw error;
+  }
+}
+
+function notVerified({ verb, subject, detail }: Change, hint: { readonly hint?: string }): IpvsError {
+  return new IpvsError('NOT_VERIFIED', { operation: verb, subject, detail, ...hint });
 }
 
 interface Undo {
@@ -495,9 +519,8 @@ async function undone<Desired, Context>(
   const { done, failed } = await makeChanges(engine, changes, { goOn: true });
   const errors = new Map(failed.map(({ change, error }) => [change.key, error]));
   const after = await look();
-  const stuck = undoPlan(engine.resources, before, after, keys).map((change) => ({
-    change,
-    error: errors.get(change.key) ?? notVerified(change),
-  }));
+  const left = undoPlan(engine.resources, before, after, keys);
+  const hint = left.some(({ key }) => !errors.has(key)) ? await writerHint(engine, after, look, keys) : {};
+  const stuck = left.map((change) => ({ change, error: errors.get(change.key) ?? notVerified(change, hint) }));
   return { outcome: stuck.length > 0 ? 'mixed' : 'undone', done, stuck, after };
 }

@@ -270,6 +270,100 @@ describe('who carries it on', () => {
   });
 });
 
+describe('in the history', () => {
+  it('a drain and its cancellation are entries; each is undone, and connections stay', async () => {
+    const director = await fresh();
+    const { service, destination } = await serviceOn('tcp');
+    await connect(1);
+    const held = async () => {
+      const [{ weight, activeConnections } = expect.fail()] = await table.ipvs.destinations(service);
+      return { weight, activeConnections, drains: (await director.drains()).map(({ drain }) => drain.deadlineBootMs) };
+    };
+    await ipvs('drain', service, destination, '--timeout', '30m');
+    const draining = await held();
+    expect(draining).toMatchObject({ weight: 0, activeConnections: 1, drains: [expect.any(Number)] });
+
+    const undone = await ipvs('undo', '--yes');
+    expect(undone).toMatchObject({ status: 0, stderr: '' });
+    expect(undone.stdout).toContain(`= ${destination} of ${service}  drains no more\n`);
+    expect(await held()).toEqual({ weight: 3, activeConnections: 1, drains: [] });
+    expect((await ipvs('undo', '--dry-run')).stdout).toMatch(/ {2}drains again, 29m\d+s left\n/);
+    await ipvs('undo', '--yes');
+    expect(await held()).toEqual(draining);
+
+    await ipvs('drain', 'cancel', service, destination);
+    expect(await held()).toEqual({ weight: 3, activeConnections: 1, drains: [] });
+    await ipvs('undo', '--yes');
+    expect(await held()).toEqual(draining);
+
+    await ipvs('drain', service, destination, '--timeout', '2h');
+    expect((await ipvs('undo', '--yes')).stdout).toContain('the table stays as it is, drains change');
+    expect(await held()).toEqual(draining);
+    expect(director.history().map(({ command, by }) => [command, by.uid])).toEqual(
+      ['drain', 'undo 1', 'undo 2', 'drain cancel', 'undo 4', 'drain', 'undo 6'].map((command) => [command, 0]),
+    );
+  });
+});
+
+it('every command that takes the lock prints what the pass before it did, not among JSON', async () => {
+  await fresh();
+  const { service } = await serviceOn('tcp');
+  await table.ipvs.addDestination(service, { address: '127.0.0.4', weight: 1 });
+  await table.ipvs.addDestination(service, { address: '127.0.0.5', weight: 1 });
+  const drained = `127.0.0.4:${port} of ${service}: drained, kept with weight 0`;
+  const file = join(stateDir, 'more.yaml');
+  writeFileSync(file, `services: [{ address: 'fwmark:71', destinations: [] }]`);
+  const commands = [
+    ['service', 'add', 'fwmark:70'],
+    ['service', 'edit', 'fwmark:70', '-s', 'rr'],
+    ['destination', 'add', 'fwmark:70', '10.0.0.1'],
+    ['destination', 'edit', 'fwmark:70', '10.0.0.1', '-w', '5'],
+    ['destination', 'delete', 'fwmark:70', '10.0.0.1'],
+    ['service', 'delete', 'fwmark:70'],
+    ['zero'],
+    ['timeouts', 'set', '--udp', '300s'],
+    ['sync', 'start', 'backup', '-i', 'lo'],
+    ['sync', 'stop', 'backup'],
+    ['sysctl', 'set', 'sync_retries=0'],
+    ['masquerade', 'add', '--source', '10.99.0.0/24'],
+    ['masquerade', 'delete', '10.99.0.0/24'],
+    ['adopt', service],
+    ['disown', service],
+    ['drain', service, '127.0.0.5', '--timeout', '1h'],
+    ['drain', 'cancel', service, '127.0.0.5'],
+    ['recover'],
+    ['apply', file, '--yes'],
+    ['undo', '--yes'],
+    ['flush', '--yes'],
+  ];
+  const beginsDrain = () => ipvs('drain', service, '127.0.0.4');
+  for (const words of commands) {
+    await beginsDrain();
+    const { status, stdout, stderr } = await ipvs(...words);
+    expect({ words, status, stderr, told: stdout.split('\n').includes(drained) }).toMatchObject({
+      status: 0,
+      told: true,
+    });
+  }
+  await table.ipvs.addService({ address: service });
+  await table.ipvs.addDestination(service, { address: '127.0.0.4' });
+  await beginsDrain();
+  const quiet = 'added fwmark:72\n';
+  expect((await ipvs('service', 'add', 'fwmark:72')).stdout).toBe(`${drained}\n${quiet}`);
+  expect((await ipvs('service', 'add', 'fwmark:73')).stdout).toBe(quiet.replace('72', '73'));
+  await beginsDrain();
+  expect(await ipvs('zero', '--json')).toEqual({
+    status: 0,
+    stdout: `${JSON.stringify({ done: 'zeroed the counters of', subject: 'all services' }, null, 2)}\n`,
+    stderr: `ipvs: ${drained}\n`,
+  });
+  await beginsDrain();
+  expect(JSON.parse((await ipvs('recover', '--json')).stdout)).toMatchObject({
+    outcome: 'nothing',
+    pass: { moves: [{ destination: `127.0.0.4:${port}`, ended: { how: 'drained' } }] },
+  });
+});
+
 describe('an apply', () => {
   const drain = { timeoutSeconds: 600, afterwards: 'delete' } as const;
 

@@ -1,7 +1,7 @@
 /** `ipvs adopt`: what others made is ours from now on. */
 import { command } from '../command.ts';
 import { EXIT, UsageError } from '../exit.ts';
-import { type GlobalOptions, withDirector } from '../globals.ts';
+import { directOptions, type GlobalOptions, withDirector } from '../globals.ts';
 import { printJson } from '../output.ts';
 import { print } from '../stdout.ts';
 import { SERVICE } from '../words.ts';
@@ -19,7 +19,8 @@ const spec = command<ServicesOptions>({
   examples: [{ line: 'ipvs adopt tcp://192.0.2.10:80' }, { line: 'ipvs adopt --all' }],
   async run(options) {
     const meant = servicesOf(options);
-    const adopted = await withDirector(options, (director) => director.adopt(meant));
+    const direct = await directOptions(options);
+    const adopted = await withDirector(options, (director) => director.adopt(meant, direct));
     return told('adopted', adopted, 'nothing to adopt: all of it is ours', options);
   },
 });

@@ -103,26 +103,28 @@ async function appliedOnce(
   if (yes && !options.dryRun) return told(await apply(what, show));
   // A plan that was kept may be outdated.
   const plan = await director.plan(what, planning);
-  if (options.dryRun || plan.changes.length === 0) {
+  const { drains = [] } = plan;
+  const size = plan.changes.length || drains.length;
+  if (options.dryRun || size === 0) {
     if (json) printJson({ ...plan, ...missing });
     else show(plan);
   }
   const refusal = planRefusal(plan, force);
   if (refusal) return without(printError(refusal, json));
   if (options.dryRun) return without(planStatus(plan));
-  if (plan.changes.length === 0) {
+  if (size === 0) {
     await apply(plan); // that it is ours is worth remembering
     return { status: EXIT.done, tried: true };
   }
   if (json || !canAsk()) throw new UsageError('nobody can be asked: say --yes, or --dry-run to see the changes');
   show(plan);
-  if (!(await confirm(`Make ${counted(plan.changes.length, 'change')}?`))) return without(EXIT.error);
+  if (!(await confirm(`Make ${counted(size, 'change')}?`))) return without(EXIT.error);
   return told(await apply(plan));
 }
 
 /** 2 where an apply would change something, be it only by the pass over drains and ramps that it makes. */
-export function planStatus({ changes, steps = [], owners = [] }: IntendedPlan): number {
-  return changes.length + steps.length + owners.length === 0 ? EXIT.done : EXIT.changes;
+export function planStatus({ changes, steps = [], owners = [], drains = [] }: IntendedPlan): number {
+  return changes.length + steps.length + owners.length + drains.length === 0 ? EXIT.done : EXIT.changes;
 }
 
 /** Prints what came of it; returns the exit status. `more` is for JSON. */

@@ -1,6 +1,6 @@
 /** `ipvs disown`: what was ours is somebody else's from now on. */
 import { command } from '../command.ts';
-import { withDirector } from '../globals.ts';
+import { directOptions, withDirector } from '../globals.ts';
 import { SERVICE } from '../words.ts';
 import { type ServicesOptions, servicesOf, told } from './adopt.ts';
 
@@ -12,7 +12,8 @@ const spec = command<ServicesOptions>({
   examples: [{ line: 'ipvs disown tcp://192.0.2.10:80' }, { line: 'ipvs disown --all' }],
   async run(options) {
     const meant = servicesOf(options);
-    const disowned = await withDirector(options, (director) => director.disown(meant));
+    const direct = await directOptions(options);
+    const disowned = await withDirector(options, (director) => director.disown(meant, direct));
     return told('disowned', disowned, 'nothing to disown: no service is ours', options);
   },
 });

@@ -4,14 +4,15 @@ import { destinationOf, isAt, subjectOf } from '../../director/destination-of.ts
 import type { Director } from '../../director/director.ts';
 import type { DrainProgress } from '../../director/drain-progress.ts';
 import { heldSum } from '../../director/drain-rule.ts';
+import type { DrainPass } from '../../director/drain-runner.ts';
 import type { DrainOutcome } from '../../director/drain-wait.ts';
 import { IpvsError } from '../../errors.ts';
 import type { Drain } from '../../plan/ledger.ts';
 import { action, type Group } from '../command.ts';
 import { begunWords, drainTable, endWords, heldWords, holderWords } from '../drain-words.ts';
 import { EXIT } from '../exit.ts';
-import { continuation, followDrains, printPass } from '../follow.ts';
-import { type GlobalOptions, withDirector } from '../globals.ts';
+import { continuation, followDrains, passPrinter, printPass } from '../follow.ts';
+import { directOptions, type GlobalOptions, withDirector } from '../globals.ts';
 import { untilInterrupted } from '../interrupt.ts';
 import { oneValue, seconds } from '../options.ts';
 import { jsonLine, painter, printJson } from '../output.ts';
@@ -87,7 +88,10 @@ export const command: Group = {
       examples: [{ line: 'ipvs drain cancel tcp://192.0.2.10:80 10.0.0.11:8080' }],
       async run(options) {
         const { service, destination } = options;
-        const { drain, weight } = await withDirector(options, (director) => director.cancelDrain(service, destination));
+        const direct = await directOptions(options);
+        const { drain, weight } = await withDirector(options, (director) =>
+          director.cancelDrain(service, destination, direct),
+        );
         if (options.json) printJson({ drain, weight });
         else print(`${subjectOf(drain)} drains no more: weight ${weight}${weight === 0 ? ', as before' : ''}`);
         return EXIT.done;
@@ -110,6 +114,7 @@ async function drain(director: Director, options: DrainArguments): Promise<numbe
   const begun = await director.drain(service, destination, {
     ...(timeoutSeconds !== undefined && { timeoutMs: timeoutSeconds * 1000 }),
     ...(afterwards && { afterwards }),
+    ...(await directOptions(options)),
   });
   const details = options.showClients === true;
   const drains = await director.drains({ details: details || begun.afterwards === 'delete' });
@@ -128,10 +133,16 @@ async function drain(director: Director, options: DrainArguments): Promise<numbe
 async function waited(director: Director, options: DrainArguments): Promise<number> {
   const { service, destination, json = false, showClients: details = false } = options;
   const line = new ProgressLine();
-  const show = json ? jsonShown() : lineShown(line);
+  const onProgress = json ? jsonShown() : lineShown(line);
+  const isAwaited = isAt(destinationOf(service, destination));
+  const tell = passPrinter({ json });
+  const onPass = ({ moves, ...pass }: DrainPass) => {
+    line.end();
+    tell({ ...pass, moves: moves.filter((move) => !isAwaited(move)) });
+  };
   return untilInterrupted(async (signal) => {
     try {
-      const outcome = await director.waitForDrain(service, destination, { signal, details, onProgress: show });
+      const outcome = await director.waitForDrain(service, destination, { signal, details, onProgress, onPass });
       line.end();
       return ended(outcome, json);
     } catch (error) {

@@ -2,7 +2,7 @@
 import type { Remains } from '../../director/remains.ts';
 import { command } from '../command.ts';
 import { EXIT, UsageError } from '../exit.ts';
-import { type GlobalOptions, withDirector } from '../globals.ts';
+import { directOptions, type GlobalOptions, withDirector } from '../globals.ts';
 import { canAsk, confirm, printJson } from '../output.ts';
 import { print } from '../stdout.ts';
 
@@ -20,14 +20,18 @@ const spec = command<GlobalOptions & { readonly yes?: boolean; readonly all?: bo
       if (!canAsk()) throw new UsageError('this removes every service: say --yes');
       if (!(await confirm('Remove every service of this network namespace?'))) return EXIT.error;
     }
+    const direct = await directOptions(options);
     return withDirector(options, async (director) => {
       if (all) {
         // What is described leaves the file; "force" because that is what was asked for.
         const desired = { services: [], sync: [], masquerade: [] };
-        const result = await director.apply({ desired }, { force: true, command: 'flush --all' });
+        const result = await director.apply(
+          { desired },
+          { force: true, command: 'flush --all', onPass: direct.onPass },
+        );
         if (result.outcome !== 'applied') return (await import('./apply.ts')).report(result, json);
       }
-      await director.verb('flush', { takes: 'all services' }, (ipvs) => ipvs.flush());
+      await director.verb('flush', { takes: 'all services' }, (ipvs) => ipvs.flush(), direct);
       const remains = await director.remains();
       if (json) printJson({ done: 'flushed', remains });
       else print(['removed all services', ...wordsOf(remains)].join('\n'));

@@ -10,7 +10,7 @@ import { ENTRY } from '../words.ts';
 
 export const command: Group = {
   description:
-    'Every apply, undo, recovery and direct command that changed the table, or tried to: when, by whom, and from which file. The last 100 are kept.',
+    'Every apply, undo, recovery and direct command that changed the table, or tried to: when, by whom, and from which file. The last 100 applies and the last 500 direct commands are kept, as far as no entry between them is gone.',
   fallback: 'list',
   actions: [
     action({

@@ -1,9 +1,11 @@
 /** `ipvs recover`: after a crash, or a reboot. */
 import { describeChanges } from '../../director/describe.ts';
+import type { DrainPass } from '../../director/drain-runner.ts';
 import { visible } from '../../ipvs/quote.ts';
 import { entryOf, type Recovery } from '../../plan/transaction.ts';
 import { command } from '../command.ts';
 import { EXIT, printError } from '../exit.ts';
+import { passPrinter, plainPass } from '../follow.ts';
 import { type GlobalOptions, withDirector } from '../globals.ts';
 import { counted, painter, printJson, time } from '../output.ts';
 import { planArguments } from '../plan-input.ts';
@@ -20,28 +22,33 @@ const spec = command<GlobalOptions & { readonly adopt?: boolean }>({
   run: (options) =>
     withDirector(options, async (director) => {
       const { json = false, adopt = false } = options;
-      const result = await director.recover({ adopt });
+      let passes = {};
+      const onPass = (pass: DrainPass) => {
+        if (!json) passPrinter({ json })(pass);
+        else if (pass.moves.length + pass.problems.length > 0) passes = { pass: plainPass(pass) };
+      };
+      const result = await director.recover({ adopt, onPass });
       if (result === undefined) {
-        if (json) printJson({ outcome: 'nothing' });
+        if (json) printJson({ outcome: 'nothing', ...passes });
         else print('nothing to recover');
         return EXIT.done;
       }
-      if ('journal' in result) return told(result, json);
+      if ('journal' in result) return told(result, json, passes);
       if (!json) {
         print('after a reboot, applied again what was applied last:');
         print(describeChanges(result.done, painter(options)));
       }
-      return report(result, json);
+      return report(result, json, passes);
     }),
 });
 
 export { spec as command };
 
-function told(recovery: Recovery, json: boolean): number {
+function told(recovery: Recovery, json: boolean, passes: object): number {
   const { journal, outcome, done, stuck } = recovery;
   const { command, by } = journal;
   const interrupted = { command, by, at: entryOf(journal).at };
-  if (json) printJson({ outcome, interrupted, done, stuck: stuck.map(withCode) });
+  if (json) printJson({ outcome, interrupted, done, stuck: stuck.map(withCode), ...passes });
   else
     print(`"${command}" by ${visible(by.user)}, begun ${time(interrupted.at)}, was interrupted: ${wordsOf(recovery)}`);
   for (const { error } of stuck) printError(error.with({ operation: 'undo' }), json);

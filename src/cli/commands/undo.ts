@@ -15,7 +15,7 @@ interface Options extends GlobalOptions, ApplyArguments {
 
 const spec = command<Options>({
   description:
-    'Restores the state before the last apply or direct command, or before the entry that is named. It restores everything that this entry and later ones changed or described: configuration and owner. An object that existed before is never deleted: an adopted one is foreign again. The undo is itself an entry, which another undo takes back. Connections and counters do not come back.',
+    'Restores the state before the last apply or direct command, or before the entry that is named. It restores everything that this entry and later ones changed or described: configuration, owners and drains. An object that existed before is never deleted: an adopted one is foreign again. The undo is itself an entry, which another undo takes back. Connections and counters do not come back.',
   arguments: { id: `${ENTRY}; default: the last one that was applied` },
   options: {
     to: { value: 'ID', describe: 'Restore the state after this entry' },

@@ -104,14 +104,14 @@ test('what a pass did', () => {
   const of = { service, destination };
   const step = { type: 'ramp', ...of, ramp, weight: 4 } as const;
   const at = `10.0.0.11:80 of ${WEB}`;
-  expect(moveWords({ type: 'drain', ...of, drain })).toBe(`${at}: another program gave it a weight; 0 again`);
+  expect(moveWords({ type: 'drain', ...of, drain })).toBe(`${at}: it drains, but had a weight; 0 now`);
   expect(moveWords({ type: 'drain', ...of, drain, ended: { bootMs: 1, how: 'drained', held: nothing } })).toContain(
     'drained',
   );
   expect(moveWords({ type: 'drain', ...of, drain, error: new IpvsError('KERNEL_REFUSED') })).toBeUndefined();
   expect(moveWords(step)).toBe(`${at}: weight 4 of 10`);
   expect(moveWords({ ...step, weight: 10, ended: 'full' })).toBe(`${at}: weight 10, the whole`);
-  expect(moveWords({ ...step, ended: 'changed' })).toBe(`${at}: somebody gave it weight 4, which it keeps`);
+  expect(moveWords({ ...step, ended: 'changed' })).toBe(`${at}: its weight was set to 4, so its ramp ends`);
   expect(moveWords({ ...step, ended: 'gone' })).toBe(`${at} is gone: somebody else took it away`);
 });
 

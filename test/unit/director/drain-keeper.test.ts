@@ -1,9 +1,11 @@
 /** Drains through the class Director, on a table in memory. */
 import { beforeEach, describe, expect, test } from 'vitest';
+import { describePlan } from '../../../src/director/describe.ts';
 import { Director } from '../../../src/director/director.ts';
 import type { DrainProgress } from '../../../src/director/drain-progress.ts';
 import { IpvsError } from '../../../src/errors.ts';
 import { type Files, VolatileFiles } from '../../../src/plan/files.ts';
+import { keyOf } from '../../../src/plan/ledger.ts';
 import { Store } from '../../../src/plan/store.ts';
 import type { SysctlHost } from '../../../src/sysctl/sysctls.ts';
 import { type MemoryIpvs, openMemory } from '../../../src/testing/index.ts';
@@ -235,8 +237,12 @@ describe('cancelled', () => {
     async (how) => {
       await director.drain(WEB, A, { timeoutMs: 60_000 });
       const failing = new Director({ ipvs, store: new Store(failingAfter(1, how)), now });
-      if (how === 'full') expect(await failing.cancelDrain(WEB, A)).toMatchObject({ weight: 3 });
-      else await expect(failing.cancelDrain(WEB, A)).rejects.toThrow(Crash);
+      const unrecorded: string[] = [];
+      const onUnrecorded = ({ code }: IpvsError) => void unrecorded.push(code);
+      const cancelled = failing.cancelDrain(WEB, A, { onUnrecorded });
+      if (how === 'full') expect(await cancelled).toMatchObject({ weight: 3 });
+      else await expect(cancelled).rejects.toThrow(Crash);
+      expect(unrecorded).toEqual(how === 'full' ? ['FILE_UNWRITABLE'] : []);
       expect(await weightOf(A)).toBe(how === 'full' ? 3 : 0);
       await director.stepDrains();
       expect(await weightOf(A)).toBe(3);
@@ -259,6 +265,120 @@ describe('cancelled', () => {
     await director.drain(WEB, '10.0.0.3', { afterwards: 'delete' });
     await director.stepDrains();
     await expect(director.cancelDrain(WEB, '10.0.0.3')).rejects.toMatchObject({ detail: 'any more: it was deleted' });
+  });
+});
+
+describe('in the history', () => {
+  const by = { user: 'ann', uid: 1000 };
+  const entries = () => director.history().map(({ id, command, changes }) => [id, command, changes]);
+  const drains = async () =>
+    (await director.drains()).map(({ drain: { destination, deadlineBootMs } }) => [destination, deadlineBootMs]);
+  const undo = async () => {
+    const { intent, id } = await director.undoIntent();
+    const plan = await director.plan(intent);
+    expect(await director.apply(plan, { command: `undo ${id}` })).toMatchObject({ outcome: 'applied', failed: [] });
+    return describePlan(plan);
+  };
+  beforeEach(() => {
+    director = new Director({ ipvs, store, now, by });
+  });
+
+  test('a drain has an entry with its author and time; undone, the weight is back and the drain forgotten', async () => {
+    await director.drain(WEB, A);
+    expect(director.history()).toMatchObject([
+      { id: 1, command: 'drain', by, at: new Date(nowMs + aheadMs).toISOString(), outcome: 'applied', changes: 1 },
+    ]);
+    expect((await director.entry(1)).changes).toMatchObject([{ key: `${WEB} ${A}`, detail: 'weight 3 → 0' }]);
+    expect(await undo()).toContain(`= ${A} of ${WEB}  drains no more`);
+    expect([await weightOf(A), await drains()]).toEqual([3, []]);
+    expect(await undo()).toContain('drains again, 5m left');
+    expect([await weightOf(A), await drains()]).toEqual([0, [[A, nowMs + 300_000]]]);
+  });
+
+  test('another deadline is an entry too; undone, the drain has its earlier one', async () => {
+    await director.drain(WEB, A, { timeoutMs: 60_000 });
+    nowMs += 10_000;
+    await director.drain(WEB, A, { timeoutMs: 600_000, afterwards: 'delete' });
+    expect(entries()).toEqual([
+      [1, 'drain', 1],
+      [2, 'drain', 0],
+    ]);
+    const words = await undo();
+    expect(words).toContain('drains with its earlier deadline, 50s left');
+    expect(words).toContain('the table stays as it is, drains change');
+    expect([await weightOf(A), await drains()]).toEqual([0, [[A, nowMs + 50_000]]]);
+    expect(await director.drains()).toMatchObject([{ drain: { afterwards: 'keep' } }]);
+  });
+
+  test('a cancellation is an entry; undone, it drains again with the same deadline', async () => {
+    await director.drain(WEB, A, { timeoutMs: 60_000 });
+    await director.cancelDrain(WEB, A);
+    expect(entries()).toEqual([
+      [1, 'drain', 1],
+      [2, 'drain cancel', 1],
+    ]);
+    nowMs += 20_000;
+    expect(await undo()).toContain('drains again, 40s left');
+    expect([await weightOf(A), await drains()]).toEqual([0, [[A, nowMs + 40_000]]]);
+    await undo();
+    expect([await weightOf(A), await drains()]).toEqual([3, []]);
+  });
+
+  test('the plan says where the deadline of a cancelled drain has passed', async () => {
+    await director.drain(WEB, A, { timeoutMs: 60_000, afterwards: 'delete' });
+    await director.cancelDrain(WEB, A);
+    nowMs += 60_000;
+    expect(await undo()).toContain('drains again, its deadline has passed: the next pass deletes it');
+    expect(await weightOf(A)).toBe(0);
+  });
+
+  test('what a drain deleted comes back when that is undone', async () => {
+    await director.drain(WEB, A, { timeoutMs: 1000, afterwards: 'delete' });
+    nowMs += 1000;
+    await director.stepDrains();
+    expect(await weightOf(A)).toBeUndefined();
+    await undo();
+    expect([await weightOf(A), entries().map(([, command]) => command)]).toEqual([3, ['drain', 'undo 1']]);
+  });
+
+  test('one that left the file and was cancelled is not ours any more, and drains again', async () => {
+    const drain = { timeoutSeconds: 60, afterwards: 'keep' } as const;
+    await director.apply({ desired: stateOf({ [WEB]: { '10.0.0.1': 3 } }) }, { adopt: true });
+    await director.apply({ desired: stateOf({ [WEB]: {} }, { drain }) });
+    const [, ...rest] = await drains();
+    await director.cancelDrain(WEB, A);
+    await undo();
+    expect((await director.owners())(`${WEB} ${A}`)).toBe('foreign');
+    expect([await weightOf(A), await drains()]).toEqual([0, [[A, nowMs + 60_000], ...rest]]);
+  });
+
+  test('a service that was disowned drains again when that is undone', async () => {
+    await director.adopt('all');
+    await director.drain(WEB, A);
+    await director.disown('all');
+    expect(await drains()).toEqual([]);
+    await undo();
+    expect([await weightOf(A), await drains()]).toEqual([0, [[A, nowMs + 300_000]]]);
+  });
+
+  test('what the kernel refuses is no entry', async () => {
+    const powerless = new Director({ ipvs: openMemory({ state: ipvs.state, profile: { permitted: false } }), store });
+    await expect(powerless.drain(WEB, A)).rejects.toMatchObject({ code: 'PERMISSION_DENIED' });
+    await expect(director.cancelDrain(WEB, A)).rejects.toMatchObject({ code: 'NO_SUCH_DRAIN' });
+    expect(entries()).toEqual([]);
+  });
+
+  test('where it cannot be written, the drain has begun and its caller is told', async () => {
+    // The first write is the marker that something is in progress, the second the ledger.
+    const failing = new Director({ ipvs, store: new Store(failingAfter(2, 'full')), now });
+    const unrecorded: string[] = [];
+    await failing.drain(WEB, A, { onUnrecorded: ({ code }) => void unrecorded.push(code) });
+    expect([await weightOf(A), await drains(), entries(), unrecorded]).toEqual([
+      0,
+      [[A, nowMs + 300_000]],
+      [],
+      ['FILE_UNWRITABLE'],
+    ]);
   });
 });
 
@@ -349,6 +469,16 @@ describe('waiting', () => {
     expect(await director.waitForDrain(WEB, A)).toEqual(outcome);
   });
 
+  test('and a command tell of their passes', async () => {
+    const passed: string[] = [];
+    await director.drain(WEB, A, { timeoutMs: 0, afterwards: 'delete' });
+    await director.drain(WEB, '10.0.0.3', { onPass: ({ moves }) => void passed.push(...moves.map(keyOf)) });
+    expect(passed).toEqual([`${WEB} ${A}`]);
+    await director.drain(WEB, '10.0.0.2', { timeoutMs: 0 });
+    await director.waitForDrain(WEB, '10.0.0.2', { onPass: ({ moves }) => void passed.push(...moves.map(keyOf)) });
+    expect(passed.slice(1)).toEqual([`${WEB} 10.0.0.2:80`]);
+  });
+
   test('is told of a cancellation', async () => {
     await director.drain(WEB, A);
     const waiting = director.waitForDrain(WEB, A, {
@@ -383,7 +513,7 @@ function failingAfter(writes: number, how: 'crash' | 'full'): Files {
     list: (folder) => files.list(folder),
     remove: (name) => files.remove(name),
     write(name, bytes) {
-      if (left-- === 0) throw new IpvsError('FILE_UNWRITABLE', { subject: name });
+      if (left-- <= 0) throw new IpvsError('FILE_UNWRITABLE', { subject: name });
       files.write(name, bytes);
       if (how === 'crash' && left === 0) throw new Crash();
     },

@@ -71,7 +71,7 @@ describe.each([
     expect(await again.get(id, anything)).toEqual(value);
   });
 
-  test('keeps a hundred entries or a few more, and of values those that they name', async () => {
+  test('keeps a hundred applies or a few more, and of values those that they name', async () => {
     const store = new Store(files());
     store.writeLedger(ledger);
     for (let i = 1; i <= 130; i++) store.addHistory(entry(i, await store.put({ value: i }, anything)));
@@ -80,6 +80,36 @@ describe.each([
     expect(ids.length).toBeLessThan(120);
     expect(ids.at(-1)).toBe(130);
     for (const { id, plan } of store.history()) expect(await store.get(plan, anything)).toEqual({ value: id });
+  });
+});
+
+describe('of applies and direct commands', () => {
+  /** The ids that are kept; "a" is an apply, "d" a direct command. */
+  function keptOf(kinds: string): number[] {
+    const store = new Store(new VolatileFiles());
+    const value = '0'.repeat(64);
+    for (const [i, kind] of [...kinds].entries())
+      store.addHistory({ ...entry(i + 1, value), ...(kind === 'd' && { touched: ['fwmark:1'] }) });
+    return store.history().map(({ id }) => id);
+  }
+  const upTo = (last: number, number: number) => Array.from({ length: number }, (_, i) => last - number + 1 + i);
+
+  test.each([
+    ['hundreds of direct commands push no apply out', 'a'.repeat(100) + 'd'.repeat(500), 600],
+    ['a hundred applies push out what came before them', 'd'.repeat(60) + 'a'.repeat(120), 100],
+    ['with an apply goes what came before it, so that an undo has all that follow', 'dda'.repeat(140), 3 * 100],
+    ['more direct commands than are kept push out applies', 'a'.repeat(20) + 'd'.repeat(600), 500],
+  ])('%s', (_, kinds, number) => {
+    expect(keptOf(kinds)).toEqual(upTo(kinds.length, number));
+  });
+
+  test('an entry that cannot be read counts as an apply', () => {
+    const files = new VolatileFiles();
+    const store = new Store(files);
+    for (let id = 1; id < 120; id++) store.addHistory(entry(id, '0'.repeat(64)));
+    files.write('history/00000119.json', Buffer.from('{'));
+    store.addHistory(entry(120, '0'.repeat(64)));
+    expect([store.history().length, store.damagedEntries().map(({ id }) => id)]).toEqual([99, [119]]);
   });
 });
 

@@ -263,7 +263,55 @@ test('what another program does meanwhile is noticed by the second look, and und
   expect(result.failed.map(({ error }) => [error.code, error.subject])).toContainEqual(['NOT_VERIFIED', D]);
   expect(new Set(countsOf(result).values())).toEqual(new Set([1]));
   expect(configuration(memory.table)).toEqual(old);
+  // It did that once: what is read twice is the same, and says nothing of others.
+  expect(hintsOf(result.failed)).toEqual(new Set([undefined]));
 });
+
+describe('what is not as planned is said to come from another program', () => {
+  const CHANGED = { [A]: { '10.0.0.1': 9, '10.0.0.2': 2, '10.0.0.3': 3 } };
+  const desired = { ...OLD, services: [...stateOf(CHANGED).services, ...OLD.services.slice(1)] };
+
+  /** Applies another weight while `other` runs before each read that comes after the change. */
+  async function applied(other: (ipvs: Ipvs, read: number) => Promise<unknown>) {
+    const { memory } = await given();
+    const ipvs = new Ipvs(memory);
+    let changed = false;
+    let reads = 0;
+    const watched = new Proxy(memory, {
+      get(target, name) {
+        const value: unknown = Reflect.get(target, name, target);
+        if (typeof value !== 'function') return value;
+        return async (...args: unknown[]) => {
+          if (changed && (name === 'service' || name === 'snapshot')) await other(ipvs, reads++);
+          if (name === 'execute') changed = true;
+          return Reflect.apply(value, target, args);
+        };
+      },
+    });
+    const files = new VolatileFiles();
+    const director = new Director({ ipvs: new Ipvs(watched), store: new Store(files), table: 't' });
+    return director.apply({ desired }, { adopt: true });
+  }
+
+  test('if it changes again between two reads, after the change and after the rollback', async () => {
+    const result = await applied((ipvs, read) => ipvs.editDestination(A, '10.0.0.1', { weight: 20 + read }));
+    expect(result).toMatchObject({ outcome: 'mixed', failed: [{ error: { code: 'NOT_VERIFIED' } }] });
+    expect(result.stuck).toMatchObject([{ error: { code: 'NOT_VERIFIED', detail: expect.stringMatching(/→ 1$/) } }]);
+    const hint = 'another program is writing to the table; try again';
+    expect([hintsOf(result.failed), hintsOf(result.stuck)]).toEqual([new Set([hint]), new Set([hint])]);
+  });
+
+  test('not if it stays as it is', async () => {
+    const result = await applied((ipvs) => ipvs.editDestination(A, '10.0.0.1', { weight: 20 }));
+    expect(result).toMatchObject({ outcome: 'mixed', failed: [{ error: { code: 'NOT_VERIFIED' } }] });
+    expect(result.stuck).toMatchObject([{ error: { code: 'NOT_VERIFIED' } }]);
+    expect([hintsOf(result.failed), hintsOf(result.stuck)]).toEqual([new Set([undefined]), new Set([undefined])]);
+  });
+});
+
+function hintsOf(failures: ApplyResult['failed']): Set<string | undefined> {
+  return new Set(failures.map(({ error }) => error.hint));
+}
 
 test('a plan that was shown is carried out as it was shown, or not at all', async () => {
   const { director, memory, old } = await given();
