@@ -7,6 +7,7 @@ import type { Store } from '../plan/store.ts';
 import { configurations, type Engine, overlaid, tablesOf } from '../plan/transaction.ts';
 import type { Context } from './context.ts';
 import { describedKeys } from './ownership.ts';
+import type { KeptRoute } from './routes.ts';
 import type { Configuration, ConfiguredService } from './service-configuration.ts';
 import { type DesiredState, NOTHING_DESIRED } from './state.ts';
 import { sysctlsIn } from './sysctls.ts';
@@ -60,6 +61,8 @@ export interface WayBack {
   readonly keys: ReadonlySet<string>;
   /** The tables to which it leads: as they are now, with everything that has one of the keys as it was. */
   readonly targetFrom: (now: Tables) => Tables;
+  /** What is read of tables beside what the states are about: routes that went with an address. */
+  readonly kept: Tables;
   /** The owners at that point. */
   readonly owners: Owners;
   /** What had been applied at that point. */
@@ -98,6 +101,7 @@ export async function wayBack(
   const owners = first === undefined ? ledger : await ownersBefore(store, first, ledger);
   const desired = owners.applied ? await store.get<DesiredState>(owners.applied.desired) : NOTHING_DESIRED;
   const { files = [], hosts = {} } = owners.applied ?? {};
+  const routes = stretches.flatMap(({ tables }) => (tables['routes'] ?? []) as KeptRoute[]);
   return {
     point,
     keys: new Set(stretches.flatMap(({ keys }) => [...keys])),
@@ -107,6 +111,7 @@ export async function wayBack(
         (tables, stretch) => overlaid(resources, tables, stretch.tables, stretch.keys),
         configurations(resources, now),
       ),
+    kept: routes.length > 0 ? { routes } : {},
     owners,
     desired,
     source: { files, hosts },
