@@ -65,7 +65,7 @@ export const errorTable = {
   WIDER_EFFECTS: {
     kind: 'config',
     message: 'with an address the kernel takes away more than the plan is about',
-    hint: 'look at the plan; --force carries it out all the same',
+    hint: 'look at the plan; --force carries it out all the same, and "ipvs undo" adds routes again',
   },
   WEIGHTS_TOO_UNEVEN: {
     kind: 'config',
@@ -151,6 +151,7 @@ export const errorTable = {
     message: 'the address is on the interface already',
     hint: '"ip address show" shows it, perhaps with another prefix length',
   },
+  ROUTE_NOT_RESTORED: { kind: 'kernel', message: 'the route does not come back' },
   ADDRESS_NOT_FOUND: {
     kind: 'kernel',
     message: 'the address is not on the interface',

@@ -8,6 +8,7 @@ import { NetlinkConnection, type Request } from '../netlink/connection.ts';
 import type { Message } from '../netlink/message.ts';
 import {
   addAddressRequest,
+  addRouteRequest,
   deleteAddressRequest,
   dumpAddressesRequest,
   dumpLinksRequest,
@@ -21,7 +22,7 @@ import {
 } from '../netlink/rtnetlink.ts';
 import { Turns } from '../netlink/turns.ts';
 import { KernelSysctls } from '../sysctl/sysctls.ts';
-import type { AddressHost, Route } from './address-host.ts';
+import type { AddressHost } from './address-host.ts';
 import {
   formatInterfaceAddress,
   type HeldAddress,
@@ -37,6 +38,7 @@ import {
   describeAddressOperation,
   normalizeAddressOperation,
 } from './operation.ts';
+import { differsInSource, type Route, type RouteResult, routeRefusal } from './route.ts';
 
 /** How often a dump is repeated that the kernel calls disturbed. */
 const DUMP_TRIES = 8;
@@ -88,21 +90,22 @@ export class AddressTable implements AddressHost {
 
   /** Of all routing tables. Throws what `list` throws. */
   routes(): Promise<Route[]> {
+    return this.#exclusive(() => this.#routes());
+  }
+
+  /** Throws SOCKET_FAILED, REPLY_LOST, REPLY_MALFORMED, CLOSED. */
+  addRoutes(routes: readonly Route[]): Promise<RouteResult[]> {
     return this.#exclusive(async () => {
-      const routes = await this.#dump('routes', dumpRoutesRequest, readRoute);
-      const names = await this.#linkNames();
-      return routes.flatMap((route) => {
-        if (route === undefined) return [];
-        const { family, destination, prefixLength, gateway, source, isKernels } = route;
-        const name = route.index === undefined ? undefined : names.get(route.index);
-        return {
-          family,
-          destination: prefixLength === 0 ? 'default' : `${ipOf(destination).text}/${prefixLength}`,
-          ...(name !== undefined && { interface: name }),
-          ...(gateway && { gateway: ipOf(gateway).text }),
-          ...(source && { source: ipOf(source).text }),
-          ...(isKernels && { isKernels }),
-        };
+      const present = routes.some(({ family }) => family === 'inet6') ? await this.#routes() : [];
+      return routes.map((route) => {
+        // Of IPv4 a route goes with its source; another one to there would not be the same without its source.
+        const replaces = route.family === 'inet6' && present.some((each) => differsInSource(each, route));
+        try {
+          return this.#addRoute(route, replaces);
+        } catch (error) {
+          if (!(error instanceof IpvsError) || error.kind !== 'kernel') throw error;
+          return { error: routeRefusal(route, { detail: error.message }) };
+        }
       });
     });
   }
@@ -173,6 +176,46 @@ export class AddressTable implements AddressHost {
       return { operation, announcementError: error.with({ operation: 'announce', subject }) };
     }
     return { operation };
+  }
+
+  async #routes(): Promise<Route[]> {
+    const routes = await this.#dump('routes', dumpRoutesRequest, readRoute);
+    const names = await this.#linkNames();
+    return routes.flatMap((route) => {
+      if (route === undefined) return [];
+      const { family, destination, prefixLength, gateway, source, isKernels, settings } = route;
+      const name = route.index === undefined ? undefined : names.get(route.index);
+      return {
+        family,
+        destination: prefixLength === 0 ? 'default' : `${ipOf(destination).text}/${prefixLength}`,
+        ...(name !== undefined && { interface: name }),
+        ...(gateway && { gateway: ipOf(gateway).text }),
+        ...(source && { source: ipOf(source).text }),
+        ...(isKernels && { isKernels }),
+        ...(settings && { settings }),
+      };
+    });
+  }
+
+  #addRoute(route: Route, replaces: boolean): RouteResult {
+    const { family, destination, gateway, source, settings, interface: name } = route;
+    if (settings === undefined) return { error: routeRefusal(route) };
+    const [network = '', length = 0] = destination === 'default' ? [] : destination.split('/');
+    const index = name === undefined ? undefined : this.#link(name).index;
+    const request = {
+      family,
+      destination: network === '' ? new Uint8Array() : parseIp(network).bytes,
+      prefixLength: Number(length),
+      isKernels: false,
+      settings,
+      ...(index !== undefined && { index }),
+      ...(gateway !== undefined && { gateway: parseIp(gateway).bytes }),
+      ...(source !== undefined && { source: parseIp(source).bytes }),
+    };
+    const { outcome } = this.#connection.request(addRouteRequest(request, { replaces }), () => undefined);
+    if (outcome.errno === 0) return {};
+    const { errno: code, text } = outcome;
+    return { error: routeRefusal(route, { errno: code, ...(text !== undefined && { detail: text }) }) };
   }
 
   /** Throws the refusal. */

@@ -1,7 +1,7 @@
 /** A model of the addresses and routes of a host: no kernel, nothing on disk. */
 import { errno, IpvsError } from '../errors.ts';
 import { quote } from '../ipvs/quote.ts';
-import type { AddressHost, Route } from './address-host.ts';
+import type { AddressHost } from './address-host.ts';
 import { isIpv6, isSame, networkOf, withAddress } from './address-list.ts';
 import {
   formatInterfaceAddress,
@@ -17,6 +17,7 @@ import {
   normalizeAddressOperation,
 } from './operation.ts';
 import { type Holdings, removalOf } from './removal.ts';
+import { differsInSource, type Route, type RouteResult, routeRefusal } from './route.ts';
 
 export interface MemoryInterface {
   readonly promotesSecondaries?: boolean;
@@ -51,6 +52,30 @@ export class MemoryAddresses implements AddressHost {
 
   promotesSecondaries(interfaceName: string): boolean {
     return this.#interfaces.get(interfaceName)?.promotesSecondaries ?? false;
+  }
+
+  async addRoutes(routes: readonly Route[]): Promise<RouteResult[]> {
+    return routes.map((route) => {
+      const code = route.settings ? this.#addAgain(route) : errno.EINVAL;
+      return code === 0 ? {} : { error: routeRefusal(route, { errno: code }) };
+    });
+  }
+
+  /** What the kernel would do of the most: whether the interface, the source and the destination suit. */
+  #addAgain(route: Route): number {
+    const { addresses, routes } = this.#held;
+    const { source, destination, interface: name = '', settings } = route;
+    if (!this.#interfaces.has(name)) return errno.ENODEV;
+    if (source !== undefined && !addresses.some(({ address }) => address === source)) return errno.EINVAL;
+    const others = routes.filter((each) => route.family === 'inet' || !differsInSource(each, route));
+    const isThere = (each: Route) =>
+      each.family === route.family &&
+      each.destination === destination &&
+      each.settings?.table === settings?.table &&
+      each.settings?.priority === settings?.priority;
+    if (others.some(isThere)) return errno.EEXIST;
+    this.#held = { ...this.#held, routes: [...others, route] };
+    return 0;
   }
 
   addRoute(route: Route): void {

@@ -1,7 +1,8 @@
 /** What the kernel takes away together with an address. Pure. */
-import type { AddressHost, Route } from './address-host.ts';
+import type { AddressHost } from './address-host.ts';
 import { isIpv6, isSame, networkOf, withoutAddress } from './address-list.ts';
 import { FOREVER, type HeldAddress, type InterfaceAddress, usualLifetime } from './interface-address.ts';
+import type { Route } from './route.ts';
 
 /** What a host holds before the removal. */
 export interface Holdings extends Pick<AddressHost, 'promotesSecondaries'> {

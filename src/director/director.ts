@@ -44,7 +44,7 @@ import {
 } from '../plan/transaction.ts';
 import { SysctlTable } from '../sysctl/sysctl-table.ts';
 import { KernelSysctls, type SysctlHost } from '../sysctl/sysctls.ts';
-import { withRemovalEffects } from './address-effects.ts';
+import { type RemovalEffects, withRemovalEffects } from './address-effects.ts';
 import type { Context } from './context.ts';
 import { defenseRecord, heldOriginals, idleDefense } from './defense-record.ts';
 import { destinationOf } from './destination-of.ts';
@@ -81,6 +81,7 @@ import { openRecord, type RecordOptions, type TableRecord } from './record.ts';
 import { planRefusal } from './refuse.ts';
 import { type Remains, remainsOf } from './remains.ts';
 import { resources } from './resources.ts';
+import type { KeptRoute } from './routes.ts';
 import { type Settled, settle } from './settled.ts';
 import { type DesiredService, type DesiredState, desiredShape, NOTHING_DESIRED } from './state.ts';
 import { lentOriginals, SysctlLoans } from './sysctl-loans.ts';
@@ -109,7 +110,7 @@ export interface PlanOptions {
 }
 
 /** A plan with what it was made from: data, which can be kept and carried out later. */
-export interface IntendedPlan extends Plan {
+export interface IntendedPlan extends Plan, RemovalEffects {
   /** Of which table. */
   readonly table: string;
   /** The file that was applied last, where services leave that are not of this one. */
@@ -122,8 +123,6 @@ export interface IntendedPlan extends Plan {
   readonly owners?: readonly OwnerChange[];
   /** Of an undo: drains that it begins again, ends or changes, for display. */
   readonly drains?: readonly DrainChange[];
-  /** What goes with an address beyond what the plan is about, each in words. */
-  readonly wider?: readonly string[];
   /** Weights that drains and ramps hold, for display. */
   readonly held?: readonly HeldWeight[];
   /** What the pass over drains and ramps does that comes before any change, for display. */
@@ -284,21 +283,22 @@ export class Director implements AsyncDisposable {
       onPass?.(pass);
       const ledger = this.#ledger();
       const back = intent.undo && (await wayBack(this.#engine, intent.undo, ledger));
-      const before = await this.#read(intent.desired, ledger, back);
+      const current = await this.#read(intent.desired, ledger, back);
       // One moment for all of it: weights that grow are the same in the plan and in what verifies it.
       const now = this.#now();
-      const plan = await this.#planned(intent, shown?.options ?? options, ledger, before, now, back);
+      const plan = await this.#planned(intent, shown?.options ?? options, ledger, current, now, back);
       refuseOutdated(shown, plan);
       onPlan?.(plan);
       const refusal = planRefusal(plan, force);
       if (refusal) throw refusal;
       const entry = await this.#applied(plan.intent, ledger, now);
       const { desired } = plan.intent;
+      const before = withRoutes(current, plan);
       const transaction = { desired, plan, before, ledger, entry, command, by: this.#by };
       if (back) {
         const next = restoredLedger(ledger, back.owners, back.keys, entry.id + 1);
         if (plan.changes.length === 0 && sameOwners(ledger, next)) return NOTHING_DONE;
-        const target = back.targetFrom(before);
+        const target = back.targetFrom(current);
         return transact(this.#engine, { ...transaction, next, target, about: back.about }, options);
       }
       const next = nextLedger(ledger, entry, desired, plan.changes, servicesIn(before), plan.adopted);
@@ -572,7 +572,7 @@ export class Director implements AsyncDisposable {
 
   async #read(desired: DesiredState, ledger: Ledger, back?: WayBack): Promise<Tables> {
     const applied = await appliedTo(this.#engine, ledger);
-    return readTables(this.#engine, [desired, ...(applied ? [applied] : []), ...(back?.about ?? [])]);
+    return readTables(this.#engine, [desired, ...(applied ? [applied] : []), ...(back?.about ?? [])], back?.kept);
   }
 
   /** The newest first. */
@@ -739,6 +739,12 @@ function adoptedBy(desired: DesiredState, known: Known<DesiredState>, current: T
   const described = describedKeys(desired);
   const present = [...serviceKeysIn(current)].filter((key) => described.has(key));
   return ownerChanges(present, ownership(known), () => 'ours').filter(({ from }) => from === 'foreign');
+}
+
+/** With the routes that will go with an address, which are not read otherwise. */
+function withRoutes(tables: Tables, { routes = [] }: RemovalEffects): Tables {
+  const read = (tables['routes'] ?? []) as readonly KeptRoute[];
+  return routes.length === 0 ? tables : { ...tables, routes: [...read, ...routes] };
 }
 
 function servicesIn(tables: Tables): Snapshot {

@@ -8,6 +8,7 @@ import type { Store } from '../plan/store.ts';
 import { configurations, type Engine, overlaid, tablesOf } from '../plan/transaction.ts';
 import type { Context } from './context.ts';
 import { describedKeys } from './ownership.ts';
+import type { KeptRoute } from './routes.ts';
 import { nameOfRuleKey } from './rule-keys.ts';
 import type { Configuration, ConfiguredService } from './service-configuration.ts';
 import { type DesiredState, desiredShape, NOTHING_DESIRED } from './state.ts';
@@ -62,6 +63,8 @@ export interface WayBack {
   readonly keys: ReadonlySet<string>;
   /** The tables to which it leads: as they are now, with everything that has one of the keys as it was. */
   readonly targetFrom: (now: Tables) => Tables;
+  /** What is read of tables beside what the states are about: routes that went with an address. */
+  readonly kept: Tables;
   /** The owners at that point. */
   readonly owners: Owners;
   /** What had been applied at that point. */
@@ -100,6 +103,7 @@ export async function wayBack(
   const owners = first === undefined ? ledger : await ownersBefore(store, first, ledger);
   const desired = owners.applied ? await store.get(owners.applied.desired, desiredShape) : NOTHING_DESIRED;
   const { files = [], hosts = {} } = owners.applied ?? {};
+  const routes = stretches.flatMap(({ tables }) => (tables['routes'] ?? []) as KeptRoute[]);
   return {
     point,
     keys: new Set(stretches.flatMap(({ keys }) => [...keys])),
@@ -109,6 +113,7 @@ export async function wayBack(
         (tables, stretch) => overlaid(resources, tables, stretch.tables, stretch.keys),
         configurations(resources, now),
       ),
+    kept: routes.length > 0 ? { routes } : {},
     owners,
     desired,
     source: { files, hosts },

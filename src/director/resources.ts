@@ -3,6 +3,7 @@ import type { AnyResource } from '../plan/resource.ts';
 import { addressesResource } from './addresses.ts';
 import type { Context } from './context.ts';
 import { defenseResource } from './defense-policy.ts';
+import { routesResource } from './routes.ts';
 import { rulesResource } from './rules.ts';
 import { servicesResource } from './services.ts';
 import type { DesiredState } from './state.ts';
@@ -18,5 +19,7 @@ export const resources: readonly AnyResource<DesiredState, Context>[] = [
   syncResource,
   servicesResource,
   addressesResource,
+  // After those, with which they go.
+  routesResource,
   rulesResource,
 ] as readonly AnyResource<DesiredState, Context>[];

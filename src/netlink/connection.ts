@@ -52,6 +52,8 @@ const FIRST_BATCH = 64;
 
 export interface Request {
   readonly type: number;
+  /** NLM_F_* of a request that is sent by itself, beside those of every request. */
+  readonly flags?: number;
   /** Writes what follows the message header. */
   write(writer: Writer): void;
   /** Not to be sent together with others, because it keeps the kernel busy for long. */
@@ -147,7 +149,7 @@ export class NetlinkConnection {
    */
   request<T>(request: Request, read: (message: Message) => T): { outcome: Acknowledgement; replies: T[] } {
     const sequence = this.#begin();
-    this.#write(request, messageFlag.REQUEST | messageFlag.ACK, sequence);
+    this.#write(request, messageFlag.REQUEST | messageFlag.ACK | (request.flags ?? 0), sequence);
     this.#send();
     const replies: T[] = [];
     for (;;) {

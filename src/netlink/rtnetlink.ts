@@ -1,5 +1,5 @@
 /**
- * Routing netlink (linux/rtnetlink.h), as far as addresses on interfaces need it.
+ * Routing netlink (linux/rtnetlink.h), as far as addresses on interfaces, and the routes that go with them, need it.
  *
  *     16       17         18       20        24        28         32
  *     +--------+----------+--------+---------+---------+----------+------------+
@@ -18,7 +18,18 @@
  */
 import { hostIsLittleEndian } from './align.ts';
 import type { Request } from './connection.ts';
-import { decodeFields, encodeFields, type FieldTable, type FieldType, nested, string, u32 } from './fields.ts';
+import {
+  decodeFields,
+  encodeFields,
+  type Field,
+  type FieldTable,
+  type FieldType,
+  nested,
+  string,
+  type UnknownAttribute,
+  u8,
+  u32,
+} from './fields.ts';
 import type { Message } from './message.ts';
 import { malformed, Reader } from './reader.ts';
 
@@ -55,6 +66,14 @@ const RTN_UNICAST = 1;
 const RTPROT_KERNEL = 2;
 /** A route that is cached for one destination. */
 const RTM_F_CLONED = 0x200;
+/** RTNH_F_ONLINK and RTNH_F_PERVASIVE: of the flags, those that a request may set. */
+const SETTABLE_FLAGS = 0x06;
+/** RT_TABLE_COMPAT, where the number of the table does not fit into the header. */
+const COMPATIBLE_TABLE = 252;
+
+const NLM_F_REPLACE = 0x100;
+const NLM_F_EXCL = 0x200;
+const NLM_F_CREATE = 0x400;
 
 /** Of any length. */
 const binary: FieldType<Uint8Array> = { write: (w, n, v) => w.binary(n, v), read: (r) => r.binary() };
@@ -88,11 +107,51 @@ const addressFields = {
   flags: { number: 8, type: u32 },
 } as const satisfies FieldTable;
 
+/** RTAX_*, by the words of iproute2. */
+const metricFields: Readonly<Record<keyof RouteMetrics, Field<number>>> = {
+  mtu: { number: 2, type: u32 },
+  window: { number: 3, type: u32 },
+  ssthresh: { number: 6, type: u32 },
+  cwnd: { number: 7, type: u32 },
+  advmss: { number: 8, type: u32 },
+  reordering: { number: 9, type: u32 },
+  hoplimit: { number: 10, type: u32 },
+  initcwnd: { number: 11, type: u32 },
+  initrwnd: { number: 14, type: u32 },
+  quickack: { number: 15, type: u32 },
+};
+
+/** What the table does not know is kept among the values: a route with such a metric is not understood. */
+const metricsWithUnknown: FieldType<RouteMetrics & { unknown?: readonly UnknownAttribute[] }, RouteMetrics> = {
+  write: (w, n, v) => nested(metricFields).write(w, n, v),
+  read(r) {
+    const unknown: UnknownAttribute[] = [];
+    const metrics = decodeFields(r.nested(), metricFields, { unknown }) as RouteMetrics;
+    return unknown.length === 0 ? metrics : { ...metrics, unknown };
+  },
+};
+
+/** struct rta_cacheinfo: of a route of IPv6, how long it is there still; 0 for ever. */
+const expiry: FieldType<number> = {
+  write() {
+    throw new RangeError('the kernel alone tells it');
+  },
+  read: (r) => {
+    const bytes = r.binary(32);
+    return new DataView(bytes.buffer, bytes.byteOffset, bytes.length).getInt32(8, hostIsLittleEndian);
+  },
+};
+
 const routeFields = {
   destination: { number: 1, type: binary },
   index: { number: 4, type: u32 },
   gateway: { number: 5, type: binary },
+  priority: { number: 6, type: u32 },
   source: { number: 7, type: binary },
+  metrics: { number: 8, type: metricsWithUnknown },
+  expires: { number: 12, type: expiry },
+  table: { number: 15, type: u32 },
+  preference: { number: 20, type: u8 },
 } as const satisfies FieldTable;
 
 /** A network interface. */
@@ -136,6 +195,34 @@ export interface LinkRoute {
   readonly gateway?: Uint8Array;
   readonly source?: Uint8Array;
   readonly isKernels: boolean;
+  /** Absent where the kernel tells more of it than is understood here, such as several next hops. */
+  readonly settings?: RouteSettings;
+}
+
+export interface RouteMetrics {
+  readonly mtu?: number;
+  readonly window?: number;
+  readonly ssthresh?: number;
+  readonly cwnd?: number;
+  readonly advmss?: number;
+  readonly reordering?: number;
+  readonly hoplimit?: number;
+  readonly initcwnd?: number;
+  readonly initrwnd?: number;
+  readonly quickack?: number;
+}
+
+/** What a route has beside where it leads. */
+export interface RouteSettings {
+  readonly table: number;
+  readonly protocol: number;
+  readonly scope: number;
+  readonly tos: number;
+  readonly flags: number;
+  readonly priority?: number;
+  readonly metrics?: RouteMetrics;
+  /** Of IPv6, unless it is medium. */
+  readonly preference?: number;
 }
 
 /** A dump of all interfaces. */
@@ -230,8 +317,11 @@ export function readRoute({ type, view, start, end }: Message): LinkRoute | unde
   if (family !== AF_INET && family !== AF_INET6) return undefined;
   const isCached = (view.getUint32(start + 8, hostIsLittleEndian) & RTM_F_CLONED) !== 0;
   if (view.getUint8(start + 7) !== RTN_UNICAST || isCached) return undefined;
-  const { index, ...fields } = decodeFields(new Reader(view, start + ROUTE_HEADER_BYTES, end), routeFields);
-  const { destination = new Uint8Array(), gateway, source } = fields;
+  const unknown: UnknownAttribute[] = [];
+  const fields = decodeFields(new Reader(view, start + ROUTE_HEADER_BYTES, end), routeFields, { unknown });
+  const { destination = new Uint8Array(), gateway, source, index, expires = 0, metrics, priority } = fields;
+  const { table = view.getUint8(start + 4), preference = 0 } = fields;
+  const isUnderstood = unknown.length === 0 && !metrics?.unknown && expires === 0 && view.getUint8(start + 2) === 0;
   const length = family === AF_INET ? 4 : 16;
   const prefixLength = view.getUint8(start + 1);
   const wrong = [gateway, source].some((each) => each !== undefined && each.length !== length);
@@ -243,9 +333,56 @@ export function readRoute({ type, view, start, end }: Message): LinkRoute | unde
     destination,
     prefixLength,
     isKernels: view.getUint8(start + 5) === RTPROT_KERNEL,
+    ...(isUnderstood && {
+      settings: {
+        table,
+        protocol: view.getUint8(start + 5),
+        scope: view.getUint8(start + 6),
+        tos: view.getUint8(start + 3),
+        flags: view.getUint32(start + 8, hostIsLittleEndian) & SETTABLE_FLAGS,
+        ...(priority !== undefined && { priority }),
+        ...(metrics && { metrics }),
+        ...(preference !== 0 && { preference }),
+      },
+    }),
     ...(index !== undefined && { index }),
     ...(gateway && { gateway }),
     ...(source && { source }),
+  };
+}
+
+/**
+ * EEXIST where another route to there has the same metric; with `replaces` it takes the place of that one (of IPv6: of the
+ * first, or of all where they are next hops of one route).
+ */
+export function addRouteRequest(
+  route: LinkRoute & { readonly settings: RouteSettings },
+  { replaces = false }: { readonly replaces?: boolean } = {},
+): Request {
+  const { family, destination, prefixLength, index, gateway, source, settings } = route;
+  const { table, protocol, scope, tos, flags, priority, metrics, preference } = settings;
+  return {
+    type: RTM_NEWROUTE,
+    flags: NLM_F_CREATE | (replaces ? NLM_F_REPLACE : NLM_F_EXCL),
+    write(writer) {
+      const start = writer.reserve(ROUTE_HEADER_BYTES);
+      const short = table < 256 ? table : COMPATIBLE_TABLE;
+      const header = [
+        family === 'inet6' ? AF_INET6 : AF_INET,
+        prefixLength,
+        0,
+        tos,
+        short,
+        protocol,
+        scope,
+        RTN_UNICAST,
+      ];
+      writer.bytes.set(header, start);
+      writer.setU32(start + 8, flags);
+      const whither = destination.length === 0 ? undefined : destination;
+      const fields = { destination: whither, index, gateway, priority, source, metrics, table, preference };
+      encodeFields(writer, routeFields, fields);
+    },
   };
 }
 

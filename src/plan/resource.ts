@@ -53,6 +53,8 @@ export interface Change<Operation = unknown> {
   readonly cause: 'file' | 'drift';
   /** What it costs, in words; empty if nothing that is there is touched. */
   readonly effects: readonly string[];
+  /** What a person can do where it is not made. */
+  readonly remedy?: string;
 }
 
 export interface ChangeResult {
@@ -122,8 +124,15 @@ export interface DiffOptions {
  */
 export interface Resource<Desired, Current extends Configuration, Configuration, Packed, Operation, Context> {
   readonly name: string;
-  /** What none of the states that it is read for speaks of may be left out; without them nothing is. */
-  read(context: Context, about?: readonly Desired[]): Promise<Current>;
+  /** The resource whose changes the kernel follows with changes of this one. */
+  readonly follows?: string;
+  /** Nothing of it is ours: what cannot be made as it was is told, and nothing is undone for it. */
+  readonly isOthers?: true;
+  /**
+   * What none of the states that it is read for speaks of may be left out; without them nothing is. `earlier`: what was
+   * read before is read again.
+   */
+  read(context: Context, about?: readonly Desired[], earlier?: Configuration): Promise<Current>;
   /** Reads again, where few things have one of the keys only those: the rest is as `before`. */
   reread(context: Context, before: Current, keys: ReadonlySet<string>): Promise<Current>;
   /** What of it is not as a desired state says: all of it, without one. Plain data. Pure. */

@@ -60,7 +60,7 @@ export interface ApplyResult {
   readonly skipped: readonly Change[];
   /** What took back what was done. */
   readonly undone: readonly Change[];
-  /** What could not be taken back. */
+  /** What could not be taken back; after an undo that was applied, of what is nobody's of ours. */
   readonly stuck: readonly Failure[];
 }
 
@@ -124,17 +124,20 @@ export async function transact<Desired, Context>(
   const keys = keysOf(changes);
   const left = target ? leftTo(engine, target, keys) : leftOf(engine, desired, known, changes, keys);
   const look = () => rereadTables(engine, { before, changes, keys });
-  const { failed, now } = await verified(engine, run, left, look, keys);
+  const { failed, stuck, now } = await verified(engine, run, left, look, keys);
   if (now !== undefined && failed.length === 0) {
-    await commit(engine, journal, ledger, changes.length, { outcome: 'applied', after: now });
-    return { ...run, outcome: 'applied', id: entry.id, undone: [], stuck: [] };
+    await commit(engine, journal, ledger, changes.length, { outcome: 'applied', after: now, ...errorOf(stuck) });
+    return { ...run, failed, outcome: 'applied', id: entry.id, undone: [], stuck };
   }
   const undo = await undone(engine, before, keys, about);
-  const error = failed.map(({ error }) => error.message).join('; ');
-  await commit(engine, journal, ledger, changes.length, { ...undo, error });
+  await commit(engine, journal, ledger, changes.length, { ...undo, ...errorOf(failed) });
   const failedKeys = keysOf(failed.map(({ change }) => change));
   const done = run.done.filter(({ key }) => !failedKeys.has(key));
   return { ...run, done, failed, outcome: undo.outcome, id: entry.id, undone: undo.done, stuck: undo.stuck };
+}
+
+function errorOf(failures: readonly Failure[]): { readonly error?: string } {
+  return failures.length === 0 ? {} : { error: failures.map(({ error }) => error.message).join('; ') };
 }
 
 /** Ends what the journal says: the ledger is written, and from then on it is over. */
@@ -208,19 +211,20 @@ export async function recover<Desired, Context>(engine: Engine<Desired, Context>
   const entry = entryOf(journal);
   const desired = await store.get(entry.desired, engine.desired);
   const keys = keysOf(changes);
-  const left =
-    journal.target === undefined
-      ? leftOf(engine, desired, await knownWhile(engine, ledger, next, entry), changes, keys)
-      : leftTo(engine, await tablesOf(engine, journal.target), keys);
+  const target = journal.target === undefined ? undefined : await tablesOf(engine, journal.target);
+  const left = target
+    ? leftTo(engine, target, keys)
+    : leftOf(engine, desired, await knownWhile(engine, ledger, next, entry), changes, keys);
   const more = await Promise.all((journal.about ?? []).map((id) => store.get(id, engine.desired)));
   const about = [...(await statesOf(engine, ledger, desired)), ...more];
-  const rest = left(await readTables(engine, about));
-  if (onlyRemovals(rest)) {
+  const look = () => readTables(engine, about, target);
+  const rest = left(await look());
+  if (onlyRemovals(rest.filter((change) => !resourceOf(engine.resources, change).isOthers))) {
     const run = await makeChanges(engine, rest, {});
-    const { failed, now } = await verified(engine, run, left, () => readTables(engine, about), keys);
+    const { failed, stuck, now } = await verified(engine, run, left, look, keys);
     if (now !== undefined && failed.length === 0) {
-      await commit(engine, journal, ledger, changes.length, { outcome: 'applied', after: now });
-      return { ...nothing, outcome: 'finished', done: run.done };
+      await commit(engine, journal, ledger, changes.length, { outcome: 'applied', after: now, ...errorOf(stuck) });
+      return { ...nothing, outcome: 'finished', done: run.done, stuck };
     }
   }
   const undo = await undone(engine, await tablesOf(engine, journal.before), keys, about);
@@ -337,13 +341,14 @@ function keysOf(changes: readonly PastChange[]): ReadonlySet<string> {
   return new Set(changes.map(({ key }) => key));
 }
 
-/** All of them, or what one of these states speaks of. */
+/** All of them, or what one of these states speaks of, and what was read earlier. */
 export async function readTables<Desired, Context>(
   { resources, context }: Pick<Engine<Desired, Context>, 'resources' | 'context'>,
   about?: readonly Desired[],
+  earlier: Tables = {},
 ): Promise<Tables> {
   const tables: Record<string, unknown> = {};
-  for (const resource of resources) tables[resource.name] = await resource.read(context, about);
+  for (const { name, read } of resources) tables[name] = await read(context, about, earlier[name]);
   return tables;
 }
 
@@ -361,9 +366,10 @@ async function rereadTables<Desired, Context>(
 ): Promise<Tables> {
   const changed = new Set(changes.map(({ resource }) => resource));
   const tables: Record<string, unknown> = {};
-  for (const { name, reread } of resources) {
+  for (const { name, follows = name, reread } of resources) {
     const old = before[name];
-    tables[name] = changed.has(name) || old === null ? await reread(context, old, keys) : old;
+    const isTouched = changed.has(name) || changed.has(follows) || old === null;
+    tables[name] = isTouched ? await reread(context, old, keys) : old;
   }
   return tables;
 }
@@ -382,6 +388,8 @@ interface Run {
   readonly done: readonly Change[];
   readonly failed: readonly Failure[];
   readonly skipped: readonly Change[];
+  /** Refusals that end nothing: of what is nobody's of ours. */
+  readonly stuck: readonly Failure[];
 }
 
 async function foreseen<Desired, Context>(
@@ -410,6 +418,7 @@ async function makeChanges<Desired, Context>(
   const done: Change[] = [];
   const failed: Failure[] = [];
   const skipped: Change[] = [];
+  const stuck: Failure[] = [];
   for (const part of parts(changes)) {
     const [first, ...rest] = part as [Change, ...Change[]];
     if (failed.length === 0 && signal?.aborted) {
@@ -425,12 +434,12 @@ async function makeChanges<Desired, Context>(
     const results = await resource.apply(context, part).catch((error: unknown) => allFailed(part, error));
     requireEach(results, part.length);
     for (const { change, error } of results) {
-      if (error) failed.push({ change, error });
+      if (error) (resource.isOthers ? stuck : failed).push({ change, error });
       else done.push(change);
     }
     onProgress?.({ done: done.length, total: changes.length, change: part.at(-1) as Change });
   }
-  return { done, failed, skipped };
+  return { done, failed, skipped, stuck };
 }
 
 function resourceOf<Desired, Context>(
@@ -465,20 +474,31 @@ function* parts(changes: readonly Change[]): Generator<readonly Change[]> {
 /** Looks at the tables, if nothing was refused; what is not as it was planned counts as refused. */
 async function verified<Desired, Context>(
   engine: Engine<Desired, Context>,
-  { done, failed }: Run,
+  { done, failed, stuck }: Run,
   left: (now: Tables) => readonly Change[],
   look: () => Promise<Tables>,
   keys: ReadonlySet<string>,
-): Promise<{ failed: readonly Failure[]; now?: Tables }> {
-  if (failed.length > 0) return { failed };
+): Promise<{ failed: readonly Failure[]; stuck: readonly Failure[]; now?: Tables }> {
+  if (failed.length > 0) return { failed, stuck };
   try {
     const now = await look();
-    const changes = left(now);
-    const hint = changes.length > 0 ? await writerHint(engine, now, look, keys) : {};
-    return { failed: changes.map((change) => ({ change, error: notVerified(change, hint) })), now };
+    const differences = await failuresOf(left(now), stuck, () => writerHint(engine, now, look, keys));
+    const isOthers = ({ change }: Failure) => resourceOf(engine.resources, change).isOthers === true;
+    return { failed: differences.filter((each) => !isOthers(each)), stuck: differences.filter(isOthers), now };
   } catch (error) {
-    return { failed: allFailed(done.slice(0, 1), error) };
+    return { failed: allFailed(done.slice(0, 1), error), stuck };
   }
+}
+
+/** What is still to do, each with what it was refused with, or else not verified. */
+async function failuresOf(
+  left: readonly Change[],
+  refused: readonly Failure[],
+  writer: () => Promise<string | undefined>,
+): Promise<Failure[]> {
+  const errors = new Map(refused.map(({ change, error }) => [change.key, error]));
+  const hint = left.some(({ key }) => !errors.has(key)) ? await writer() : undefined;
+  return left.map((change) => ({ change, error: errors.get(change.key) ?? notVerified(change, hint) }));
 }
 
 /** Names another program as the cause of differences only if one more look, with no change of ours in between, differs. */
@@ -487,17 +507,18 @@ async function writerHint<Desired, Context>(
   now: Tables,
   look: () => Promise<Tables>,
   keys: ReadonlySet<string>,
-): Promise<{ readonly hint?: string }> {
+): Promise<string | undefined> {
   try {
-    return undoPlan(resources, now, await look(), keys).length > 0 ? { hint: OTHER_WRITER } : {};
+    return undoPlan(resources, now, await look(), keys).length > 0 ? OTHER_WRITER : undefined;
   } catch (error) {
-    if (error instanceof IpvsError) return {};
+    if (error instanceof IpvsError) return undefined;
     throw error;
   }
 }
 
-function notVerified({ verb, subject, detail }: Change, hint: { readonly hint?: string }): IpvsError {
-  return new IpvsError('NOT_VERIFIED', { operation: verb, subject, detail, ...hint });
+function notVerified({ verb, subject, detail, remedy }: Change, writer: string | undefined): IpvsError {
+  const hint = [writer, remedy].filter((each) => each !== undefined).join('; ');
+  return new IpvsError('NOT_VERIFIED', { operation: verb, subject, detail, ...(hint !== '' && { hint }) });
 }
 
 interface Undo {
@@ -514,13 +535,13 @@ async function undone<Desired, Context>(
   keys: ReadonlySet<string>,
   about: readonly Desired[],
 ): Promise<Undo> {
-  const look = () => readTables(engine, about);
+  const look = () => readTables(engine, about, before);
   const changes = undoPlan(engine.resources, before, await look(), keys);
-  const { done, failed } = await makeChanges(engine, changes, { goOn: true });
-  const errors = new Map(failed.map(({ change, error }) => [change.key, error]));
+  const run = await makeChanges(engine, changes, { goOn: true });
+  const { done } = run;
   const after = await look();
   const left = undoPlan(engine.resources, before, after, keys);
-  const hint = left.some(({ key }) => !errors.has(key)) ? await writerHint(engine, after, look, keys) : {};
-  const stuck = left.map((change) => ({ change, error: errors.get(change.key) ?? notVerified(change, hint) }));
+  const refused = [...run.failed, ...run.stuck];
+  const stuck = await failuresOf(left, refused, () => writerHint(engine, after, look, keys));
   return { outcome: stuck.length > 0 ? 'mixed' : 'undone', done, stuck, after };
 }

@@ -4,12 +4,13 @@
  */
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type AddressHost, formatRoute, type Route } from '../../src/addresses/address-host.ts';
+import type { AddressHost } from '../../src/addresses/address-host.ts';
 import { AddressTable } from '../../src/addresses/address-table.ts';
 import type { HeldAddress, InterfaceAddress } from '../../src/addresses/interface-address.ts';
 import { MemoryAddresses } from '../../src/addresses/memory-addresses.ts';
 import type { AddressOperation } from '../../src/addresses/operation.ts';
 import { removalOf } from '../../src/addresses/removal.ts';
+import { formatRoute, type Route } from '../../src/addresses/route.ts';
 import { native } from '../../src/native.ts';
 import { makeNamespace, type TestNamespace } from '../helpers/namespace.ts';
 

@@ -188,11 +188,84 @@ describe('virtual addresses', () => {
     table.namespace.run('ip', ['route', 'add', '198.51.100.0/24', 'dev', 'vip0', 'src', '192.0.2.50']);
     expect(await refusal(apply({ services: [] }))).toMatchObject({
       code: 'WIDER_EFFECTS',
-      detail: '192.0.2.50/32 on vip0: it is the source of routes: 198.51.100.0/24 on vip0',
+      detail:
+        '192.0.2.50/32 on vip0: it is the source of routes: 198.51.100.0/24 on vip0; they do not come back by themselves, not even with the address',
     });
     expect(held()).toContain('192.0.2.50/32');
     await withDirector((director) => director.apply({ desired: { services: [] } }, { force: true }));
     expect(held()).not.toContain('192.0.2.50');
+  });
+
+  describe('routes that go with one', () => {
+    const route = (...words: string[]) => table.namespace.run('ip', words.join(' ').split(' '));
+    /** But for those of loopback, which the kernel makes for each address. */
+    const routes = () => {
+      const lines = ['-4', '-6'].flatMap((family) => route('-d', family, 'route show table all').split('\n'));
+      return lines.filter((line) => line.startsWith('unicast')).sort();
+    };
+    const force = { force: true } as const;
+    const undo = () =>
+      withDirector(async (director) =>
+        director.apply((await director.undoIntent()).intent, { ...force, command: 'undo' }),
+      );
+    beforeEach(async () => {
+      await apply(both);
+      return () => withDirector((director) => director.apply({ desired: { services: [] } }, force));
+    });
+
+    it('come back with a rollback and with an undo, as they were', async () => {
+      route('route add default via 198.51.100.1 dev vip0 onlink');
+      route('route add 198.51.100.0/24 dev vip0 src 192.0.2.50 metric 300 proto static');
+      route(
+        'route add 203.0.113.0/24 via 198.51.100.9 dev vip0 src 192.0.2.50 table 1000 tos 0x10 mtu 1400 initcwnd 20',
+      );
+      route('-6 route add 2001:db8:1::/48 dev vip0 src 2001:db8::50 metric 700 pref high');
+      const before = routes();
+      const abort = new AbortController();
+      const rolledBack = await withDirector((director) =>
+        director.apply(
+          { desired: { services: [] } },
+          { ...force, signal: abort.signal, onProgress: () => abort.abort() },
+        ),
+      );
+      expect(rolledBack).toMatchObject({ outcome: 'undone', stuck: [] });
+      expect(rolledBack.undone.filter(({ resource }) => resource === 'routes')).toHaveLength(4);
+      expect(routes()).toEqual(before);
+
+      await withDirector((director) => director.apply({ desired: { services: [] } }, force));
+      expect(routes()).not.toEqual(before);
+      expect(routes().filter((line) => line.includes(' dev vip0'))).not.toContainEqual(expect.stringContaining('src'));
+      expect(await undo()).toMatchObject({ outcome: 'applied', failed: [], stuck: [] });
+      expect(routes()).toEqual(before);
+    });
+
+    it('are named with the command that adds them where they do not come back, and the rest is undone', async () => {
+      route('route add 198.51.100.0/24 dev vip0 src 192.0.2.50 metric 300 proto static');
+      const hops = ['198.51.100.1', '198.51.100.2'].map((gateway) => `nexthop via ${gateway} dev vip0 onlink`);
+      route('route add 203.0.113.0/24 src 192.0.2.50', ...hops);
+      const before = routes();
+      await withDirector((director) => director.apply({ desired: { services: [] } }, force));
+      route('route add 198.51.100.0/24 dev lo metric 300');
+      const { status, stdout, stderr } = await table.namespace.ipvs(['undo', '--yes', '--state-dir', stateDir]);
+      expect({ status, last: stdout.trimEnd().split('\n').at(-1) }).toEqual({
+        status: 1,
+        last: '6 changes made, but for 2 things',
+      });
+      const again = 'ip route add 198.51.100.0/24 dev vip0 src 192.0.2.50 metric 300 proto 4';
+      expect(stderr.split('\n').filter((line) => !line.startsWith('ipvs: warning: '))).toEqual([
+        `ipvs: add route 198.51.100.0/24 on vip0: the route does not come back (EEXIST); add it again: ${again}`,
+        expect.stringMatching(
+          /^ipvs: add route 203\.0\.113\.0\/24: the route does not come back: .*several next hops; .*/,
+        ),
+        '',
+      ]);
+      expect(held()).toContain('192.0.2.50/32');
+      expect((await table.ipvs.snapshot()).services).toHaveLength(3);
+      route('route delete 198.51.100.0/24 dev lo metric 300');
+      route(again.slice('ip '.length));
+      route('route add 203.0.113.0/24 src 192.0.2.50', ...hops);
+      expect(routes()).toEqual(before);
+    });
   });
 
   it('one whose lifetime was changed gets it back when its removal is rolled back', async () => {

@@ -3,6 +3,7 @@
 import type { AddressHost } from '../../src/addresses/address-host.ts';
 import type { MemoryAddresses } from '../../src/addresses/memory-addresses.ts';
 import type { AddressOperation, AddressResult } from '../../src/addresses/operation.ts';
+import type { Route, RouteResult } from '../../src/addresses/route.ts';
 import { IpvsError } from '../../src/errors.ts';
 import type { Family } from '../../src/ipvs/address.ts';
 import type { Backend, ReadOptions, SnapshotOptions } from '../../src/ipvs/backend.ts';
@@ -163,6 +164,17 @@ export class FaultyAddresses implements AddressHost {
 
   list = () => this.#read(() => this.#inner.list());
   routes = () => this.#read(() => this.#inner.routes());
+  async addRoutes(routes: readonly Route[]): Promise<RouteResult[]> {
+    const results: RouteResult[] = [];
+    for (const route of routes) {
+      const how = this.#gate.write('kernel');
+      const [result] =
+        how === 'refuse' ? [{ error: refusal('add route', route.destination) }] : await this.#inner.addRoutes([route]);
+      if (how === 'crash-after') this.#gate.die();
+      results.push(how === 'lost' ? { error: lost('add route', route.destination) } : (result as RouteResult));
+    }
+    return results;
+  }
   promotesSecondaries = (name: string) => this.#read(() => this.#inner.promotesSecondaries(name));
   announce: AddressHost['announce'] = async () => {};
   async close() {}

@@ -137,13 +137,14 @@ export function report(result: ApplyResult, json: boolean, more: object = {}): n
     const parts = [`${counted(length, 'change')} made`];
     if (failed.length > 0) parts.push(`${failed.length} refused`);
     if (skipped.length > 0) parts.push(`${skipped.length} not tried`);
+    if (outcome === 'applied' && stuck.length > 0) parts.push(`but for ${counted(stuck.length, 'thing')}`);
     if (outcome === 'undone' && length > 0) parts.push(`${undone.length} to undo them: the table is as it was`);
     if (length > 0 || failed.length > 0) print(parts.join(', '));
   }
   // What an undo cannot give back is said.
   if (!json) for (const { subject, effects } of undone) for (const effect of effects) print(`${subject}: ${effect}`);
   for (const { error } of stuck) printError(error.with({ operation: 'undo' }), json);
-  return outcome === 'applied' ? EXIT.done : EXIT.error;
+  return outcome === 'applied' && stuck.length === 0 ? EXIT.done : EXIT.error;
 }
 
 export function withCode({ change, error }: ApplyResult['failed'][number]) {

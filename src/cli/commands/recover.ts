@@ -52,14 +52,14 @@ function told(recovery: Recovery, json: boolean, passes: object): number {
   else
     print(`"${command}" by ${visible(by.user)}, begun ${time(interrupted.at)}, was interrupted: ${wordsOf(recovery)}`);
   for (const { error } of stuck) printError(error.with({ operation: 'undo' }), json);
-  return outcome === 'mixed' ? EXIT.error : EXIT.done;
+  return stuck.length > 0 ? EXIT.error : EXIT.done;
 }
 
 function wordsOf({ outcome, done, stuck }: Recovery): string {
   const changes = counted(done.length, 'change');
   switch (outcome) {
     case 'finished':
-      return `finished, ${changes} made`;
+      return `finished, ${changes} made${stuck.length > 0 ? `, but for ${counted(stuck.length, 'thing')}` : ''}`;
     case 'undone':
       return `undone, ${changes} made: the table is as it was`;
     case 'mixed':

@@ -1,9 +1,9 @@
 /** The model of a host's addresses; test/kernel/address-model.test.ts compares it with the kernel. */
 import { expect, test } from 'vitest';
-import type { Route } from '../../../src/addresses/address-host.ts';
 import type { HeldAddress } from '../../../src/addresses/interface-address.ts';
 import { MemoryAddresses } from '../../../src/addresses/memory-addresses.ts';
 import { type Holdings, removalOf } from '../../../src/addresses/removal.ts';
+import type { Route } from '../../../src/addresses/route.ts';
 
 const at = (address: string, prefixLength = 24, name = 'd0') => ({ interface: name, address, prefixLength });
 const add = (address: HeldAddress) => ({ type: 'address.add', address }) as const;

@@ -1,8 +1,8 @@
 /** Virtual addresses over models of the table and of the interfaces: whose they are, and what goes with them. */
 import { describe, expect, test } from 'vitest';
-import type { Route } from '../../../src/addresses/address-host.ts';
 import { formatInterfaceAddress, type HeldAddress } from '../../../src/addresses/interface-address.ts';
 import { MemoryAddresses } from '../../../src/addresses/memory-addresses.ts';
+import type { Route } from '../../../src/addresses/route.ts';
 import { describePlan } from '../../../src/director/describe.ts';
 import { type ApplyOptions, Director, type PlanOptions } from '../../../src/director/director.ts';
 import type { DesiredState } from '../../../src/director/state.ts';
@@ -173,25 +173,26 @@ describe('an address that we created', () => {
 
 describe('what goes with an address', () => {
   const VIP = '192.0.2.99/32 on d0';
+  const ALONE = 'they do not come back by themselves, not even with the address';
 
   test.each<[string, readonly string[], Route, string]>([
     [
       'a route that has it as its source',
       ['198.51.100.1/24'],
       { family: 'inet', destination: 'default', interface: 'd0', gateway: '198.51.100.254', source: '192.0.2.99' },
-      'it is the source of routes: default via 198.51.100.254 on d0',
+      `it is the source of routes: default via 198.51.100.254 on d0; ${ALONE}`,
     ],
     [
       'the routes of an interface without another address',
       [],
       { family: 'inet', destination: '10.0.0.0/8', interface: 'd0' },
-      'it is the last IPv4 address of d0, and the IPv4 routes there go with it: 10.0.0.0/8 on d0',
+      `it is the last IPv4 address of d0, and the IPv4 routes there go with it: 10.0.0.0/8 on d0; ${ALONE}`,
     ],
     [
       'the source of the default route',
       [],
       { family: 'inet', destination: 'default', interface: 'd0' },
-      'this host connects from another address by: default on d0',
+      'this host connects from another address by: default on d0; it does so after an undo too',
     ],
   ])('%s is in the plan, which needs force', async (_, foreign, route, effect) => {
     const { apply, add, addresses, director, held } = await given(foreign);
@@ -222,6 +223,139 @@ describe('what goes with an address', () => {
     await apply(state(WEB));
     await add('192.0.2.97/24');
     expect(await apply(NOTHING)).toEqual([`delete address ${VIP}`]);
+  });
+});
+
+describe('routes that went with an address', () => {
+  const OTHER = '198.51.100.1/24';
+  const settings = { table: 254, protocol: 4, scope: 0, tos: 0, flags: 0 };
+  const sourced: Route = {
+    family: 'inet',
+    destination: 'default',
+    interface: 'd0',
+    gateway: '198.51.100.254',
+    source: '192.0.2.99',
+    settings,
+  };
+  const lost = (error: object) => [{ change: { resource: 'routes' }, error: { code: 'ROUTE_NOT_RESTORED', ...error } }];
+
+  async function withRoutes(foreign: readonly string[], ...routes: readonly Route[]) {
+    const all = await given(foreign);
+    await all.apply(state(WEB));
+    for (const route of routes) all.addresses.addRoute(route);
+    const before = await all.addresses.routes();
+    const undo = async () => {
+      const { intent } = await all.director.undoIntent();
+      const plan = await all.director.plan(intent);
+      return { plan, result: await all.director.apply(plan, { force: true, command: 'undo' }) };
+    };
+    const rolledBack = () => {
+      const abort = new AbortController();
+      const onProgress = () => abort.abort();
+      return all.director.apply({ desired: NOTHING }, { force: true, signal: abort.signal, onProgress });
+    };
+    const routesNow = async () => new Set(await all.addresses.routes());
+    return { ...all, before: new Set(before), undo, rolledBack, routesNow };
+  }
+
+  test.each<[string, readonly string[], readonly Route[]]>([
+    ['with it as their source', [OTHER], [sourced, { ...sourced, interface: 'd1', destination: '10.0.0.0/8' }]],
+    [
+      'over the interface without another address',
+      [],
+      [
+        { family: 'inet', destination: 'default', interface: 'd0', gateway: '10.0.0.1', settings },
+        { family: 'inet', destination: '10.0.0.0/8', interface: 'd0', settings: { ...settings, scope: 253 } },
+      ],
+    ],
+  ])('%s come back with a rollback, an undo, and its undo', async (_, foreign, routes) => {
+    const { director, apply, before, routesNow, undo, rolledBack } = await withRoutes(foreign, ...routes);
+    expect(await rolledBack()).toMatchObject({ outcome: 'undone', stuck: [] });
+    expect(await routesNow()).toEqual(before);
+
+    await apply(NOTHING, { force: true });
+    expect((await routesNow()).size).toBe(before.size - routes.length);
+    const { plan, result } = await undo();
+    const added = plan.changes.filter(({ resource }) => resource === 'routes');
+    // What is reached without a gateway first.
+    expect(added.map(({ subject }) => subject.includes(' via '))).toEqual(
+      routes.map(({ gateway }) => gateway !== undefined).sort(),
+    );
+    expect(result).toMatchObject({ outcome: 'applied', failed: [], stuck: [] });
+    expect(await routesNow()).toEqual(before);
+
+    expect((await undo()).result).toMatchObject({ outcome: 'applied', stuck: [] });
+    expect((await routesNow()).size).toBe(before.size - routes.length);
+    expect((await undo()).result).toMatchObject({ outcome: 'applied', stuck: [] });
+    expect(await routesNow()).toEqual(before);
+    expect((await director.drift()).differences).toEqual([]);
+  });
+
+  test('come back after a crash that leaves an apply to be undone', async () => {
+    const { director, apply, before, routesNow } = await withRoutes([OTHER], sourced);
+    const { services } = stateOf({ [DNS]: { '10.0.0.1': 1 } });
+    await apply({ services: [...state(WEB).services, ...services] });
+    // The address goes first; that the destination drains is still to do then.
+    const desired = stateOf({ [DNS]: {} }, { drain: { timeoutSeconds: 60, afterwards: 'delete' } });
+    const onProgress = () => {
+      throw new Error('crash');
+    };
+    await expect(director.apply({ desired }, { force: true, onProgress })).rejects.toThrow('crash');
+    expect((await routesNow()).size).toBe(before.size - 1);
+    expect(await director.recover()).toMatchObject({ outcome: 'undone', stuck: [] });
+    expect(await routesNow()).toEqual(before);
+  });
+
+  test('of IPv6 stay, and have their source again', async () => {
+    const six = on('d0', '2001:db8::99/128');
+    const route: Route = {
+      family: 'inet6',
+      destination: '2001:db8:1::/48',
+      interface: 'd0',
+      source: six.address,
+      settings,
+    };
+    const { addresses, apply, director } = await given();
+    await apply(state(WEB6));
+    addresses.addRoute(route);
+    const before = await addresses.routes();
+    expect((await director.plan({ desired: NOTHING })).wider).toEqual([
+      '2001:db8::99/128 on d0: it is the source of routes: 2001:db8:1::/48 on d0; they stay without it, also when the address comes back by itself',
+    ]);
+    await apply(NOTHING, { force: true });
+    expect(await addresses.routes()).toMatchObject([{ destination: route.destination }]);
+    expect((await addresses.routes())[0]).not.toHaveProperty('source');
+    const { intent } = await director.undoIntent();
+    expect(await director.apply(intent)).toMatchObject({ outcome: 'applied', stuck: [] });
+    expect(new Set(await addresses.routes())).toEqual(new Set(before));
+  });
+
+  test('that are not understood whole are named after the rollback and the undo, which says so before', async () => {
+    const { settings: _, ...partial } = sourced;
+    const { rolledBack } = await withRoutes([OTHER], partial);
+    const hint = 'add it again as it is in the configuration of this host';
+    const named = lost({ subject: 'default via 198.51.100.254 on d0', hint });
+    expect(await rolledBack()).toMatchObject({ outcome: 'mixed', stuck: named });
+
+    const { apply, undo, held, director } = await withRoutes([OTHER], partial);
+    await apply(NOTHING, { force: true });
+    const { plan, result } = await undo();
+    expect(describePlan(plan)).toContain(hint);
+    expect(result).toMatchObject({ outcome: 'applied', stuck: named });
+    expect(await held()).toContain('192.0.2.99/32');
+    const [entry] = director.history().slice(-1);
+    expect(entry).toMatchObject({ outcome: 'applied', error: expect.stringContaining('the route does not come back') });
+  });
+
+  test('whose place another one has taken are named, with the command that adds them', async () => {
+    const { addresses, apply, undo, held } = await withRoutes([OTHER], sourced);
+    await apply(NOTHING, { force: true });
+    const { source: _, ...other } = sourced;
+    addresses.addRoute(other);
+    const hint = 'add it again: ip route add default via 198.51.100.254 dev d0 src 192.0.2.99 proto 4';
+    expect((await undo()).result).toMatchObject({ outcome: 'applied', stuck: lost({ hint, errnoName: 'EEXIST' }) });
+    expect(await held()).toContain('192.0.2.99/32');
+    expect(await addresses.routes()).toContainEqual(other);
   });
 });
 

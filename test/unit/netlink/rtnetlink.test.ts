@@ -4,6 +4,7 @@ import type { Request } from '../../../src/netlink/connection.ts';
 import { type Message, messagesOf } from '../../../src/netlink/message.ts';
 import {
   addAddressRequest,
+  addRouteRequest,
   deleteAddressRequest,
   dumpAddressesRequest,
   dumpLinksRequest,
@@ -236,9 +237,54 @@ describe.runIf(hostIsLittleEndian)('routes, on a little-endian host', () => {
       gateway: hex('c0000201'),
       source: hex('c000020a'),
       isKernels: false,
+      settings: { table: 254, protocol: 3, scope: 0, tos: 0, flags: 0 },
     });
     const byKernel = readRoute(only(message(24, 2, 1, header('0a 00'))));
-    expect(byKernel).toEqual({ family: 'inet6', destination: hex(''), prefixLength: 0, isKernels: true });
+    expect(byKernel).toMatchObject({ family: 'inet6', destination: hex(''), prefixLength: 0, isKernels: true });
+  });
+
+  // 300 in table 1000, static, scope link, onlink and linkdown, mtu 1400, preference high.
+  const whole = [
+    hex('0a 30 00 10 fc 04 fd 01 14000000'),
+    attribute(1, hex('20010db8000100000000000000000000')),
+    attribute(4, le32(3)),
+    attribute(6, le32(300)),
+    attribute(0x8008, attribute(2, le32(1400))),
+    attribute(15, le32(1000)),
+    attribute(20, hex('01')),
+  ];
+  const forEver = attribute(12, new Uint8Array(32));
+
+  it('are added again as they were read', () => {
+    const read = readRoute(only(message(24, 2, 1, ...whole, forEver)));
+    const { settings = expect.fail(), ...rest } = read ?? expect.fail();
+    expect(settings).toEqual({
+      table: 1000,
+      protocol: 4,
+      scope: 253,
+      tos: 16,
+      flags: 4,
+      priority: 300,
+      metrics: { mtu: 1400 },
+      preference: 1,
+    });
+    const [header, ...fields] = whole as [Uint8Array, ...Uint8Array[]];
+    const asked = toHex(Uint8Array.of(...header.with(8, 4), ...fields.flatMap((field) => [...field])));
+    const request = addRouteRequest({ ...rest, settings });
+    expect(sent(request)).toEqual({ type: 24, bytes: asked });
+    expect(request.flags).toBe(0x600);
+    expect(addRouteRequest({ ...rest, settings }, { replaces: true }).flags).toBe(0x500);
+  });
+
+  it.each([
+    ['several next hops', attribute(9, hex('08000000 03000000'))],
+    ['an object of next hops', attribute(30, le32(7))],
+    ['a metric of another kind', attribute(8, attribute(16, text('bbr')))],
+    ['an end', attribute(12, new Uint8Array(32).with(8, 60))],
+  ])('with %s are not understood whole', (_, more) => {
+    const fields = whole.filter((each) => each[2] !== more[2]);
+    expect(readRoute(only(message(24, 2, 1, ...fields, more)))).not.toHaveProperty('settings');
+    expect(readRoute(only(message(24, 2, 1, ...whole)))).toHaveProperty('settings');
   });
 
   it('that are not unicast, cached, or of another family are none of ours', () => {
