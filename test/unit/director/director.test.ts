@@ -190,6 +190,7 @@ describe('calls on one director', () => {
       [2, 'apply'],
       [3, 'apply'],
       [4, 'service add'],
+      [5, 'drain'],
     ]);
   });
 
