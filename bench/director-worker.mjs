@@ -4,11 +4,11 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { openDirector } from '../dist/director/director.js';
-import { resources } from '../dist/director/resources.js';
+import { knownAt } from '../dist/engine/known.js';
+import { planOf } from '../dist/engine/plan.js';
 import { Ipvs } from '../dist/ipvs/ipvs.js';
-import { knownAt } from '../dist/plan/known.js';
-import { planOf } from '../dist/plan/plan.js';
-import { Store } from '../dist/plan/store.js';
+import { Store } from '../dist/record/store.js';
+import { resources } from '../dist/resources/all.js';
 import { destinationOf, serviceOf } from './table.mjs';
 
 /** @typedef {import('./table.mjs').Size} Size */

@@ -6,7 +6,7 @@ import { totalmem } from 'node:os';
 import { setTimeout as wait } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { openIpvs } from '../dist/index.js';
-import { native } from '../dist/native.js';
+import { native } from '../dist/kernel/native.js';
 import { KernelSysctls } from '../dist/sysctl/sysctls.js';
 import { startLab } from '../scripts/lib/lab.mjs';
 import { besideCase, kernelCases, limitCases } from './flood-cases.mjs';

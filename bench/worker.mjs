@@ -1,8 +1,8 @@
 // A process that uses the library, for bench/kernel.mjs: it does one task after the other and answers how many
 // milliseconds each took. Its first answer is that of cold code.
 import { openIpvs } from '../dist/index.js';
-import { NetlinkBackend } from '../dist/ipvs/netlink-backend.js';
-import { native } from '../dist/native.js';
+import { NetlinkBackend } from '../dist/ipvs/netlink/backend.js';
+import { native } from '../dist/kernel/native.js';
 import { destinationOf, serviceOf } from './table.mjs';
 
 /** @typedef {import('../dist/index.js').Ipvs} Ipvs */

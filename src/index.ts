@@ -1,8 +1,38 @@
 /** IPVS Director as a library. */
-export type { Clock, Moment } from './clock.ts';
+export type { Clock, Moment } from './base/clock.ts';
+export {
+  type ConfigProblem,
+  type ErrorCode,
+  type ErrorDetails,
+  type ErrorKind,
+  errorTable,
+  IpvsError,
+} from './base/errors.ts';
 export type { LoadedFile, TextSource } from './config/load.ts';
+export type { Mapping } from './conntrack/mapping.ts';
+export type { MappingFilter } from './conntrack/mapping-filter.ts';
+export type { FromInside, FromOutside, MappingTable } from './conntrack/mapping-table.ts';
+export { type OpenMappingsOptions, openMappings } from './conntrack/open.ts';
+export {
+  type MeteredPorts,
+  type OpenPortMeterOptions,
+  openPortMeter,
+  type PortMeter,
+  type PortReading,
+  type TrackingFailures,
+} from './conntrack/port-meter.ts';
+export type { PortProtocol, PortUsage } from './conntrack/port-usage.ts';
 export { type Action, actions as defenseActions } from './defense/action.ts';
 export type { RunningDefense } from './defense/controller.ts';
+export {
+  Defense,
+  type DefenseOptions,
+  type DefenseRunOptions,
+  type DefenseStatus,
+  type KernelDefense,
+  openDefense,
+  startDefense,
+} from './defense/defense.ts';
 export type { Approach, Approaches } from './defense/judge.ts';
 export { type KernelInputs, type KernelStep, kernelStep } from './defense/kernel-step.ts';
 export type { HeldRecord } from './defense/originals.ts';
@@ -29,15 +59,6 @@ export {
   type Write,
 } from './defense/step.ts';
 export { type Comparison, compared, type Side } from './director/compare.ts';
-export {
-  Defense,
-  type DefenseOptions,
-  type DefenseRunOptions,
-  type DefenseStatus,
-  type KernelDefense,
-  openDefense,
-  startDefense,
-} from './director/defense.ts';
 export { describeChanges, describePlan, type Paint, type Style } from './director/describe.ts';
 export {
   type ApplyOptions,
@@ -50,51 +71,28 @@ export {
   openDirector,
   type PlanOptions,
 } from './director/director.ts';
-export { parseState, stateSchema } from './director/document.ts';
-export type { DrainOptions } from './director/drain-keeper.ts';
-export type { DrainDetails, DrainProgress, RampProgress } from './director/drain-progress.ts';
-export type { DrainPass } from './director/drain-runner.ts';
-export type { DrainMove } from './director/drain-step.ts';
-export type { DrainOutcome, DrainWaitOptions } from './director/drain-wait.ts';
-export type { HeldWeight } from './director/held-weight.ts';
-export type { Lookup, LookupOptions } from './director/host-lookup.ts';
 export type { Excess } from './director/limits.ts';
-export { type LoadedState, loadState } from './director/load.ts';
 export type { Owner, Touches } from './director/ownership.ts';
 export type { PastApply } from './director/past.ts';
 export { type CurrentState, plan, readState } from './director/plan.ts';
 export type { HostFacts, MissingPrerequisite } from './director/prerequisites.ts';
-export type { RecordOptions, TableRecord } from './director/record.ts';
-export type {
-  DesiredDestination,
-  DesiredService,
-  DesiredState,
-  DrainSettings,
-  Limits,
-  RampSettings,
-} from './director/state.ts';
-export type { Holders, HoldingClient } from './director/survey.ts';
 export type { UnevenWeights } from './director/uneven-weights.ts';
+export type { Plan } from './engine/plan.ts';
+export type { Change, ChangeResult, Conflict, Known, Phase, Stray } from './engine/resource.ts';
+export type { ApplyResult, Failure, Progress, Recovery, RunOptions } from './engine/transaction.ts';
+export type { Chains, MasqueradeState, MasqueradeTable } from './iptables/masquerade-table.ts';
+export { type OpenMasqueradeOptions, openMasquerade } from './iptables/open.ts';
+export type { IptablesVariant } from './iptables/programs.ts';
+export { type MarkMatch, type MarkMatchInput, normalizeMarkMatch } from './iptables/rules/mark-match.ts';
 export {
-  type ConfigProblem,
-  type ErrorCode,
-  type ErrorDetails,
-  type ErrorKind,
-  errorTable,
-  IpvsError,
-} from './errors.ts';
-export {
-  type AddressedService,
-  type DestinationAddress,
-  type Family,
-  formatDestinationAddress,
-  formatServiceAddress,
-  type MarkedService,
-  type Protocol,
-  parseDestinationAddress,
-  parseServiceAddress,
-  type ServiceAddress,
-} from './ipvs/address.ts';
+  type MasqueradeInput,
+  type MasqueradeMatch,
+  type MasqueradeProtocol,
+  type MasqueradeRule,
+  normalizeMasquerade,
+} from './iptables/rules/masquerade.ts';
+export type { RuleOperation, RuleResult } from './iptables/rules/operation.ts';
+export type { OwnRule } from './iptables/rules/own-rule.ts';
 export type { Application } from './ipvs/application.ts';
 export type { ReadOptions, SnapshotOptions, Transport } from './ipvs/backend.ts';
 export { type Connection, idleSeconds } from './ipvs/connection.ts';
@@ -111,6 +109,7 @@ export type {
 export { normalizeDestination } from './ipvs/destination.ts';
 export { type AttributeFeature, type Feature, type FeatureKind, features } from './ipvs/features.ts';
 export { Ipvs, type Logger, type OpenOptions, openIpvs, type ServiceReading, type Snapshot } from './ipvs/ipvs.ts';
+export type { Info } from './ipvs/netlink/wire.ts';
 export type { Operation, OperationResult } from './ipvs/operation.ts';
 export { type Finding, type ProbedFeature, type ProbeOptions, probeFeatures } from './ipvs/probe.ts';
 export { type Rates, ratesBetween, type ServiceRates } from './ipvs/rates.ts';
@@ -128,42 +127,43 @@ export { normalizeSyncDaemon, type SyncDaemon, type SyncDaemonInput, type SyncSt
 export type { HashTable, TableStatus } from './ipvs/table-status.ts';
 export { normalizeTimeouts, type Timeouts, type TimeoutsInput } from './ipvs/timeouts.ts';
 export type { CpuCounters, Totals } from './ipvs/totals.ts';
-export type { Info } from './ipvs/wire.ts';
-export type { IptablesVariant } from './masquerade/iptables.ts';
-export type { Mapping } from './masquerade/mapping.ts';
-export type { MappingFilter } from './masquerade/mapping-filter.ts';
-export type { FromInside, FromOutside, MappingTable } from './masquerade/mapping-table.ts';
-export { type MarkMatch, type MarkMatchInput, normalizeMarkMatch } from './masquerade/mark-match.ts';
-export type { Chains, MasqueradeState, MasqueradeTable } from './masquerade/masquerade-table.ts';
-export { type OpenMappingsOptions, openMappings } from './masquerade/open.ts';
-export { type OpenMasqueradeOptions, openMasquerade } from './masquerade/open-rules.ts';
-export type { RuleOperation, RuleResult } from './masquerade/operation.ts';
-export type { OwnRule } from './masquerade/own-rule.ts';
 export {
-  type MeteredPorts,
-  type OpenPortMeterOptions,
-  openPortMeter,
-  type PortMeter,
-  type PortReading,
-  type TrackingFailures,
-} from './masquerade/port-meter.ts';
-export type { PortProtocol, PortUsage } from './masquerade/port-usage.ts';
-export {
-  type MasqueradeInput,
-  type MasqueradeMatch,
-  type MasqueradeProtocol,
-  type MasqueradeRule,
-  normalizeMasquerade,
-} from './masquerade/rule.ts';
+  type AddressedService,
+  type DestinationAddress,
+  type Family,
+  formatDestinationAddress,
+  formatServiceAddress,
+  type MarkedService,
+  type Protocol,
+  parseDestinationAddress,
+  parseServiceAddress,
+  type ServiceAddress,
+} from './net/address.ts';
 export type { UnknownAttribute } from './netlink/fields.ts';
-export type { Applied, Author, Drain, DrainEnd, Held, HistoryEntry, Ramp, Source } from './plan/ledger.ts';
-export type { Plan } from './plan/plan.ts';
-export type { Change, ChangeResult, Conflict, Known, Phase, Stray } from './plan/resource.ts';
-export type { DamagedEntry } from './plan/store.ts';
-export type { ApplyResult, Failure, Progress, Recovery, RunOptions } from './plan/transaction.ts';
+export type { Applied, Author, Drain, DrainEnd, Held, HistoryEntry, Ramp, Source } from './record/ledger.ts';
+export type { RecordOptions, TableRecord } from './record/record.ts';
+export type { DamagedEntry } from './record/store.ts';
+export { parseState, stateSchema } from './state/document.ts';
+export type { Lookup, LookupOptions } from './state/host-lookup.ts';
+export { type LoadedState, loadState } from './state/load.ts';
+export type {
+  DesiredDestination,
+  DesiredService,
+  DesiredState,
+  DrainSettings,
+  Limits,
+  RampSettings,
+} from './state/state.ts';
 export { catalogue as sysctlCatalogue, type SysctlSpec } from './sysctl/catalogue.ts';
 export { type GuardEvent, type GuardOptions, type GuardState, guardStep, guardSysctls } from './sysctl/guard.ts';
 export type { Mode, SysctlKind } from './sysctl/kind.ts';
 export { type OpenSysctlsOptions, openSysctls } from './sysctl/open.ts';
 export { findSysctl, normalizeSysctls, type SysctlValue } from './sysctl/settings.ts';
 export type { SysctlChange, SysctlOperation, SysctlState, SysctlTable } from './sysctl/sysctl-table.ts';
+export type { DrainOptions } from './weights/drain-keeper.ts';
+export type { DrainDetails, DrainProgress, RampProgress } from './weights/drain-progress.ts';
+export type { DrainPass } from './weights/drain-runner.ts';
+export type { DrainMove } from './weights/drain-step.ts';
+export type { DrainOutcome, DrainWaitOptions } from './weights/drain-wait.ts';
+export type { HeldWeight } from './weights/held-weight.ts';
+export type { Holders, HoldingClient } from './weights/survey.ts';

@@ -2,8 +2,8 @@
  * The addresses of one family on one interface, as the kernel keeps them: a model of __inet_insert_ifa() and
  * __inet_del_ifa() of devinet.c, and of ipv6_add_addr() and inet6_addr_del() of addrconf.c. Pure.
  */
-import { ipOf, parseIp } from '../ipvs/address.ts';
-import { masked } from '../ipvs/network.ts';
+import { ipOf, parseIp } from '../net/address.ts';
+import { masked } from '../net/network.ts';
 import type { HeldAddress, InterfaceAddress } from './interface-address.ts';
 
 /** Undefined where the kernel refuses it, because it is there. */

@@ -1,8 +1,9 @@
 /** The addresses of this host's interfaces: read, added, deleted and announced to the neighbours. */
-import { errno, IpvsError } from '../errors.ts';
-import { ipOf, parseIp } from '../ipvs/address.ts';
-import { quote } from '../ipvs/quote.ts';
-import type { Native } from '../native.ts';
+import { errno, IpvsError } from '../base/errors.ts';
+import { quote } from '../base/quote.ts';
+import { Turns } from '../base/turns.ts';
+import type { Native } from '../kernel/native.ts';
+import { ipOf, parseIp } from '../net/address.ts';
 import { announcements } from '../netlink/announcement.ts';
 import { NetlinkConnection, type Request } from '../netlink/connection.ts';
 import type { Message } from '../netlink/message.ts';
@@ -20,7 +21,6 @@ import {
   readLink,
   readRoute,
 } from '../netlink/rtnetlink.ts';
-import { Turns } from '../netlink/turns.ts';
 import { KernelSysctls } from '../sysctl/sysctls.ts';
 import type { AddressHost } from './address-host.ts';
 import {

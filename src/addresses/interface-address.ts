@@ -1,8 +1,9 @@
 /** An address on a network interface, such as the virtual address of a service. */
-import { IpvsError } from '../errors.ts';
-import { isUnicast, parseIp } from '../ipvs/address.ts';
-import { at, interfaceName, refuseUnknownKeys, wholeNumber } from '../ipvs/check.ts';
-import { quote } from '../ipvs/quote.ts';
+
+import { at, interfaceName, refuseUnknownKeys, wholeNumber } from '../base/check.ts';
+import { IpvsError } from '../base/errors.ts';
+import { quote } from '../base/quote.ts';
+import { isUnicast, parseIp } from '../net/address.ts';
 
 /**
  * A virtual address is best alone in its network (32, or 128): it then makes no route, and no other address goes with it

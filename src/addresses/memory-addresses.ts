@@ -1,6 +1,6 @@
 /** A model of the addresses and routes of a host: no kernel, nothing on disk. */
-import { errno, IpvsError } from '../errors.ts';
-import { quote } from '../ipvs/quote.ts';
+import { errno, IpvsError } from '../base/errors.ts';
+import { quote } from '../base/quote.ts';
 import type { AddressHost } from './address-host.ts';
 import { isIpv6, isSame, networkOf, withAddress } from './address-list.ts';
 import {

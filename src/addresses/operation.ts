@@ -1,6 +1,6 @@
 /** What can be done to the addresses of interfaces, as data; and what the kernel's refusals mean. */
-import { errno, IpvsError } from '../errors.ts';
-import { quote } from '../ipvs/quote.ts';
+import { errno, IpvsError } from '../base/errors.ts';
+import { quote } from '../base/quote.ts';
 import type { Acknowledgement } from '../netlink/message.ts';
 import { formatInterfaceAddress, type InterfaceAddress, normalizeInterfaceAddress } from './interface-address.ts';
 

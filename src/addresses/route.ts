@@ -1,6 +1,6 @@
 /** A route of a host, as it can be added again; and the command of iproute2 that does that. Pure. */
 import { isDeepStrictEqual } from 'node:util';
-import { IpvsError } from '../errors.ts';
+import { IpvsError } from '../base/errors.ts';
 import type { RouteSettings } from '../netlink/rtnetlink.ts';
 
 export interface Route {

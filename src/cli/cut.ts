@@ -1,15 +1,17 @@
 /** Commands that take something from traffic: they tell what, warn, and ask on a terminal. */
+
+import { type ErrorCode, IpvsError } from '../base/errors.ts';
 import { type Cut, type CutTarget, cutOf, describeCut, heldWeight, restoredByApply } from '../director/cut.ts';
-import { desiredShape } from '../director/state.ts';
-import { type ErrorCode, IpvsError } from '../errors.ts';
 import type { Ipvs } from '../ipvs/ipvs.ts';
-import { type Ledger, ledgerFor } from '../plan/ledger.ts';
-import type { Store } from '../plan/store.ts';
-import type { Outcome } from './command.ts';
-import { EXIT, printWarning } from './exit.ts';
-import { type GlobalOptions, withIpvs, withRecord } from './globals.ts';
-import { canAsk, confirm, counted, printJson } from './output.ts';
-import { print } from './stdout.ts';
+import { type Ledger, ledgerFor } from '../record/ledger.ts';
+import type { Store } from '../record/store.ts';
+import { desiredShape } from '../state/state.ts';
+import type { Outcome } from './spec/command.ts';
+import type { GlobalOptions } from './spec/global-options.ts';
+import { withIpvs, withRecord } from './spec/globals.ts';
+import { EXIT, printWarning } from './terminal/exit.ts';
+import { print } from './terminal/stdout.ts';
+import { canAsk, confirm, counted, printJson } from './words/output.ts';
 
 export interface CutOptions extends GlobalOptions {
   readonly dryRun?: boolean;

@@ -1,8 +1,8 @@
 /** The files that describe what is wanted, as commands name them. */
 import type { TextSource } from '../config/load.ts';
 import { readText } from '../config/text-file.ts';
-import type { LookupOptions } from '../director/host-lookup.ts';
-import { type LoadedState, loadState } from '../director/load.ts';
+import type { LookupOptions } from '../state/host-lookup.ts';
+import { type LoadedState, loadState } from '../state/load.ts';
 
 /** A path, or for `-` standard input; yargs makes an empty text of it. */
 export function sourceOf(file: string): string | TextSource {

@@ -2,14 +2,14 @@
 import { execFileSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { IpvsError } from '../base/errors.ts';
 import type { Director } from '../director/director.ts';
-import type { DrainPass } from '../director/drain-runner.ts';
-import { IpvsError } from '../errors.ts';
-import { leftWords, moveWords } from './drain-words.ts';
-import { EXIT, printError } from './exit.ts';
-import { untilInterrupted } from './interrupt.ts';
-import { jsonLine } from './output.ts';
-import { complain, print } from './stdout.ts';
+import type { DrainPass } from '../weights/drain-runner.ts';
+import { EXIT, printError } from './terminal/exit.ts';
+import { untilInterrupted } from './terminal/interrupt.ts';
+import { complain, print } from './terminal/stdout.ts';
+import { leftWords, moveWords } from './words/drains.ts';
+import { jsonLine } from './words/output.ts';
 
 /** Until no drain or ramp is left, or an interrupt; returns the exit status. */
 export async function followDrains(director: Director, json: boolean): Promise<number> {

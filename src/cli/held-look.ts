@@ -1,14 +1,15 @@
 /** Weights that drains and ramps hold, for lists: from the record, if there is one. */
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
-import { systemClock } from '../clock.ts';
-import type { HeldWeight } from '../director/held-weight.ts';
-import type { TableRecord } from '../director/record.ts';
-import { stateDirectory } from '../director/state-directory.ts';
-import { IpvsError } from '../errors.ts';
+import { systemClock } from '../base/clock.ts';
+import { IpvsError } from '../base/errors.ts';
 import type { VirtualServiceWithDestinations } from '../ipvs/service.ts';
-import { type Ledger, ledgerFor } from '../plan/ledger.ts';
-import { type GlobalOptions, memoryFolder, recordOptions } from './globals.ts';
+import { type Ledger, ledgerFor } from '../record/ledger.ts';
+import type { TableRecord } from '../record/record.ts';
+import { stateDirectory } from '../record/state-directory.ts';
+import type { HeldWeight } from '../weights/held-weight.ts';
+import type { GlobalOptions } from './spec/global-options.ts';
+import { memoryFolder, recordOptions } from './spec/globals.ts';
 
 type Services = readonly VirtualServiceWithDestinations[];
 
@@ -33,7 +34,7 @@ async function heldIn(options: GlobalOptions, services: Services): Promise<reado
   const ledger = await ledgerOf(options);
   if (ledger === undefined || ledger.drains.length + ledger.ramps.length === 0) return [];
   const [{ heldWeights }, { wallClock }] = await Promise.all([
-    import('../director/held-weight.ts'),
+    import('../weights/held-weight.ts'),
     import('./wall-clock.ts'),
   ]);
   const byAddress = new Map(services.map((service) => [service.address, service]));
@@ -56,11 +57,11 @@ async function recordAt(options: GlobalOptions): Promise<Pick<TableRecord, 'stor
     const record = recordOptions(options);
     // Most of the record's modules need not be loaded where there is none.
     if (!existsSync(record.stateDir ?? stateDirectory())) return undefined;
-    return (await import('../director/record.ts')).openRecord('', record);
+    return (await import('../record/record.ts')).openRecord('', record);
   }
   const folder = memoryFolder(options);
   if (folder === undefined) return undefined;
-  const [{ Store }, { FolderFiles }] = await Promise.all([import('../plan/store.ts'), import('../plan/files.ts')]);
+  const [{ Store }, { FolderFiles }] = await Promise.all([import('../record/store.ts'), import('../record/files.ts')]);
   const place = resolve(folder);
   return { store: new Store(new FolderFiles(place)), table: `memory:${place}` };
 }
@@ -68,8 +69,8 @@ async function recordAt(options: GlobalOptions): Promise<Pick<TableRecord, 'stor
 async function quiescentExpire(): Promise<boolean> {
   const [{ KernelSysctls }, { EXPIRE_QUIESCENT }, { native }] = await Promise.all([
     import('../sysctl/sysctls.ts'),
-    import('../director/drain-runner.ts'),
-    import('../native.ts'),
+    import('../weights/drain-runner.ts'),
+    import('../kernel/native.ts'),
   ]);
   try {
     return Number(new KernelSysctls(native()).read(EXPIRE_QUIESCENT)) !== 0;

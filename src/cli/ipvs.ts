@@ -1,8 +1,8 @@
 #!/usr/bin/env node
-/** The command `ipvs`. */
-import { EXIT } from './exit.ts';
 import { main } from './main.ts';
-import { complain, outputFailure } from './stdout.ts';
+/** The command `ipvs`. */
+import { EXIT } from './terminal/exit.ts';
+import { complain, outputFailure } from './terminal/stdout.ts';
 
 await main(process.argv.slice(2));
 

@@ -1,9 +1,11 @@
 /** Runs one command line. Only yargs and the table of commands are loaded before a command is known. */
 import yargs from 'yargs';
-import { declareCommand, declareGroup, execute } from './command.ts';
-import { commands } from './commands.ts';
-import { printError, usageError } from './exit.ts';
-import { addGlobalOptions, enterNamespace, type GlobalOptions } from './globals.ts';
+import { loadCommand } from './load.ts';
+import { declareCommand, declareGroup, execute } from './spec/command.ts';
+import { commands } from './spec/commands.ts';
+import type { GlobalOptions } from './spec/global-options.ts';
+import { addGlobalOptions, enterNamespace } from './spec/globals.ts';
+import { printError, usageError } from './terminal/exit.ts';
 
 /** Prints what the command says to the process's own streams, and returns its exit status. */
 export async function main(words: readonly string[]): Promise<number> {
@@ -28,18 +30,19 @@ export async function main(words: readonly string[]): Promise<number> {
       throw error ?? usageError(message ?? 'wrong usage', words);
     });
 
-  for (const { usage, aliases = [], summary, load } of commands) {
+  for (const entry of commands) {
+    const { usage, aliases = [], summary } = entry;
     program.command({
       command: usage,
       aliases,
       describe: summary,
       builder: async (yargs) => {
-        const { command } = await load();
+        const command = await loadCommand(entry);
         if ('actions' in command) return declareGroup(yargs, usage, summary, command);
         return declareCommand(yargs, usage, summary, command);
       },
       handler: async (options) => {
-        const { command } = await load();
+        const command = await loadCommand(entry);
         const spec = 'actions' in command ? command.actions.find(({ usage }) => usage === command.fallback) : command;
         // A group without a fallback has been refused by then: it demands an action.
         if (spec !== undefined) await execute(spec, options as unknown as GlobalOptions);

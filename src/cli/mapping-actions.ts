@@ -1,18 +1,18 @@
 /** `ipvs masquerade mappings|lookup|forget`: the live table of mappings. */
-import { IpvsError } from '../errors.ts';
-import { quote } from '../ipvs/quote.ts';
-import type { Mapping } from '../masquerade/mapping.ts';
-import type { MappingFilter } from '../masquerade/mapping-filter.ts';
-import type { FromInside, FromOutside, MappingTable } from '../masquerade/mapping-table.ts';
-import { jsonLines, showBatches } from './batches.ts';
-import { type Action, action } from './command.ts';
-import { EXIT, UsageError } from './exit.ts';
-import type { GlobalOptions } from './globals.ts';
-import { growingTable } from './growing-table.ts';
-import { number, oneValue } from './options.ts';
-import { formatJson, jsonLine, type Paint, painter } from './output.ts';
-import { print } from './stdout.ts';
-import { watch, watchOption, watchSeconds } from './watch.ts';
+import { IpvsError } from '../base/errors.ts';
+import { quote } from '../base/quote.ts';
+import type { Mapping } from '../conntrack/mapping.ts';
+import type { MappingFilter } from '../conntrack/mapping-filter.ts';
+import type { FromInside, FromOutside, MappingTable } from '../conntrack/mapping-table.ts';
+import { type Action, action } from './spec/command.ts';
+import type { GlobalOptions } from './spec/global-options.ts';
+import { number, oneValue } from './spec/options.ts';
+import { EXIT, UsageError } from './terminal/exit.ts';
+import { print } from './terminal/stdout.ts';
+import { watch, watchOption, watchSeconds } from './terminal/watch.ts';
+import { jsonLines, showBatches } from './words/batches.ts';
+import { growingTable } from './words/growing-table.ts';
+import { formatJson, jsonLine, type Paint, painter } from './words/output.ts';
 
 interface Ends {
   readonly protocol?: string;
@@ -165,7 +165,7 @@ export async function withMappings<T>(
   work: (table: MappingTable) => Promise<T>,
 ): Promise<T> {
   if (transport === 'memory') throw new UsageError('a table in memory has no mappings of a kernel');
-  const { openMappings } = await import('../masquerade/open.ts');
+  const { openMappings } = await import('../conntrack/open.ts');
   const table = await openMappings();
   try {
     return await work(table);

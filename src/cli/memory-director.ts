@@ -1,13 +1,13 @@
 /** A table in memory with its record: in a folder beside the table's file, or for one run only. */
 import { join, resolve } from 'node:path';
+import { IpvsError } from '../base/errors.ts';
 import { Director } from '../director/director.ts';
-import type { TableRecord } from '../director/record.ts';
-import { IpvsError } from '../errors.ts';
 import type { Logger } from '../ipvs/ipvs.ts';
-import { native } from '../native.ts';
-import { FolderFiles, VolatileFiles } from '../plan/files.ts';
-import { type Lock, lock } from '../plan/lock.ts';
-import { Store } from '../plan/store.ts';
+import { native } from '../kernel/native.ts';
+import { FolderFiles, VolatileFiles } from '../record/files.ts';
+import { type Lock, lock } from '../record/lock.ts';
+import type { TableRecord } from '../record/record.ts';
+import { Store } from '../record/store.ts';
 import { withMemory } from './memory.ts';
 import { wallClock } from './wall-clock.ts';
 

@@ -1,12 +1,12 @@
 /** `--transport memory`: commands work on a table of their own, without a kernel, root or addon. */
 import { realpathSync, statSync } from 'node:fs';
-import { formatTable, parseTable } from '../config/table-file.ts';
+import { errno, IpvsError } from '../base/errors.ts';
 import { fileError, readText } from '../config/text-file.ts';
-import { errno, IpvsError } from '../errors.ts';
 import { Ipvs, type Logger } from '../ipvs/ipvs.ts';
-import { MemoryBackend } from '../ipvs/memory-backend.ts';
-import { emptyTable, type Table } from '../ipvs/table.ts';
-import { writeDurably } from '../plan/files.ts';
+import { MemoryBackend } from '../ipvs/memory/backend.ts';
+import { emptyTable, type Table } from '../ipvs/memory/table.ts';
+import { formatTable, parseTable } from '../ipvs/memory/table-file.ts';
+import { writeDurably } from '../record/files.ts';
 
 /** The table of `file`, empty where there is none yet; what `work` makes of it is written back. */
 export async function withMemory<T>(

@@ -1,14 +1,15 @@
 /** What plan, apply and others take: a file or a saved plan, and how much of it is meant. */
+
+import { IpvsError } from '../base/errors.ts';
 import type { TextSource } from '../config/load.ts';
 import { readText } from '../config/text-file.ts';
 import type { Director, IntendedPlan, Intent, PlanOptions } from '../director/director.ts';
-import { isDesiredState } from '../director/state.ts';
-import { IpvsError } from '../errors.ts';
-import { isListOf, isNumber, isRecord, isText } from '../plan/shapes.ts';
-import type { OptionSpec } from './command.ts';
+import { isListOf, isNumber, isRecord, isText } from '../record/shapes.ts';
+import { isDesiredState } from '../state/state.ts';
 import { loadDescription, sourceOf } from './description.ts';
-import { printWarnings, UsageError } from './exit.ts';
-import { percent, words } from './options.ts';
+import type { OptionSpec } from './spec/command.ts';
+import { percent, words } from './spec/options.ts';
+import { printWarnings, UsageError } from './terminal/exit.ts';
 
 export interface PlanArguments {
   readonly adopt?: boolean;

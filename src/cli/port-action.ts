@@ -1,12 +1,12 @@
 /** `ipvs masquerade ports`: how many ports of each rule are taken. */
-import type { MeteredPorts, PortReading } from '../masquerade/port-meter.ts';
-import { action } from './command.ts';
-import { EXIT, UsageError } from './exit.ts';
-import type { GlobalOptions } from './globals.ts';
-import { number, percent } from './options.ts';
-import { columns, formatJson, jsonLine, type Paint, painter } from './output.ts';
-import { print } from './stdout.ts';
-import { watch, watchOption, watchSeconds } from './watch.ts';
+import type { MeteredPorts, PortReading } from '../conntrack/port-meter.ts';
+import { action } from './spec/command.ts';
+import type { GlobalOptions } from './spec/global-options.ts';
+import { number, percent } from './spec/options.ts';
+import { EXIT, UsageError } from './terminal/exit.ts';
+import { print } from './terminal/stdout.ts';
+import { watch, watchOption, watchSeconds } from './terminal/watch.ts';
+import { columns, formatJson, jsonLine, type Paint, painter } from './words/output.ts';
 
 interface PortOptions extends GlobalOptions {
   readonly limit?: string;
@@ -39,7 +39,7 @@ export const portAction = action<PortOptions>({
     if (limit < 1) throw new UsageError('--limit is at least 1');
     const scarceShare = percent(options.warn, 'warn') ?? 0.8;
     if (scarceShare === 0) throw new UsageError('--warn is above 0%');
-    const { openPortMeter } = await import('../masquerade/port-meter.ts');
+    const { openPortMeter } = await import('../conntrack/port-meter.ts');
     const meter = await openPortMeter({ scarceShare });
     try {
       const frame = async () => {

@@ -1,7 +1,7 @@
 /** Commands that plan, apply or compare warn of what masqueraded services lack. */
 import type { Director, Intent } from '../director/director.ts';
 import type { MissingPrerequisite } from '../director/prerequisites.ts';
-import { printWarning } from './exit.ts';
+import { printWarning } from './terminal/exit.ts';
 
 /** On stderr, or for JSON as data: what to add to what is printed. */
 export async function warnOfPrerequisites(

@@ -1,8 +1,9 @@
 /** Single commands check that the weights of a service suit the scheduler wrr. */
+
+import { type ErrorCode, IpvsError } from '../base/errors.ts';
 import { unevenWeights } from '../director/uneven-weights.ts';
-import { type ErrorCode, IpvsError } from '../errors.ts';
 import type { Ipvs } from '../ipvs/ipvs.ts';
-import { printWarning } from './exit.ts';
+import { printWarning } from './terminal/exit.ts';
 
 export const forceOption = {
   force: { describe: 'Also where wrr would take too many steps between the weights' },

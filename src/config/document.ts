@@ -3,8 +3,8 @@
  * Which keys a file may have is not known here: the sections come from those who understand them.
  */
 import { z } from 'zod';
-import { type ConfigProblem, IpvsError } from '../errors.ts';
-import { nearest } from '../nearest.ts';
+import { type ConfigProblem, IpvsError } from '../base/errors.ts';
+import { nearest } from '../base/nearest.ts';
 import { type Left, leaveOut } from './leave-out.ts';
 import { concealed, type Path, Source } from './source.ts';
 

@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import { readdirSync } from 'node:fs';
 import { basename, dirname, isAbsolute, join, resolve } from 'node:path';
-import { type ConfigProblem, IpvsError } from '../errors.ts';
+import { type ConfigProblem, IpvsError } from '../base/errors.ts';
 import { type CheckedDocument, checkDocument, type Section } from './document.ts';
 import { hasWildcard, matchingNames } from './include.ts';
 import { MOST_CHARACTERS } from './source.ts';

@@ -1,7 +1,7 @@
 /** A file as text: the value that it holds, and where in the text every part of that stands. */
 import { isMap, isNode, isScalar, LineCounter, type Document as YamlDocument } from 'yaml';
-import type { ConfigProblem } from '../errors.ts';
-import { quote } from '../ipvs/quote.ts';
+import type { ConfigProblem } from '../base/errors.ts';
+import { quote } from '../base/quote.ts';
 import { excerptOf } from './excerpt.ts';
 import { parseJson } from './json.ts';
 import { parseYaml } from './yaml.ts';

@@ -1,7 +1,7 @@
 /** Files of text, read whole. */
 import { constants as buffer } from 'node:buffer';
 import { closeSync, constants, fstatSync, openSync, readSync, type Stats, statSync } from 'node:fs';
-import { type ErrorCode, errnoOf, IpvsError } from '../errors.ts';
+import { type ErrorCode, errnoOf, IpvsError } from '../base/errors.ts';
 
 const utf8 = new TextDecoder('utf-8', { fatal: true });
 

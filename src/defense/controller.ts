@@ -1,8 +1,8 @@
 /** The one-second timer around the state machine: what comes in and goes out. It decides nothing. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type IpvsError, refusalBy } from '../errors.ts';
+import { type IpvsError, refusalBy } from '../base/errors.ts';
 import type { Logger } from '../ipvs/ipvs.ts';
-import { VolatileFiles } from '../plan/files.ts';
+import { VolatileFiles } from '../record/files.ts';
 import type { Sysctls } from '../sysctl/sysctls.ts';
 import { actions, DROP_RATE, sysctlOf } from './action.ts';
 import { DrySysctls } from './dry-run.ts';

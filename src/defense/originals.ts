@@ -1,7 +1,7 @@
 /** What a controller does, and what settings were before it changed them: on disk before the first change, until all is put back. */
-import { IpvsError } from '../errors.ts';
-import type { Files } from '../plan/files.ts';
-import { isListOf, isRecord, isText } from '../plan/shapes.ts';
+import { IpvsError } from '../base/errors.ts';
+import type { Files } from '../record/files.ts';
+import { isListOf, isRecord, isText } from '../record/shapes.ts';
 import { actions, DROP_RATE, sysctlOf } from './action.ts';
 import { type DefensePolicy, normalizePolicy } from './policy.ts';
 import type { Settings } from './step.ts';

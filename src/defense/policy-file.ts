@@ -1,6 +1,6 @@
 /** The policy that was applied, in the record of a table: what a controller goes by that is told no other. */
-import { IpvsError } from '../errors.ts';
-import type { Files } from '../plan/files.ts';
+import { IpvsError } from '../base/errors.ts';
+import type { Files } from '../record/files.ts';
 import { type DefensePolicy, normalizePolicy } from './policy.ts';
 
 const FILE = 'defense-policy.json';

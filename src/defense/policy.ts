@@ -1,8 +1,13 @@
 /** How the defense goes from pressure to levels, as data; every check at the door. */
-import { IpvsError } from '../errors.ts';
-import { at, given, refuseUnknownKeys, wholeNumber } from '../ipvs/check.ts';
-import { quote } from '../ipvs/quote.ts';
+
+import { at, given, refuseUnknownKeys, wholeNumber } from '../base/check.ts';
+import { IpvsError } from '../base/errors.ts';
+import { quote } from '../base/quote.ts';
 import { type Action, actions } from './action.ts';
+import type { DefenseLevel, LevelInput } from './level.ts';
+
+export type { DefenseLevel, LevelInput };
+
 import { type PresetName, presetNames, presets } from './presets.ts';
 import {
   isBeyond,
@@ -32,31 +37,6 @@ export interface DefensePolicy {
 
 /** What of it the signals depend on. */
 export type SampleSettings = Pick<DefensePolicy, 'tableLimit' | 'sampleEntries' | 'leastEntries'>;
-
-export interface DefenseLevel {
-  /** What is set to "always" at it. Everything else has its original value. */
-  readonly actions: readonly Action[];
-  /** drop_packet drops one in so many new connections; null where that is none of the actions. */
-  readonly dropRate: number | null;
-  /** Any of them is enough. */
-  readonly enter: Thresholds;
-  /** The same signals; while any of these still holds, the level stays. */
-  readonly leave: Thresholds;
-  /** So long no step is made from it. */
-  readonly minHoldSeconds: number;
-  /** So long it is in force at most; then it is not entered again before it could once have been left. */
-  readonly maxSeconds: number;
-}
-
-export interface LevelInput extends Pick<DefenseLevel, 'enter' | 'leave'> {
-  readonly actions: readonly string[];
-  /** Default: 10, the kernel's own. */
-  readonly dropRate?: number | null;
-  /** Default: 10. */
-  readonly minHoldSeconds?: number;
-  /** Default: 1800. */
-  readonly maxSeconds?: number;
-}
 
 /** What is not said is as in the preset; without one, `levels` has to be said. */
 export interface PolicySettings extends Partial<Omit<DefensePolicy, 'levels' | 'preset'>> {

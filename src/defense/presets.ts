@@ -3,13 +3,14 @@
  * and costs an honest client nothing, so it comes first and early; drop-packet makes every N-th wait for a second and saves an
  * N-th, so it is what is left before memory ends; secure-tcp saves nothing, so it is in none.
  */
-import type { PolicySettings } from './policy.ts';
+import type { LevelInput } from './level.ts';
 import type { Thresholds } from './signal.ts';
 
 export const presetNames = ['off', 'memory', 'balanced', 'strict'] as const;
 export type PresetName = (typeof presetNames)[number];
 
-export interface Preset extends Required<Pick<PolicySettings, 'levels'>> {
+export interface Preset {
+  readonly levels: readonly LevelInput[];
   readonly about: string;
 }
 

@@ -1,5 +1,5 @@
 /** Original values, put back: at the end of a controller, after a crash, and when somebody says so. */
-import { IpvsError, refusalBy } from '../errors.ts';
+import { IpvsError, refusalBy } from '../base/errors.ts';
 import { heldAs } from '../sysctl/held-setting.ts';
 import type { Sysctls } from '../sysctl/sysctls.ts';
 import type { HeldRecord, Originals } from './originals.ts';

@@ -1,5 +1,5 @@
 /** The signals as the kernel shows them now. What costs time is asked for only as often as that time allows. */
-import { errno, errorTable, IpvsError } from '../errors.ts';
+import { errno, errorTable, IpvsError } from '../base/errors.ts';
 import type { Ipvs } from '../ipvs/ipvs.ts';
 import { type MemoryInfo, readMemory, readMemoryPressure } from '../proc/memory.ts';
 import type { Sysctls } from '../sysctl/sysctls.ts';

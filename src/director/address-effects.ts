@@ -4,9 +4,9 @@ import { formatInterfaceAddress, type HeldAddress } from '../addresses/interface
 import type { AddressOperation } from '../addresses/operation.ts';
 import { type Holdings, type Removal, removalOf } from '../addresses/removal.ts';
 import { formatRoute, type Route } from '../addresses/route.ts';
-import type { Plan } from '../plan/plan.ts';
-import type { Change } from '../plan/resource.ts';
-import type { KeptRoute } from './routes.ts';
+import type { Plan } from '../engine/plan.ts';
+import type { Change } from '../engine/resource.ts';
+import type { KeptRoute } from '../resources/routes.ts';
 
 export interface RemovalEffects {
   /** What a plan takes away beyond what it is about, each in words: it is carried out only by force. */

@@ -1,20 +1,20 @@
 /** Two states of a table compared, each as somebody wants it, or as a kernel holds or held it. Pure. */
 import type { InterfaceAddress } from '../addresses/interface-address.ts';
 import type { DefensePolicy } from '../defense/policy.ts';
-import { parseServiceAddress } from '../ipvs/address.ts';
+import { NOTHING_KNOWN } from '../engine/known.ts';
+import type { PastChange } from '../engine/packed-changes.ts';
+import { type Plan, planOf, type Tables } from '../engine/plan.ts';
+import { type ChainPlace, placeName, SOURCE_CHAIN } from '../iptables/chain.ts';
+import type { OwnRule } from '../iptables/rules/own-rule.ts';
 import type { SyncDaemon } from '../ipvs/sync-daemon.ts';
 import { type Timeouts, timeoutNames } from '../ipvs/timeouts.ts';
-import { type ChainPlace, placeName, SOURCE_CHAIN } from '../masquerade/chain.ts';
-import type { OwnRule } from '../masquerade/own-rule.ts';
-import { NOTHING_KNOWN } from '../plan/known.ts';
-import type { PastChange } from '../plan/packed-changes.ts';
-import { type Plan, planOf, type Tables } from '../plan/plan.ts';
-import { addressesOf } from './addresses.ts';
-import { resources } from './resources.ts';
-import { chainsOf, type Rules, rulesOf } from './rules.ts';
-import type { ConfiguredService } from './service-configuration.ts';
-import { type DesiredService, type DesiredState, servicesByAddress } from './state.ts';
-import type { SysctlValues } from './sysctls.ts';
+import { parseServiceAddress } from '../net/address.ts';
+import { addressesOf } from '../resources/addresses.ts';
+import { resources } from '../resources/all.ts';
+import { chainsOf, type Rules, rulesOf } from '../resources/rules.ts';
+import type { ConfiguredService } from '../resources/services/configuration.ts';
+import type { SysctlValues } from '../resources/sysctls.ts';
+import { type DesiredService, type DesiredState, servicesByAddress } from '../state/state.ts';
 
 /** `tables`: as `Director.tables` gives them. */
 export type Side = { readonly desired: DesiredState } | { readonly tables: Tables };

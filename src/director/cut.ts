@@ -1,7 +1,7 @@
 /** What a single command takes from traffic, and what undoes its work again. Pure. */
 import type { VirtualServiceWithDestinations } from '../ipvs/service.ts';
-import type { Drain, Ledger } from '../plan/ledger.ts';
-import type { DesiredState } from './state.ts';
+import type { Drain, Ledger } from '../record/ledger.ts';
+import type { DesiredState } from '../state/state.ts';
 
 /** A service or destination that a command deletes, or a destination that it edits: `quiesce` sets the weight to 0. */
 export interface CutTarget {

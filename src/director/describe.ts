@@ -1,12 +1,13 @@
 /** Plans and changes in words, for people. Pure. */
-import { keyOf } from '../plan/ledger.ts';
-import type { PastChange } from '../plan/packed-changes.ts';
-import type { Plan } from '../plan/plan.ts';
-import type { Stray } from '../plan/resource.ts';
-import { subjectOf } from './destination-of.ts';
-import type { DrainChange } from './drain-changes.ts';
-import type { DrainMove } from './drain-step.ts';
-import type { HeldWeight } from './held-weight.ts';
+
+import type { PastChange } from '../engine/packed-changes.ts';
+import type { Plan } from '../engine/plan.ts';
+import type { Stray } from '../engine/resource.ts';
+import { keyOf } from '../record/ledger.ts';
+import { subjectOf } from '../resources/destination-of.ts';
+import type { DrainChange } from '../weights/drain-changes.ts';
+import type { DrainMove } from '../weights/drain-step.ts';
+import type { HeldWeight } from '../weights/held-weight.ts';
 import type { OwnerChange } from './ownership.ts';
 
 export type Style = 'bold' | 'dim' | 'green' | 'yellow' | 'red';

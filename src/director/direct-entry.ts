@@ -1,14 +1,15 @@
 /** A direct command as an entry of the history: what it changed, and who owned it before. */
-import { type Author, destinationKeyIn, type Ledger, ownersOf, type PackedTables } from '../plan/ledger.ts';
-import { changesShape, packChanges } from '../plan/packed-changes.ts';
-import { tablesShape } from '../plan/packed-tables.ts';
-import { inPhases, type Tables } from '../plan/plan.ts';
-import { type Change, isRemoval } from '../plan/resource.ts';
-import { ownersShape } from '../plan/shapes.ts';
-import type { Store } from '../plan/store.ts';
-import { resources } from './resources.ts';
-import type { Configuration } from './service-configuration.ts';
-import { desiredShape, NOTHING_DESIRED } from './state.ts';
+
+import { changesShape, packChanges } from '../engine/packed-changes.ts';
+import { tablesShape } from '../engine/packed-tables.ts';
+import { inPhases, type Tables } from '../engine/plan.ts';
+import { type Change, isRemoval } from '../engine/resource.ts';
+import { type Author, destinationKeyIn, type Ledger, ownersOf, type PackedTables } from '../record/ledger.ts';
+import { ownersShape } from '../record/shapes.ts';
+import type { Store } from '../record/store.ts';
+import { resources } from '../resources/all.ts';
+import type { Configuration } from '../resources/services/configuration.ts';
+import { desiredShape, NOTHING_DESIRED } from '../state/state.ts';
 
 export interface DirectCommand {
   readonly command: string;

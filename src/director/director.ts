@@ -4,33 +4,12 @@ import type { AddressHost } from '../addresses/address-host.ts';
 import { AddressTable } from '../addresses/address-table.ts';
 import type { HeldAddress } from '../addresses/interface-address.ts';
 import type { AddressOperation } from '../addresses/operation.ts';
-import { type Clock, type Moment, systemClock } from '../clock.ts';
-import { IpvsError } from '../errors.ts';
-import { serviceKey } from '../ipvs/address.ts';
-import { type Ipvs, type OpenOptions, openIpvsAt, type Snapshot } from '../ipvs/ipvs.ts';
-import { inNamespace } from '../ipvs/namespace.ts';
-import { MasqueradeTable } from '../masquerade/masquerade-table.ts';
-import { KernelRuleHost } from '../masquerade/rule-host.ts';
-import { native } from '../native.ts';
-import { author } from '../plan/author.ts';
-import { VolatileFiles } from '../plan/files.ts';
-import { knownAt } from '../plan/known.ts';
-import {
-  type Applied,
-  type Author,
-  type Drain,
-  type HistoryEntry,
-  keyOf,
-  type Ledger,
-  ledgerFor,
-  ownersOf,
-  type Source,
-} from '../plan/ledger.ts';
-import { inTurn, type Lock } from '../plan/lock.ts';
-import { type Plan, planOf, samePlan, type Tables, undoPlan } from '../plan/plan.ts';
-import type { Change, Known } from '../plan/resource.ts';
-import { sighted } from '../plan/sightings.ts';
-import { type DamagedEntry, Store } from '../plan/store.ts';
+import { type Clock, type Moment, systemClock } from '../base/clock.ts';
+import { IpvsError } from '../base/errors.ts';
+import { defenseRecord, heldOriginals, idleDefense } from '../defense/record.ts';
+import { knownAt } from '../engine/known.ts';
+import { type Plan, planOf, samePlan, type Tables, undoPlan } from '../engine/plan.ts';
+import type { Change, Known } from '../engine/resource.ts';
 import {
   type ApplyResult,
   appliedTo,
@@ -41,26 +20,54 @@ import {
   readTables,
   tablesOf,
   transact,
-} from '../plan/transaction.ts';
+} from '../engine/transaction.ts';
+import { KernelRuleHost } from '../iptables/host.ts';
+import { MasqueradeTable } from '../iptables/masquerade-table.ts';
+import { type Ipvs, type OpenOptions, openIpvsAt, type Snapshot } from '../ipvs/ipvs.ts';
+import { inNamespace } from '../kernel/namespace.ts';
+import { native } from '../kernel/native.ts';
+import { serviceKey } from '../net/address.ts';
+import { author } from '../record/author.ts';
+import { VolatileFiles } from '../record/files.ts';
+import {
+  type Applied,
+  type Author,
+  type Drain,
+  type HistoryEntry,
+  keyOf,
+  type Ledger,
+  ledgerFor,
+  ownersOf,
+  type Source,
+} from '../record/ledger.ts';
+import { inTurn, type Lock } from '../record/lock.ts';
+import { openRecord, type RecordOptions, type TableRecord } from '../record/record.ts';
+import { sighted } from '../record/sightings.ts';
+import { type DamagedEntry, Store } from '../record/store.ts';
+import { resources } from '../resources/all.ts';
+import type { Context } from '../resources/context.ts';
+import { destinationOf } from '../resources/destination-of.ts';
+import { serviceOf } from '../resources/keys.ts';
+import type { KeptRoute } from '../resources/routes.ts';
+import { withHeldEffects } from '../resources/sysctls.ts';
+import { type DesiredService, type DesiredState, desiredShape, NOTHING_DESIRED } from '../state/state.ts';
 import { SysctlTable } from '../sysctl/sysctl-table.ts';
 import { KernelSysctls, type SysctlHost } from '../sysctl/sysctls.ts';
+import type { DirectOptions } from '../weights/direct-options.ts';
+import { type DrainChange, drainChanges } from '../weights/drain-changes.ts';
+import { DrainKeeper, type DrainOptions } from '../weights/drain-keeper.ts';
+import type { DrainProgress, RampProgress } from '../weights/drain-progress.ts';
+import { type DrainPass, DrainRunner, leftIn } from '../weights/drain-runner.ts';
+import type { DrainMove } from '../weights/drain-step.ts';
+import { type DrainOutcome, type DrainWaitOptions, waitForDrain } from '../weights/drain-wait.ts';
+import { type HeldWeight, heldWeights } from '../weights/held-weight.ts';
+import { lentOriginals, SysctlLoans } from '../weights/sysctl-loans.ts';
 import { type RemovalEffects, withRemovalEffects } from './address-effects.ts';
-import type { Context } from './context.ts';
-import { defenseRecord, heldOriginals, idleDefense } from './defense-record.ts';
-import { destinationOf } from './destination-of.ts';
 import { addDirectEntry, serviceKeysIn } from './direct-entry.ts';
-import { type DrainChange, drainChanges } from './drain-changes.ts';
 import { withDrainEffects } from './drain-effects.ts';
-import { DrainKeeper, type DrainOptions } from './drain-keeper.ts';
-import type { DrainProgress, RampProgress } from './drain-progress.ts';
-import { type DrainPass, DrainRunner, leftIn } from './drain-runner.ts';
-import type { DrainMove } from './drain-step.ts';
-import { type DrainOutcome, type DrainWaitOptions, waitForDrain } from './drain-wait.ts';
 import { type Difference, differencesIn } from './drift.ts';
 import { withGuardEffects } from './guard-effects.ts';
-import { type HeldWeight, heldWeights } from './held-weight.ts';
 import { readHostFacts } from './host-facts.ts';
-import { serviceOf } from './keys.ts';
 import { type Excess, excesses } from './limits.ts';
 import { lookAt } from './look.ts';
 import { nextLedger, restoredLedger } from './next-ledger.ts';
@@ -77,18 +84,12 @@ import {
 } from './ownership.ts';
 import { entryOf, lastUndoable, type PastApply, pastApply, type UndoPoint, type WayBack, wayBack } from './past.ts';
 import { type HostFacts, type MissingPrerequisite, missingPrerequisites, NO_FACTS } from './prerequisites.ts';
-import { openRecord, type RecordOptions, type TableRecord } from './record.ts';
 import { planRefusal } from './refuse.ts';
 import { type Remains, remainsOf } from './remains.ts';
-import { resources } from './resources.ts';
-import type { KeptRoute } from './routes.ts';
 import { type Settled, settle } from './settled.ts';
-import { type DesiredService, type DesiredState, desiredShape, NOTHING_DESIRED } from './state.ts';
-import { lentOriginals, SysctlLoans } from './sysctl-loans.ts';
-import { withHeldEffects } from './sysctls.ts';
 import { addressesOf, targetedState, withNeededKeys } from './targets.ts';
 import { type UnevenWeights, unevenIn } from './uneven-weights.ts';
-import { type DirectOptions, type DirectWork, verb } from './verb.ts';
+import { type DirectWork, verb } from './verb.ts';
 
 /** What is wanted, and where it came from. */
 export interface Intent {

@@ -1,8 +1,9 @@
 /** What a drain costs others, said in the plan that begins it. */
+
+import type { Plan } from '../engine/plan.ts';
+import type { Change } from '../engine/resource.ts';
 import type { Operation } from '../ipvs/operation.ts';
-import type { Plan } from '../plan/plan.ts';
-import type { Change } from '../plan/resource.ts';
-import type { DesiredState } from './state.ts';
+import type { DesiredState } from '../state/state.ts';
 
 /** `stranded` is asked only if a change needs it: the services with connections whose destination is gone. */
 export async function withDrainEffects(

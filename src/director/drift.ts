@@ -1,9 +1,9 @@
 /** How the kernel differs from what was applied, or from what is wanted. Pure. */
-import type { Plan } from '../plan/plan.ts';
-import type { Change, Known } from '../plan/resource.ts';
-import { TIMEOUTS_KEY } from './keys.ts';
+import type { Plan } from '../engine/plan.ts';
+import type { Change, Known } from '../engine/resource.ts';
+import { TIMEOUTS_KEY } from '../resources/keys.ts';
+import type { DesiredState } from '../state/state.ts';
 import { type Owner, ownership } from './ownership.ts';
-import type { DesiredState } from './state.ts';
 
 export interface Difference {
   readonly key: string;

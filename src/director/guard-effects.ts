@@ -1,11 +1,12 @@
 /** Whom a guard cuts off, said in the plan that makes it: services of its address that are not described. */
-import { parseServiceAddress } from '../ipvs/address.ts';
+
+import type { Plan } from '../engine/plan.ts';
+import type { Change } from '../engine/resource.ts';
+import type { RuleOperation } from '../iptables/rules/operation.ts';
+import type { GuardRule } from '../iptables/rules/service-rule.ts';
 import type { Snapshot } from '../ipvs/ipvs.ts';
-import type { RuleOperation } from '../masquerade/operation.ts';
-import type { GuardRule } from '../masquerade/service-rule.ts';
-import type { Plan } from '../plan/plan.ts';
-import type { Change } from '../plan/resource.ts';
-import { type DesiredState, servicesByAddress } from './state.ts';
+import { parseServiceAddress } from '../net/address.ts';
+import { type DesiredState, servicesByAddress } from '../state/state.ts';
 
 export function withGuardEffects(plan: Plan, desired: DesiredState, { services }: Pick<Snapshot, 'services'>): Plan {
   if (!plan.changes.some(guardIn)) return plan;

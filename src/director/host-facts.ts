@@ -1,13 +1,13 @@
 /** Reads what masqueraded services need of a host, and says what it cannot read. It loads no module, and makes no table. */
 import { existsSync } from 'node:fs';
 import type { AddressTable } from '../addresses/address-table.ts';
-import { type ErrorCode, errno, IpvsError } from '../errors.ts';
-import type { Family } from '../ipvs/address.ts';
-import { Iptables, type Program } from '../masquerade/iptables.ts';
-import type { Native } from '../native.ts';
+import { type ErrorCode, errno, IpvsError } from '../base/errors.ts';
+import { Iptables, type Program } from '../iptables/programs.ts';
+import type { Native } from '../kernel/native.ts';
+import type { Family } from '../net/address.ts';
 import { linesOf } from '../proc/lines.ts';
+import { CONNTRACK, FORWARDING } from '../state/needed-settings.ts';
 import type { SysctlHost } from '../sysctl/sysctls.ts';
-import { CONNTRACK, FORWARDING } from './needed-settings.ts';
 import { ADDRESSES, filterOf, type HostFacts, INTERFACES, rpFilterName } from './prerequisites.ts';
 
 export interface HostParts {

@@ -1,10 +1,10 @@
 /** How much one apply may take away: a mistake in a file should not empty a table. Pure. */
 import type { AddressOperation } from '../addresses/operation.ts';
-import { parseServiceAddress } from '../ipvs/address.ts';
+import type { Plan } from '../engine/plan.ts';
+import type { Change } from '../engine/resource.ts';
 import type { Snapshot } from '../ipvs/ipvs.ts';
 import type { Operation } from '../ipvs/operation.ts';
-import type { Plan } from '../plan/plan.ts';
-import type { Change } from '../plan/resource.ts';
+import { parseServiceAddress } from '../net/address.ts';
 
 /** Something of which a plan takes more than it may. */
 export interface Excess {

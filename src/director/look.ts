@@ -1,15 +1,15 @@
 /** What the kernel holds of a few things, by their keys: for the record of a direct command. */
 
+import type { Tables } from '../engine/plan.ts';
 import { syncStates } from '../ipvs/sync-daemon.ts';
-import type { Tables } from '../plan/plan.ts';
-import { type Context, servicesAt, unlessNotLoaded } from './context.ts';
-import { daemonKey, serviceOf, TIMEOUTS_KEY } from './keys.ts';
-import { nameOfRuleKey } from './rule-keys.ts';
-import { rulesResource } from './rules.ts';
-import { configured } from './service-configuration.ts';
-import { syncResource } from './sync.ts';
-import { sysctlsIn, sysctlsResource } from './sysctls.ts';
-import { timeoutsResource } from './timeouts.ts';
+import { type Context, servicesAt, unlessNotLoaded } from '../resources/context.ts';
+import { daemonKey, serviceOf, TIMEOUTS_KEY } from '../resources/keys.ts';
+import { nameOfRuleKey } from '../resources/rule-keys.ts';
+import { rulesResource } from '../resources/rules.ts';
+import { configured } from '../resources/services/configuration.ts';
+import { syncResource } from '../resources/sync.ts';
+import { sysctlsIn, sysctlsResource } from '../resources/sysctls.ts';
+import { timeoutsResource } from '../resources/timeouts.ts';
 
 /** What a look needs of a context: the parts that its keys are about. */
 export type LookContext = Pick<Context, 'ipvs'> & Partial<Context>;

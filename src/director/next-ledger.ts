@@ -1,7 +1,9 @@
 /** What a ledger becomes when a plan is carried out. Pure. */
+
+import type { Change } from '../engine/resource.ts';
+import { formatMatch } from '../iptables/rules/masquerade.ts';
 import type { Snapshot } from '../ipvs/ipvs.ts';
 import type { Operation } from '../ipvs/operation.ts';
-import { formatMatch } from '../masquerade/rule.ts';
 import {
   type Applied,
   type DestinationOf,
@@ -10,11 +12,10 @@ import {
   type Ledger,
   type Owners,
   type Ramp,
-} from '../plan/ledger.ts';
-import type { Change } from '../plan/resource.ts';
-import { heldCount } from './drain-rule.ts';
-import { daemonKey, masqueradeKey, serviceOf } from './keys.ts';
-import { type DesiredService, type DesiredState, servicesByAddress } from './state.ts';
+} from '../record/ledger.ts';
+import { daemonKey, masqueradeKey, serviceOf } from '../resources/keys.ts';
+import { type DesiredService, type DesiredState, servicesByAddress } from '../state/state.ts';
+import { heldCount } from '../weights/drain-rule.ts';
 
 export function nextLedger(
   ledger: Ledger,

@@ -1,13 +1,14 @@
 /** Whose a thing of the kernel's table is, and how verbs change that. Pure. */
+
+import type { Known } from '../engine/resource.ts';
+import { chainPlaces, placeName } from '../iptables/chain.ts';
 import type { Snapshot } from '../ipvs/ipvs.ts';
-import { chainPlaces, placeName } from '../masquerade/chain.ts';
-import { destinationKeyIn, type Ledger } from '../plan/ledger.ts';
-import type { Known } from '../plan/resource.ts';
-import { addressesOf } from './addresses.ts';
-import { chainKey, DEFENSE_KEY, daemonKey, serviceOf, sysctlKey, TIMEOUTS_KEY } from './keys.ts';
-import { ruleKey } from './rule-keys.ts';
-import type { DesiredState } from './state.ts';
-import { wantedRules } from './wanted-rules.ts';
+import { destinationKeyIn, type Ledger } from '../record/ledger.ts';
+import { addressesOf } from '../resources/addresses.ts';
+import { chainKey, DEFENSE_KEY, daemonKey, serviceOf, sysctlKey, TIMEOUTS_KEY } from '../resources/keys.ts';
+import { ruleKey } from '../resources/rule-keys.ts';
+import { wantedRules } from '../resources/wanted-rules.ts';
+import type { DesiredState } from '../state/state.ts';
 
 /** `ours`: the file that was applied describes it; `verb`: a verb made it, or took it over; `foreign`: all else. */
 export type Owner = 'ours' | 'verb' | 'foreign';

@@ -1,18 +1,18 @@
 /** The history, with what its entries name; and the way back from one of them. */
-import { IpvsError } from '../errors.ts';
-import { destinationKeyIn, type HistoryEntry, type Ledger, type Owners, type Source } from '../plan/ledger.ts';
-import { changesShape, type PastChange, unpackChanges } from '../plan/packed-changes.ts';
-import type { Tables } from '../plan/plan.ts';
-import { ownersShape } from '../plan/shapes.ts';
-import type { Store } from '../plan/store.ts';
-import { configurations, type Engine, overlaid, tablesOf } from '../plan/transaction.ts';
-import type { Context } from './context.ts';
+import { IpvsError } from '../base/errors.ts';
+import { changesShape, type PastChange, unpackChanges } from '../engine/packed-changes.ts';
+import type { Tables } from '../engine/plan.ts';
+import { configurations, type Engine, overlaid, tablesOf } from '../engine/transaction.ts';
+import { destinationKeyIn, type HistoryEntry, type Ledger, type Owners, type Source } from '../record/ledger.ts';
+import { ownersShape } from '../record/shapes.ts';
+import type { Store } from '../record/store.ts';
+import type { Context } from '../resources/context.ts';
+import type { KeptRoute } from '../resources/routes.ts';
+import { nameOfRuleKey } from '../resources/rule-keys.ts';
+import type { Configuration, ConfiguredService } from '../resources/services/configuration.ts';
+import { sysctlsIn } from '../resources/sysctls.ts';
+import { type DesiredState, desiredShape, NOTHING_DESIRED } from '../state/state.ts';
 import { describedKeys } from './ownership.ts';
-import type { KeptRoute } from './routes.ts';
-import { nameOfRuleKey } from './rule-keys.ts';
-import type { Configuration, ConfiguredService } from './service-configuration.ts';
-import { type DesiredState, desiredShape, NOTHING_DESIRED } from './state.ts';
-import { sysctlsIn } from './sysctls.ts';
 
 /** An entry of the history, with what it names. */
 export interface PastApply extends PastStates {

@@ -1,18 +1,18 @@
 /** The plan as a function of data, for those who keep no record: nothing is known of what was applied before. */
 import type { InterfaceAddress } from '../addresses/interface-address.ts';
 import { type DefensePolicy, normalizePolicy } from '../defense/policy.ts';
+import { idleDefense } from '../defense/record.ts';
+import { NOTHING_KNOWN } from '../engine/known.ts';
+import { type Plan, planOf } from '../engine/plan.ts';
+import { readTables } from '../engine/transaction.ts';
 import type { Ipvs, Snapshot } from '../ipvs/ipvs.ts';
 import type { SyncDaemon } from '../ipvs/sync-daemon.ts';
 import type { Timeouts } from '../ipvs/timeouts.ts';
-import { VolatileFiles } from '../plan/files.ts';
-import { NOTHING_KNOWN } from '../plan/known.ts';
-import { type Plan, planOf } from '../plan/plan.ts';
-import { readTables } from '../plan/transaction.ts';
-import { idleDefense } from './defense-record.ts';
-import { resources } from './resources.ts';
-import type { Rules } from './rules.ts';
-import type { DesiredState } from './state.ts';
-import type { SysctlValues } from './sysctls.ts';
+import { VolatileFiles } from '../record/files.ts';
+import { resources } from '../resources/all.ts';
+import type { Rules } from '../resources/rules.ts';
+import type { SysctlValues } from '../resources/sysctls.ts';
+import type { DesiredState } from '../state/state.ts';
 
 /** What the kernel holds. */
 export interface CurrentState {

@@ -1,9 +1,9 @@
 /** What a host lacks for the answers of masqueraded servers: forwarding, an open FORWARD chain, the right rp_filter. Pure. */
 import type { InterfaceAddress } from '../addresses/interface-address.ts';
-import { type Family, parseDestinationAddress, parseServiceAddress } from '../ipvs/address.ts';
-import { type Network, overlap, parseNetwork } from '../ipvs/network.ts';
-import { CONNTRACK, FORWARDING, withNeeded } from './needed-settings.ts';
-import type { DesiredState } from './state.ts';
+import { type Family, parseDestinationAddress, parseServiceAddress } from '../net/address.ts';
+import { type Network, overlap, parseNetwork } from '../net/network.ts';
+import { CONNTRACK, FORWARDING, withNeeded } from '../state/needed-settings.ts';
+import type { DesiredState } from '../state/state.ts';
 
 /** What was read of a host. */
 export interface HostFacts {

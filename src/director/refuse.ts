@@ -1,6 +1,6 @@
 /** Why a plan is not carried out. Pure. */
-import { IpvsError } from '../errors.ts';
-import type { Conflict } from '../plan/resource.ts';
+import { IpvsError } from '../base/errors.ts';
+import type { Conflict } from '../engine/resource.ts';
 import { describeExcess, type Excess } from './limits.ts';
 import { describeUneven, type UnevenWeights } from './uneven-weights.ts';
 

@@ -1,11 +1,11 @@
 /** What a flush leaves of ours: it removes services, and nothing else. Pure. */
 import { formatInterfaceAddress, type InterfaceAddress } from '../addresses/interface-address.ts';
+import type { Tables } from '../engine/plan.ts';
+import { nameOf } from '../iptables/rules/own-rule.ts';
 import type { SyncDaemon } from '../ipvs/sync-daemon.ts';
-import { nameOf } from '../masquerade/own-rule.ts';
-import type { Tables } from '../plan/plan.ts';
-import { addressesOf } from './addresses.ts';
-import { type Rules, rulesOf } from './rules.ts';
-import type { DesiredState } from './state.ts';
+import { addressesOf } from '../resources/addresses.ts';
+import { type Rules, rulesOf } from '../resources/rules.ts';
+import type { DesiredState } from '../state/state.ts';
 
 export interface Remains {
   /** "192.0.2.10/32 on eth0": virtual addresses of services that the applied file describes. */

@@ -1,21 +1,21 @@
 /** What whoever has a table's lock does first: what a crash left, and what drains. */
 import { AddressTable } from '../addresses/address-table.ts';
-import { systemClock } from '../clock.ts';
+import { systemClock } from '../base/clock.ts';
+import { defenseRecord } from '../defense/record.ts';
+import { type Engine, type Recovery, recover } from '../engine/transaction.ts';
+import { KernelRuleHost } from '../iptables/host.ts';
+import { MasqueradeTable } from '../iptables/masquerade-table.ts';
 import type { Ipvs } from '../ipvs/ipvs.ts';
-import { MasqueradeTable } from '../masquerade/masquerade-table.ts';
-import { KernelRuleHost } from '../masquerade/rule-host.ts';
-import { native } from '../native.ts';
-import { ledgerFor } from '../plan/ledger.ts';
-import { type Engine, type Recovery, recover } from '../plan/transaction.ts';
+import { native } from '../kernel/native.ts';
+import { ledgerFor } from '../record/ledger.ts';
+import type { TableRecord } from '../record/record.ts';
+import { resources } from '../resources/all.ts';
+import type { Context } from '../resources/context.ts';
+import { type DesiredState, desiredShape } from '../state/state.ts';
 import { SysctlTable } from '../sysctl/sysctl-table.ts';
 import { KernelSysctls } from '../sysctl/sysctls.ts';
-import type { Context } from './context.ts';
-import { defenseRecord } from './defense-record.ts';
-import { type DrainPass, DrainRunner } from './drain-runner.ts';
-import type { TableRecord } from './record.ts';
-import { resources } from './resources.ts';
-import { type DesiredState, desiredShape } from './state.ts';
-import { SysctlLoans } from './sysctl-loans.ts';
+import { type DrainPass, DrainRunner } from '../weights/drain-runner.ts';
+import { SysctlLoans } from '../weights/sysctl-loans.ts';
 
 export interface Settled {
   /** Undefined if nothing was left. */

@@ -1,9 +1,9 @@
 /** `--target`: only some services of a file. Pure. */
-import { IpvsError } from '../errors.ts';
-import { serviceKey } from '../ipvs/address.ts';
-import { sysctlKey } from './keys.ts';
-import { neededBy } from './needed-settings.ts';
-import type { DesiredState } from './state.ts';
+import { IpvsError } from '../base/errors.ts';
+import { serviceKey } from '../net/address.ts';
+import { sysctlKey } from '../resources/keys.ts';
+import { neededBy } from '../state/needed-settings.ts';
+import type { DesiredState } from '../state/state.ts';
 
 /**
  * Resolves targets to the addresses of services. An address needs no description: its service may have left already, and

@@ -1,10 +1,11 @@
 /** Services whose weights a plan makes too uneven for the scheduler wrr. Pure. */
+
+import type { Plan } from '../engine/plan.ts';
+import type { Change } from '../engine/resource.ts';
 import type { Snapshot } from '../ipvs/ipvs.ts';
 import type { Operation } from '../ipvs/operation.ts';
 import type { VirtualServiceWithDestinations } from '../ipvs/service.ts';
 import { MOST_WEIGHT_STEPS, stepsOf } from '../ipvs/weight-steps.ts';
-import type { Plan } from '../plan/plan.ts';
-import type { Change } from '../plan/resource.ts';
 
 /** A service whose weights take more steps than they may, and more than before. */
 export interface UnevenWeights {

@@ -1,19 +1,12 @@
 /** A direct command: a change of the table that is no apply. Most of what it takes is its start, so it loads no plans. */
-import { IpvsError, isOutcomeUnknown } from '../errors.ts';
-import { author } from '../plan/author.ts';
-import { isUnderWay, ledgerFor } from '../plan/ledger.ts';
-import type { Tables } from '../plan/plan.ts';
-import type { DrainPass } from './drain-runner.ts';
+import { IpvsError, isOutcomeUnknown } from '../base/errors.ts';
+import type { Tables } from '../engine/plan.ts';
+import { author } from '../record/author.ts';
+import { isUnderWay, ledgerFor } from '../record/ledger.ts';
+import type { TableRecord } from '../record/record.ts';
+import type { DirectOptions } from '../weights/direct-options.ts';
+import type { DrainPass } from '../weights/drain-runner.ts';
 import { type Touches, touched, touchedKeys } from './ownership.ts';
-import type { TableRecord } from './record.ts';
-
-/** What a direct command tells its caller beside its result. */
-export interface DirectOptions {
-  /** Called with what the pass over drains and ramps did that came before the command. */
-  readonly onPass?: ((pass: DrainPass) => void) | undefined;
-  /** Called where the command is done, but its entry cannot be written. */
-  readonly onUnrecorded?: ((error: IpvsError) => void) | undefined;
-}
 
 /** Without `onUnrecorded` the error is thrown. */
 export interface DirectWork<T> extends DirectOptions {

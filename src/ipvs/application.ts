@@ -4,8 +4,8 @@
  *   prot port    usecnt name
  *   TCP  21      0      ftp
  */
-import { IpvsError } from '../errors.ts';
-import { quote } from './quote.ts';
+import { IpvsError } from '../base/errors.ts';
+import { quote } from '../base/quote.ts';
 
 export interface Application {
   readonly name: string;

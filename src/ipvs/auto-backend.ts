@@ -1,15 +1,15 @@
 /** The backend that takes netlink where that is permitted, and the socket options elsewhere. */
-import { IpvsError } from '../errors.ts';
-import type { Native } from '../native.ts';
+import { IpvsError } from '../base/errors.ts';
+import type { Native } from '../kernel/native.ts';
 import type { Backend, KernelTransport, KernelView, ReadOptions, SnapshotOptions } from './backend.ts';
 import type { DestinationState } from './destination.ts';
-import { NetlinkBackend } from './netlink-backend.ts';
+import { NetlinkBackend } from './netlink/backend.ts';
+import type { Info } from './netlink/wire.ts';
 import type { Operation, OperationResult } from './operation.ts';
 import type { VirtualService, VirtualServiceState, VirtualServiceWithDestinations } from './service.ts';
-import { SockoptBackend } from './sockopt-backend.ts';
+import { SockoptBackend } from './sockopt/backend.ts';
 import type { SyncDaemon } from './sync-daemon.ts';
 import type { Timeouts } from './timeouts.ts';
-import type { Info } from './wire.ts';
 
 export interface AutoBackendOptions {
   readonly native: Native;

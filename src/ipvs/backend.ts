@@ -1,15 +1,15 @@
 /** What every way into the kernel's table can do. The `Ipvs` class is written against this alone. */
-import type { IpvsError } from '../errors.ts';
+import type { IpvsError } from '../base/errors.ts';
 import type { Application } from './application.ts';
 import type { Connection } from './connection.ts';
 import type { DestinationState } from './destination.ts';
+import type { Info } from './netlink/wire.ts';
 import type { Operation, OperationResult } from './operation.ts';
 import type { VirtualService, VirtualServiceState, VirtualServiceWithDestinations } from './service.ts';
 import type { SyncDaemon } from './sync-daemon.ts';
 import type { TableStatus } from './table-status.ts';
 import type { Timeouts } from './timeouts.ts';
 import type { Totals } from './totals.ts';
-import type { Info } from './wire.ts';
 
 /** The ways into the kernel's table. */
 export type KernelTransport = 'netlink' | 'sockopt';

@@ -1,9 +1,10 @@
 /** Which connections are meant: by client, service, destination, state and idle time. */
-import { IpvsError } from '../errors.ts';
-import { serviceKey } from './address.ts';
-import { at, oneOf, refuseUnknownKeys, wholeNumber } from './check.ts';
+
+import { at, oneOf, refuseUnknownKeys, wholeNumber } from '../base/check.ts';
+import { IpvsError } from '../base/errors.ts';
+import { serviceKey } from '../net/address.ts';
+import { endpointTest } from '../net/endpoint.ts';
 import { type Connection, connectionStates, idleSeconds } from './connection.ts';
-import { endpointTest } from './endpoint.ts';
 import type { Timeouts } from './timeouts.ts';
 
 /** All that is given must hold. */

@@ -7,9 +7,9 @@
  *
  * IPv6 addresses stand in full. A connection of IPv4 may have a destination of IPv6, and the reverse.
  */
-import { IpvsError } from '../errors.ts';
-import { formatDestinationAddress, formatServiceAddress, ipOf, type ServiceAddress } from './address.ts';
-import { quote } from './quote.ts';
+import { IpvsError } from '../base/errors.ts';
+import { quote } from '../base/quote.ts';
+import { formatDestinationAddress, formatServiceAddress, ipOf, type ServiceAddress } from '../net/address.ts';
 import type { Timeouts } from './timeouts.ts';
 
 export interface Connection {

@@ -1,15 +1,16 @@
 /** Destinations: the real servers of a virtual service. */
-import { IpvsError } from '../errors.ts';
-import type { UnknownAttribute } from '../netlink/fields.ts';
+
+import { at, oneOf, refuseUnknownKeys, wholeNumber } from '../base/check.ts';
+import { IpvsError } from '../base/errors.ts';
+import { quote } from '../base/quote.ts';
 import {
   canonicalDestination,
   type DestinationAddress,
   isUnicast,
   knownService,
   parseDestinationAddress,
-} from './address.ts';
-import { at, oneOf, refuseUnknownKeys, wholeNumber } from './check.ts';
-import { quote } from './quote.ts';
+} from '../net/address.ts';
+import type { UnknownAttribute } from '../netlink/fields.ts';
 import type { Statistics } from './statistics.ts';
 
 /** A destination as it should be: complete and canonical. */

@@ -1,6 +1,7 @@
 /** What an edit comes to: what it names is new, the rest stays as the kernel holds it. */
-import { IpvsError } from '../errors.ts';
-import { given } from './check.ts';
+
+import { given } from '../base/check.ts';
+import { IpvsError } from '../base/errors.ts';
 import {
   type Destination,
   type DestinationInput,

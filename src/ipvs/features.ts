@@ -2,7 +2,7 @@
  * What is not in every kernel, or not in every configuration of one. docs/reference/kernels.md is made
  * from this table, errors take from it which kernel has what, and probe.ts asks the running kernel.
  */
-import type { ErrorCode } from '../errors.ts';
+import type { ErrorCode } from '../base/errors.ts';
 
 export type FeatureKind = 'scheduler' | 'engine' | 'module' | 'configuration' | 'attribute' | 'sysctl' | 'proc';
 

@@ -1,12 +1,15 @@
 /** The Node API: one class, one verb for each noun and action; everything else is data. */
-import { type ErrorDetails, IpvsError } from '../errors.ts';
-import { native } from '../native.ts';
-import type { DestinationAddress, ServiceAddress } from './address.ts';
-import { serviceKey } from './address.ts';
+
+import { oneOf, refuseUnknownKeys } from '../base/check.ts';
+import { type ErrorDetails, IpvsError } from '../base/errors.ts';
+import { quote } from '../base/quote.ts';
+import { inNamespace } from '../kernel/namespace.ts';
+import { native } from '../kernel/native.ts';
+import type { DestinationAddress, ServiceAddress } from '../net/address.ts';
+import { serviceKey } from '../net/address.ts';
 import type { Application } from './application.ts';
 import { AutoBackend } from './auto-backend.ts';
 import type { Backend, KernelTransport, KernelView, ReadOptions, SnapshotOptions, Transport } from './backend.ts';
-import { oneOf, refuseUnknownKeys } from './check.ts';
 import type { Connection } from './connection.ts';
 import { type ConnectionFilter, connectionTest, looksAtIdleTime } from './connection-filter.ts';
 import {
@@ -17,11 +20,10 @@ import {
   normalizeDestination,
 } from './destination.ts';
 import { editedDestination, editedService } from './edit.ts';
-import { inNamespace } from './namespace.ts';
-import { NetlinkBackend } from './netlink-backend.ts';
+import { NetlinkBackend } from './netlink/backend.ts';
+import type { Info } from './netlink/wire.ts';
 import { normalizeOperation } from './normalize-operation.ts';
 import { describe, type Operation, type OperationResult } from './operation.ts';
-import { quote } from './quote.ts';
 import {
   normalizeService,
   serviceSettings,
@@ -29,7 +31,7 @@ import {
   type VirtualServiceState,
   type VirtualServiceWithDestinations,
 } from './service.ts';
-import { SockoptBackend } from './sockopt-backend.ts';
+import { SockoptBackend } from './sockopt/backend.ts';
 import {
   normalizeSyncDaemon,
   normalizeSyncState,
@@ -40,7 +42,6 @@ import {
 import type { TableStatus } from './table-status.ts';
 import { normalizeTimeouts, type Timeouts, type TimeoutsInput } from './timeouts.ts';
 import type { Totals } from './totals.ts';
-import type { Info } from './wire.ts';
 
 /** The part of pino that this package uses; any logger with these four will do. */
 export interface Logger {

@@ -1,7 +1,7 @@
 /** What the kernel shows only as files in /proc/net: connections, totals, helpers, how full its tables are. */
 import { existsSync } from 'node:fs';
-import { errno, IpvsError } from '../errors.ts';
-import type { Native } from '../native.ts';
+import { errno, IpvsError } from '../base/errors.ts';
+import type { Native } from '../kernel/native.ts';
 import { allLinesOf, linesOf } from '../proc/lines.ts';
 import { type Application, applicationsOf } from './application.ts';
 import type { KernelView } from './backend.ts';

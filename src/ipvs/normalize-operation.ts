@@ -1,9 +1,9 @@
 /** Operations at the door: every noun in them checked and made canonical. */
-import { IpvsError } from '../errors.ts';
-import { serviceKey } from './address.ts';
+import { IpvsError } from '../base/errors.ts';
+import { quote } from '../base/quote.ts';
+import { serviceKey } from '../net/address.ts';
 import { destinationKey, normalizeDestination } from './destination.ts';
 import type { Operation } from './operation.ts';
-import { quote } from './quote.ts';
 import { normalizeService } from './service.ts';
 import { normalizeSyncDaemon, normalizeSyncState } from './sync-daemon.ts';
 import { normalizeTimeouts } from './timeouts.ts';

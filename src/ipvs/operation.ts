@@ -1,5 +1,5 @@
 /** What can be done to the kernel's table: data, so that it can be planned, shown, sent and undone. */
-import type { IpvsError } from '../errors.ts';
+import type { IpvsError } from '../base/errors.ts';
 import type { Destination } from './destination.ts';
 import type { VirtualService } from './service.ts';
 import type { SyncDaemon, SyncState } from './sync-daemon.ts';

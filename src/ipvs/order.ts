@@ -6,7 +6,7 @@ import {
   parseServiceAddress,
   quadOf,
   type ServiceAddress,
-} from './address.ts';
+} from '../net/address.ts';
 
 interface Addressed {
   readonly address: string;

@@ -1,15 +1,15 @@
 /** Which features the running kernel has: it is asked for each, and nothing is changed by it. */
 import { existsSync, readFileSync } from 'node:fs';
 import { release } from 'node:os';
-import { errno, errnoName, IpvsError } from '../errors.ts';
-import { native } from '../native.ts';
+import { refuseUnknownKeys } from '../base/check.ts';
+import { errno, errnoName, IpvsError } from '../base/errors.ts';
+import { quote } from '../base/quote.ts';
+import { namespacePath } from '../kernel/namespace.ts';
+import { native } from '../kernel/native.ts';
 import { NetlinkConnection, type Request } from '../netlink/connection.ts';
 import { attributesOf, NETLINK_GENERIC, resolveFamily } from '../netlink/generic.ts';
 import type { Acknowledgement, Message } from '../netlink/message.ts';
-import { refuseUnknownKeys } from './check.ts';
 import { type AttributeFeature, type Feature, featureOf, features, isOlder } from './features.ts';
-import { namespacePath } from './namespace.ts';
-import { quote } from './quote.ts';
 import {
   dumpServicesRequest,
   IPVS_FAMILY_NAME,
@@ -17,7 +17,7 @@ import {
   probeDestinationRequest,
   probeSchedulerRequest,
   serviceReader,
-} from './wire.ts';
+} from './netlink/wire.ts';
 
 export interface ProbeOptions {
   /** A network namespace: a name below /run/netns, or a path. Default: the current one. */

@@ -1,5 +1,5 @@
 /** Fresh rates from two snapshots with counters. The kernel's own are averages that lag some ten seconds behind. */
-import { IpvsError } from '../errors.ts';
+import { IpvsError } from '../base/errors.ts';
 import type { VirtualServiceWithDestinations } from './service.ts';
 import { type Counters, counterNames } from './statistics.ts';
 

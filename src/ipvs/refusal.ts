@@ -1,7 +1,7 @@
 /** What the kernel's refusals mean. The order of its checks is that of ip_vs_ctl.c, the same for both of its interfaces. */
-import { errno, IpvsError } from '../errors.ts';
+import { errno, IpvsError } from '../base/errors.ts';
+import { parseDestinationAddress, parseServiceAddress } from '../net/address.ts';
 import type { Acknowledgement } from '../netlink/message.ts';
-import { parseDestinationAddress, parseServiceAddress } from './address.ts';
 import { moduleHint } from './features.ts';
 import type { Operation } from './operation.ts';
 

@@ -1,11 +1,11 @@
 /** Virtual services: what clients connect to. */
 import { isIPv4 } from 'node:net';
-import { IpvsError } from '../errors.ts';
+import { at, oneOf, positiveSeconds, refuseUnknownKeys } from '../base/check.ts';
+import { IpvsError } from '../base/errors.ts';
+import { quote } from '../base/quote.ts';
+import { type Family, knownService, parseIp, type ServiceAddress, serviceKey } from '../net/address.ts';
 import type { UnknownAttribute } from '../netlink/fields.ts';
-import { type Family, knownService, parseIp, type ServiceAddress, serviceKey } from './address.ts';
-import { at, oneOf, positiveSeconds, refuseUnknownKeys } from './check.ts';
 import type { DestinationState } from './destination.ts';
-import { quote } from './quote.ts';
 import type { Statistics } from './statistics.ts';
 
 /** A virtual service as it should be: complete and canonical. */

@@ -2,7 +2,7 @@
  * What can be set on each noun, in words: the one source of help texts, the man page and the reference. What is
  * accepted is decided where the noun is checked (service.ts, destination.ts, timeouts.ts, sync-daemon.ts).
  */
-import type { ErrorCode } from '../errors.ts';
+import type { ErrorCode } from '../base/errors.ts';
 import { forwardMethods, tunnelChecksums, tunnelTypes } from './destination.ts';
 import { featureOf } from './features.ts';
 

@@ -2,10 +2,11 @@
  * Sync daemons: kernel threads that send the connections of this director to others (master), or take
  * those of others in (backup), by UDP multicast. One of each may run in a network namespace.
  */
-import { IpvsError } from '../errors.ts';
-import { parseIp } from './address.ts';
-import { at, interfaceName, oneOf, refuseUnknownKeys, wholeNumber } from './check.ts';
-import { quote } from './quote.ts';
+
+import { at, interfaceName, oneOf, refuseUnknownKeys, wholeNumber } from '../base/check.ts';
+import { IpvsError } from '../base/errors.ts';
+import { quote } from '../base/quote.ts';
+import { parseIp } from '../net/address.ts';
 
 export type SyncState = 'master' | 'backup';
 

@@ -7,8 +7,8 @@
  *   Conn buckets empty:	253 (98%)
  *   Conn buckets len-1:	3 (100%)
  */
-import { IpvsError } from '../errors.ts';
-import { quote } from './quote.ts';
+import { IpvsError } from '../base/errors.ts';
+import { quote } from '../base/quote.ts';
 
 export interface TableStatus {
   readonly connections: number;

@@ -1,6 +1,7 @@
 /** How long the kernel keeps connections on which nothing happens. One set for each network namespace. */
-import { IpvsError } from '../errors.ts';
-import { refuseUnknownKeys, wholeNumber } from './check.ts';
+
+import { refuseUnknownKeys, wholeNumber } from '../base/check.ts';
+import { IpvsError } from '../base/errors.ts';
 
 export interface Timeouts {
   /** TCP connections that are established. The kernel's default: 900. */

@@ -7,7 +7,7 @@
  *      0        1        6        6              189              7E7
  *      ~        1        6        6              189              7E7
  */
-import { IpvsError } from '../errors.ts';
+import { IpvsError } from '../base/errors.ts';
 import type { Counters, Statistics } from './statistics.ts';
 
 export interface Totals {

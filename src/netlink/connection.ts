@@ -9,8 +9,11 @@
  * as ENOBUFS; the requests are carried out all the same (af_netlink.c). Hence three outcomes of a
  * request: done, refused, and unknown. Unknown is never guessed here; the caller reads the table.
  */
-import { errno, IpvsError } from '../errors.ts';
-import type { Native } from '../native.ts';
+
+import { errno, IpvsError } from '../base/errors.ts';
+import { BUSY_MS, Turns } from '../base/turns.ts';
+import { namespaceError } from '../kernel/namespace.ts';
+import type { Native } from '../kernel/native.ts';
 import { hostIsLittleEndian } from './align.ts';
 import {
   type Acknowledgement,
@@ -23,7 +26,6 @@ import {
   setFlags,
   writeMessage,
 } from './message.ts';
-import { BUSY_MS, Turns } from './turns.ts';
 import { Writer } from './writer.ts';
 
 const SOL_SOCKET = 1;
@@ -361,11 +363,4 @@ function isNearly(pieceBytes: number, size: number): boolean {
 function openingError(code: number, namespacePath: string): IpvsError {
   if (namespacePath === '') return new IpvsError('SOCKET_FAILED', { operation: 'open', errno: code });
   return namespaceError(code, namespacePath);
-}
-
-/** What errno means when a namespace could not be entered. */
-export function namespaceError(code: number, path: string): IpvsError {
-  if (code === errno.ENOENT) return new IpvsError('NAMESPACE_NOT_FOUND', { subject: path });
-  const hint = code === errno.EPERM ? 'entering a namespace needs CAP_SYS_ADMIN: run it as root' : undefined;
-  return new IpvsError('NAMESPACE_REFUSED', { subject: path, errno: code, ...(hint === undefined ? {} : { hint }) });
 }

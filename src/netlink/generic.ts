@@ -6,7 +6,7 @@
  *     | cmd  | version| reserved |    attributes    |
  *     +------+--------+----------+------------------+
  */
-import { errno, IpvsError } from '../errors.ts';
+import { errno, IpvsError } from '../base/errors.ts';
 import type { NetlinkConnection, Request } from './connection.ts';
 import { decodeFields, encodeFields, type FieldTable, type GivenValues, string, u16 } from './fields.ts';
 import type { Message } from './message.ts';

@@ -10,7 +10,7 @@
  * REPLY_MALFORMED with the offset. An attribute without payload is a value of length 0, so every
  * integer and string refuses it.
  */
-import { IpvsError } from '../errors.ts';
+import { IpvsError } from '../base/errors.ts';
 import { align, hostIsLittleEndian } from './align.ts';
 import { nulIn, textIn } from './text.ts';
 

@@ -1,7 +1,7 @@
 /** The network interfaces of a namespace, by name, as /proc/net/dev shows them. */
 import { readFileSync } from 'node:fs';
-import { IpvsError } from '../errors.ts';
-import type { Native } from '../native.ts';
+import { IpvsError } from '../base/errors.ts';
+import type { Native } from '../kernel/native.ts';
 
 /** The kernel shows the file in pages, and resumes by position: one that is removed meanwhile hides another. */
 const PAGE_BYTES = 4096;

@@ -4,8 +4,8 @@
  */
 import { read } from 'node:fs';
 import { promisify } from 'node:util';
-import { errnoOf, IpvsError } from '../errors.ts';
-import type { Native } from '../native.ts';
+import { errnoOf, IpvsError } from '../base/errors.ts';
+import type { Native } from '../kernel/native.ts';
 
 const readPiece = promisify(read);
 

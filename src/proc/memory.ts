@@ -1,6 +1,6 @@
 /** Memory of the whole host: /proc/meminfo, /proc/pressure/memory (since Linux 4.20, where it is not left out). */
 import { readFileSync } from 'node:fs';
-import { errno, errnoOf, IpvsError } from '../errors.ts';
+import { errno, errnoOf, IpvsError } from '../base/errors.ts';
 
 export interface MemoryInfo {
   readonly totalBytes: number;

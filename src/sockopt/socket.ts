@@ -3,9 +3,9 @@
  * of any AF_INET socket. It needs CAP_NET_ADMIN only in the user namespace that owns the network
  * namespace. The kernel does not load ip_vs for it: until then every option is ENOPROTOOPT.
  */
-import { IpvsError } from '../errors.ts';
-import type { Native } from '../native.ts';
-import { namespaceError } from '../netlink/connection.ts';
+import { IpvsError } from '../base/errors.ts';
+import { namespaceError } from '../kernel/namespace.ts';
+import type { Native } from '../kernel/native.ts';
 
 const SOL_IP = 0;
 

@@ -3,7 +3,7 @@
  * which is how the ABIs of x86-64 and aarch64 lay them out (a test asks both compilers). Integers are in
  * host byte order unless the field says otherwise.
  */
-import { IpvsError } from '../errors.ts';
+import { IpvsError } from '../base/errors.ts';
 import { hostIsLittleEndian } from '../netlink/align.ts';
 import { nulIn, textIn } from '../netlink/text.ts';
 

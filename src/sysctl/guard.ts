@@ -3,7 +3,7 @@
  * right is put right again only after a while, twice as long each time. The decision is pure.
  */
 import { setTimeout as wait } from 'node:timers/promises';
-import { type IpvsError, refusalBy } from '../errors.ts';
+import { type IpvsError, refusalBy } from '../base/errors.ts';
 import { isSame, type SysctlTable } from './sysctl-table.ts';
 
 /** Canonical names and values. */

@@ -1,6 +1,6 @@
 /** What a setting of the kernel may be, and its values as text: those of people, and those of the kernel. Pure. */
-import { IpvsError } from '../errors.ts';
-import { quote } from '../ipvs/quote.ts';
+import { IpvsError } from '../base/errors.ts';
+import { quote } from '../base/quote.ts';
 
 export type SysctlKind =
   | { readonly type: 'switch' }

@@ -2,8 +2,8 @@
  * Names of settings, as sysctl(8) writes them: dots between the parts, and a slash for a dot inside of one
  * (`net.ipv4.conf.eth0/100.rp_filter`); or, if a slash comes first, the other way round.
  */
-import { IpvsError } from '../errors.ts';
-import { quote } from '../ipvs/quote.ts';
+import { IpvsError } from '../base/errors.ts';
+import { quote } from '../base/quote.ts';
 
 /** Longer than any name of an interface in any setting. */
 const LONGEST = 128;

@@ -1,6 +1,6 @@
 /** The settings of a network namespace for programs. */
-import { inNamespace } from '../ipvs/namespace.ts';
-import { native } from '../native.ts';
+import { inNamespace } from '../kernel/namespace.ts';
+import { native } from '../kernel/native.ts';
 import { SysctlTable } from './sysctl-table.ts';
 import { KernelSysctls } from './sysctls.ts';
 

@@ -1,7 +1,7 @@
 /** Settings as somebody wants them: names and values, checked against the catalogue. Pure. */
-import { IpvsError } from '../errors.ts';
-import { quote } from '../ipvs/quote.ts';
-import { nearest } from '../nearest.ts';
+import { IpvsError } from '../base/errors.ts';
+import { nearest } from '../base/nearest.ts';
+import { quote } from '../base/quote.ts';
 import { catalogue, type SysctlSpec, sysctlSpec } from './catalogue.ts';
 import { normalizeSysctlValue } from './kind.ts';
 import { normalizeSysctlName } from './name.ts';

@@ -1,5 +1,5 @@
 /** The settings of a network namespace that balancing depends on: listed, read, and set together or not at all. */
-import { IpvsError, refusalBy } from '../errors.ts';
+import { IpvsError, refusalBy } from '../base/errors.ts';
 import { catalogue, type SysctlSpec, sysctlSpec } from './catalogue.ts';
 import { sameSysctlValue } from './kind.ts';
 import { findSysctl, normalizeSysctls, type SysctlValue } from './settings.ts';

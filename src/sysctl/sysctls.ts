@@ -1,8 +1,8 @@
 /** Settings of the kernel's network code: the files below /proc/sys/net, of any network namespace. */
 import { readSync, writeSync } from 'node:fs';
-import { errno, errnoOf, IpvsError } from '../errors.ts';
-import { loadModule } from '../ipvs/load-module.ts';
-import type { Native } from '../native.ts';
+import { errno, errnoOf, IpvsError } from '../base/errors.ts';
+import { loadModule } from '../ipvs/netlink/load-module.ts';
+import type { Native } from '../kernel/native.ts';
 import { interfaceNames } from '../proc/interfaces.ts';
 import { schedulerOf, sysctlPath } from './name.ts';
 

@@ -3,13 +3,13 @@
  * profile says whose kernel it is, so that each case knows what to expect; it has the schedulers rr and wlc at least.
  */
 import { deepStrictEqual, ok, strictEqual } from 'node:assert/strict';
-import type { ErrorCode } from '../errors.ts';
+import type { ErrorCode } from '../base/errors.ts';
 import type { Backend } from '../ipvs/backend.ts';
 import { type Destination, type DestinationInput, normalizeDestination } from '../ipvs/destination.ts';
+import type { Profile } from '../ipvs/memory/profile.ts';
+import { emptyTable } from '../ipvs/memory/table.ts';
 import type { Operation } from '../ipvs/operation.ts';
-import type { Profile } from '../ipvs/profile.ts';
 import { normalizeService, type VirtualService, type VirtualServiceInput } from '../ipvs/service.ts';
-import { emptyTable } from '../ipvs/table.ts';
 
 export interface ConformanceCase {
   readonly name: string;

@@ -1,10 +1,11 @@
 /** For tests: a table without a kernel, and what every backend is held to. Nothing here needs the addon or a privilege. */
-import { type TableInput, tableOf } from '../config/table-file.ts';
+
 import type { Connection } from '../ipvs/connection.ts';
 import { Ipvs, type Logger } from '../ipvs/ipvs.ts';
-import { MemoryBackend } from '../ipvs/memory-backend.ts';
-import type { Profile } from '../ipvs/profile.ts';
-import type { Table } from '../ipvs/table.ts';
+import { MemoryBackend } from '../ipvs/memory/backend.ts';
+import type { Profile } from '../ipvs/memory/profile.ts';
+import type { Table } from '../ipvs/memory/table.ts';
+import { type TableInput, tableOf } from '../ipvs/memory/table-file.ts';
 
 export interface MemoryOptions {
   /** Whose kernel it is. What is not said is as on a host with everything: netlink on the newest kernel. */
@@ -48,15 +49,8 @@ class OpenedMemory extends Ipvs implements MemoryIpvs {
   }
 }
 
-export {
-  formatTable,
-  parseTable,
-  type TableDestinationInput,
-  type TableInput,
-  type TableServiceInput,
-} from '../config/table-file.ts';
 export type { Backend, KernelTransport, KernelView } from '../ipvs/backend.ts';
-export { MemoryBackend, type MemoryBackendOptions } from '../ipvs/memory-backend.ts';
+export { MemoryBackend, type MemoryBackendOptions } from '../ipvs/memory/backend.ts';
 export {
   type KernelDifferences,
   type ModelKernel,
@@ -64,7 +58,7 @@ export {
   type NetworkInterface,
   type Profile,
   profileOf,
-} from '../ipvs/profile.ts';
+} from '../ipvs/memory/profile.ts';
 export type {
   Table,
   TableCounters,
@@ -73,5 +67,12 @@ export type {
   TableService,
   TableStatistics,
   TrashedDestination,
-} from '../ipvs/table.ts';
+} from '../ipvs/memory/table.ts';
+export {
+  formatTable,
+  parseTable,
+  type TableDestinationInput,
+  type TableInput,
+  type TableServiceInput,
+} from '../ipvs/memory/table-file.ts';
 export { type ConformanceCase, conformanceCases } from './conformance.ts';

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { type Native, native } from '../../src/native.ts';
+import { type Native, native } from '../../src/kernel/native.ts';
 import { attribute, genericHeader, message, text } from '../helpers/fake-kernel.ts';
 import { expectWhole } from './laws.ts';
 import { fuzz } from './runs.ts';

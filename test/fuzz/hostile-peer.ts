@@ -1,6 +1,6 @@
 /** A peer on a netlink socket that keeps to no rule. */
 import fc from 'fast-check';
-import type { Native } from '../../src/native.ts';
+import type { Native } from '../../src/kernel/native.ts';
 import {
   attribute,
   concat,

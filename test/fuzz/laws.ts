@@ -1,14 +1,14 @@
 /** The law of every door, and what holds of every value that comes through one. */
 import { isIP, isIPv4 } from 'node:net';
 import { expect } from 'vitest';
-import { type ErrorCode, IpvsError } from '../../src/errors.ts';
-import { parseDestinationAddress, parseServiceAddress, serviceKey } from '../../src/ipvs/address.ts';
+import { type ErrorCode, IpvsError } from '../../src/base/errors.ts';
 import type { Connection } from '../../src/ipvs/connection.ts';
 import { type DestinationState, destinationKey, type Forward } from '../../src/ipvs/destination.ts';
 import { schedulerFlagNames, type VirtualServiceState } from '../../src/ipvs/service.ts';
 import { type Counters, counterNames, type Statistics } from '../../src/ipvs/statistics.ts';
 import type { SyncDaemon } from '../../src/ipvs/sync-daemon.ts';
 import type { Timeouts } from '../../src/ipvs/timeouts.ts';
+import { parseDestinationAddress, parseServiceAddress, serviceKey } from '../../src/net/address.ts';
 import type { UnknownAttribute } from '../../src/netlink/fields.ts';
 import type { Link, LinkAddress } from '../../src/netlink/rtnetlink.ts';
 

@@ -1,13 +1,18 @@
 /** Masquerade rules as people say them, and chains as iptables prints them, or as somebody altered them. */
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { type Chain, NO_CHAIN, readChain, restoreText, SOURCE_CHAIN } from '../../src/masquerade/chain.ts';
-import { type MarkMatchInput, normalizeMarkMatch } from '../../src/masquerade/mark-match.ts';
-import { changedChain } from '../../src/masquerade/operation.ts';
-import { linesOfRule, masquerade, nameOf, rulesIn } from '../../src/masquerade/own-rule.ts';
-import { formatMatch, type MasqueradeInput, normalizeMasquerade, parseMatch } from '../../src/masquerade/rule.ts';
-import { linesOf, ruleOf } from '../../src/masquerade/rule-lines.ts';
-import type { ServiceRule } from '../../src/masquerade/service-rule.ts';
+import { type Chain, NO_CHAIN, readChain, restoreText, SOURCE_CHAIN } from '../../src/iptables/chain.ts';
+import { linesOf, ruleOf } from '../../src/iptables/rules/lines.ts';
+import { type MarkMatchInput, normalizeMarkMatch } from '../../src/iptables/rules/mark-match.ts';
+import {
+  formatMatch,
+  type MasqueradeInput,
+  normalizeMasquerade,
+  parseMatch,
+} from '../../src/iptables/rules/masquerade.ts';
+import { changedChain } from '../../src/iptables/rules/operation.ts';
+import { linesOfRule, masquerade, nameOf, rulesIn } from '../../src/iptables/rules/own-rule.ts';
+import type { ServiceRule } from '../../src/iptables/rules/service-rule.ts';
 import { lawful } from './laws.ts';
 import { mutatedLines, mutatedText } from './mutation.ts';
 import { fuzz } from './runs.ts';

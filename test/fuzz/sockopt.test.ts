@@ -1,9 +1,9 @@
 /** Structs, and the table through getsockopt(2), where the kernel writes what it likes. */
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { OptionTable } from '../../src/ipvs/option-table.ts';
-import { SockoptBackend } from '../../src/ipvs/sockopt-backend.ts';
-import type { Native } from '../../src/native.ts';
+import { SockoptBackend } from '../../src/ipvs/sockopt/backend.ts';
+import { OptionTable } from '../../src/ipvs/sockopt/option-table.ts';
+import type { Native } from '../../src/kernel/native.ts';
 import { hostIsLittleEndian } from '../../src/netlink/align.ts';
 import {
   DESTINATIONS_HEADER_BYTES,

@@ -2,8 +2,12 @@
 import { isIP } from 'node:net';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { IpvsError } from '../../src/base/errors.ts';
 import { parseDuration } from '../../src/config/duration.ts';
-import { IpvsError } from '../../src/errors.ts';
+import { destinationKey, normalizeDestination } from '../../src/ipvs/destination.ts';
+import { normalizeService } from '../../src/ipvs/service.ts';
+import { normalizeSyncDaemon } from '../../src/ipvs/sync-daemon.ts';
+import { normalizeTimeouts } from '../../src/ipvs/timeouts.ts';
 import {
   formatDestinationAddress,
   formatServiceAddress,
@@ -12,11 +16,7 @@ import {
   parseIp,
   parseServiceAddress,
   serviceKey,
-} from '../../src/ipvs/address.ts';
-import { destinationKey, normalizeDestination } from '../../src/ipvs/destination.ts';
-import { normalizeService } from '../../src/ipvs/service.ts';
-import { normalizeSyncDaemon } from '../../src/ipvs/sync-daemon.ts';
-import { normalizeTimeouts } from '../../src/ipvs/timeouts.ts';
+} from '../../src/net/address.ts';
 import {
   expectDaemon,
   expectDestination,

@@ -1,7 +1,7 @@
 /** The readers of the family IPVS, and those of interfaces and their addresses, against broken messages. */
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { destinationReader, readDaemon, readInfo, readTimeouts, serviceReader } from '../../src/ipvs/wire.ts';
+import { destinationReader, readDaemon, readInfo, readTimeouts, serviceReader } from '../../src/ipvs/netlink/wire.ts';
 import { hostIsLittleEndian } from '../../src/netlink/align.ts';
 import type { Message } from '../../src/netlink/message.ts';
 import { readAddress, readLink } from '../../src/netlink/rtnetlink.ts';

@@ -1,5 +1,5 @@
 /** A backend that breaks at one operation, counted over all calls: by a refusal, by losing the way, or by the end of the process. */
-import { IpvsError } from '../../src/errors.ts';
+import { IpvsError } from '../../src/base/errors.ts';
 import type { Backend } from '../../src/ipvs/backend.ts';
 import { describe, type Operation, type OperationResult } from '../../src/ipvs/operation.ts';
 

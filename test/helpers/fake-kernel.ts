@@ -7,7 +7,7 @@
  *
  * It builds and reads its bytes itself, so that the code under test is not its own judge. Little-endian.
  */
-import type { Native } from '../../src/native.ts';
+import type { Native } from '../../src/kernel/native.ts';
 
 export const EAGAIN = 11;
 export const ENOBUFS = 105;

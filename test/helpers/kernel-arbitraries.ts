@@ -1,9 +1,9 @@
 /** Valid services and destinations at random, of everything that every kernel since 6.1 can hold. */
 import fc from 'fast-check';
-import type { Family } from '../../src/ipvs/address.ts';
-import { parseServiceAddress } from '../../src/ipvs/address.ts';
 import type { DestinationInput, TunnelInput } from '../../src/ipvs/destination.ts';
 import { schedulerFlagNames, type VirtualServiceInput } from '../../src/ipvs/service.ts';
+import type { Family } from '../../src/net/address.ts';
+import { parseServiceAddress } from '../../src/net/address.ts';
 
 /** Those of every kernel that is tested: Debian bookworm has no `twos`. */
 export const schedulers = [

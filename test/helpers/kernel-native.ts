@@ -1,5 +1,5 @@
 /** The addon with some calls replaced, for what a kernel does only now and then. */
-import { type Native, native } from '../../src/native.ts';
+import { type Native, native } from '../../src/kernel/native.ts';
 
 export function nativeWith(replaced: Partial<Native>): Native {
   return { ...native(), ...replaced };

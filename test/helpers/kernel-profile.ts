@@ -3,13 +3,13 @@ import { release } from 'node:os';
 import type { Backend, KernelTransport } from '../../src/ipvs/backend.ts';
 import { type Destination, normalizeDestination } from '../../src/ipvs/destination.ts';
 import { featureKey, features, isOlder } from '../../src/ipvs/features.ts';
-import { namespacePath } from '../../src/ipvs/namespace.ts';
-import { NetlinkBackend } from '../../src/ipvs/netlink-backend.ts';
+import { type ModelKernel, modelKernels, type Profile, profileOf } from '../../src/ipvs/memory/profile.ts';
+import { NetlinkBackend } from '../../src/ipvs/netlink/backend.ts';
 import type { Operation } from '../../src/ipvs/operation.ts';
 import { probeFeatures } from '../../src/ipvs/probe.ts';
-import { type ModelKernel, modelKernels, type Profile, profileOf } from '../../src/ipvs/profile.ts';
 import { normalizeService } from '../../src/ipvs/service.ts';
-import { native } from '../../src/native.ts';
+import { namespacePath } from '../../src/kernel/namespace.ts';
+import { native } from '../../src/kernel/native.ts';
 
 /** Of a namespace that `makeNamespace` made: `lo` is up, and alone. Its table is emptied, its timeouts are changed. */
 export async function kernelProfile(netns: string, transport: KernelTransport): Promise<Profile> {

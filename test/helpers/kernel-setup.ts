@@ -3,8 +3,8 @@ import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestProject } from 'vitest/node';
-import { NetlinkBackend } from '../../src/ipvs/netlink-backend.ts';
-import { native } from '../../src/native.ts';
+import { NetlinkBackend } from '../../src/ipvs/netlink/backend.ts';
+import { native } from '../../src/kernel/native.ts';
 
 declare module 'vitest' {
   interface ProvidedContext {

@@ -1,6 +1,6 @@
 /** A table for one test file: a network namespace of its own and an open handle to it. */
 import { afterAll, beforeAll, beforeEach } from 'vitest';
-import { IpvsError } from '../../src/errors.ts';
+import { IpvsError } from '../../src/base/errors.ts';
 import type { Destination, DestinationState } from '../../src/ipvs/destination.ts';
 import { type Ipvs, openIpvs, type Snapshot } from '../../src/ipvs/ipvs.ts';
 import type { Operation, OperationResult } from '../../src/ipvs/operation.ts';

@@ -1,7 +1,7 @@
 /** Where a run names its addon, as scripts/test-asan does: every test file has that one, and no other. */
 import { readFileSync, realpathSync } from 'node:fs';
 import { afterAll, beforeAll, expect } from 'vitest';
-import { native } from '../../src/native.ts';
+import { native } from '../../src/kernel/native.ts';
 
 const named = realpathSync(process.env['IPVS_DIRECTOR_ADDON'] as string);
 

@@ -1,8 +1,8 @@
 /** Whether a kernel has NAT for iptables, for the tests that need it. */
 import { release } from 'node:os';
-import { IpvsError } from '../../src/errors.ts';
-import type { IptablesVariant } from '../../src/masquerade/iptables.ts';
-import { openMasquerade } from '../../src/masquerade/open-rules.ts';
+import { IpvsError } from '../../src/base/errors.ts';
+import { openMasquerade } from '../../src/iptables/open.ts';
+import type { IptablesVariant } from '../../src/iptables/programs.ts';
 import { makeNamespace } from './namespace.ts';
 
 /** Why it has none for a variant of iptables; undefined where it has. Kernels of Debian have NAT for nft. */

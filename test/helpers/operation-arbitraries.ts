@@ -3,13 +3,13 @@
  * kernel's own checks are met. Few addresses, so that they meet each other, and values at every border.
  */
 import fc from 'fast-check';
-import { parseServiceAddress } from '../../src/ipvs/address.ts';
 import type { KernelTransport } from '../../src/ipvs/backend.ts';
 import type { Destination, Forward } from '../../src/ipvs/destination.ts';
+import type { Profile } from '../../src/ipvs/memory/profile.ts';
 import type { Operation } from '../../src/ipvs/operation.ts';
-import type { Profile } from '../../src/ipvs/profile.ts';
 import { type Persistence, schedulerFlagNames, type VirtualService } from '../../src/ipvs/service.ts';
 import type { SyncDaemon } from '../../src/ipvs/sync-daemon.ts';
+import { parseServiceAddress } from '../../src/net/address.ts';
 
 /** An operation, and the way that it goes. */
 export interface Step {

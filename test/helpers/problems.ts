@@ -1,6 +1,7 @@
 /** What is wrong with descriptions, in lines. */
-import { parseState } from '../../src/director/document.ts';
-import { IpvsError } from '../../src/errors.ts';
+
+import { IpvsError } from '../../src/base/errors.ts';
+import { parseState } from '../../src/state/document.ts';
 
 /** None if nothing is. */
 export function problemsOf(text: string): string[] {

@@ -1,8 +1,8 @@
 /** Desired states and the tables that they come to. */
 import type { CurrentState } from '../../src/director/plan.ts';
-import type { DesiredService, DesiredState } from '../../src/director/state.ts';
 import { normalizeDestination } from '../../src/ipvs/destination.ts';
 import { normalizeService, type VirtualServiceWithDestinations } from '../../src/ipvs/service.ts';
+import type { DesiredService, DesiredState } from '../../src/state/state.ts';
 
 /** `{ 'tcp://192.0.2.1:80': { '10.0.0.1': 3 } }`: services with the weights of their destinations. */
 export function stateOf(

@@ -11,7 +11,7 @@ import { MemoryAddresses } from '../../src/addresses/memory-addresses.ts';
 import type { AddressOperation } from '../../src/addresses/operation.ts';
 import { removalOf } from '../../src/addresses/removal.ts';
 import { formatRoute, type Route } from '../../src/addresses/route.ts';
-import { native } from '../../src/native.ts';
+import { native } from '../../src/kernel/native.ts';
 import { makeNamespace, type TestNamespace } from '../helpers/namespace.ts';
 
 const RUNS = 20;

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vites
 import { AddressTable } from '../../src/addresses/address-table.ts';
 import type { InterfaceAddress } from '../../src/addresses/interface-address.ts';
 import type { AddressOperation, AddressResult } from '../../src/addresses/operation.ts';
-import { native } from '../../src/native.ts';
+import { native } from '../../src/kernel/native.ts';
 import { gratuitousReply, gratuitousRequest } from '../../src/netlink/announcement.ts';
 import { refusal } from '../helpers/kernel-table.ts';
 import { makeNamespace, type TestNamespace } from '../helpers/namespace.ts';
@@ -247,7 +247,7 @@ describe('refusals', () => {
   });
 
   const built = fileURLToPath(new URL('../../dist/addresses/address-table.js', import.meta.url));
-  const addon = fileURLToPath(new URL('../../dist/native.js', import.meta.url));
+  const addon = fileURLToPath(new URL('../../dist/kernel/native.js', import.meta.url));
 
   /** Runs it without a capability, which belongs to a whole process. */
   function without(capability: string, body: string): string[] {

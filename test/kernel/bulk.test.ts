@@ -1,13 +1,13 @@
 /** Many operations, large tables, other writers, lost answers. */
 import { Worker } from 'node:worker_threads';
 import { afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { IpvsError } from '../../src/errors.ts';
+import { IpvsError } from '../../src/base/errors.ts';
 import { type Destination, normalizeDestination } from '../../src/ipvs/destination.ts';
 import { Ipvs, openIpvs } from '../../src/ipvs/ipvs.ts';
-import { NetlinkBackend } from '../../src/ipvs/netlink-backend.ts';
+import { NetlinkBackend } from '../../src/ipvs/netlink/backend.ts';
 import type { Operation } from '../../src/ipvs/operation.ts';
 import { normalizeService, type VirtualService } from '../../src/ipvs/service.ts';
-import { type Native, native } from '../../src/native.ts';
+import { type Native, native } from '../../src/kernel/native.ts';
 import { built, command } from '../helpers/cli.ts';
 import { boastful, failingReceive } from '../helpers/kernel-native.ts';
 import { type ConfiguredService, codes, configured, done, kernelTable, refusal } from '../helpers/kernel-table.ts';

@@ -1,11 +1,11 @@
 /** Both ways into the kernel, held to what every backend is held to. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Backend, KernelTransport } from '../../src/ipvs/backend.ts';
-import { namespacePath } from '../../src/ipvs/namespace.ts';
-import { NetlinkBackend } from '../../src/ipvs/netlink-backend.ts';
-import { type Profile, profileOf } from '../../src/ipvs/profile.ts';
-import { SockoptBackend } from '../../src/ipvs/sockopt-backend.ts';
-import { native } from '../../src/native.ts';
+import { type Profile, profileOf } from '../../src/ipvs/memory/profile.ts';
+import { NetlinkBackend } from '../../src/ipvs/netlink/backend.ts';
+import { SockoptBackend } from '../../src/ipvs/sockopt/backend.ts';
+import { namespacePath } from '../../src/kernel/namespace.ts';
+import { native } from '../../src/kernel/native.ts';
 import { conformanceCases } from '../../src/testing/index.ts';
 import { kernelProfile } from '../helpers/kernel-profile.ts';
 import { ip, makeNamespace, type TestNamespace } from '../helpers/namespace.ts';

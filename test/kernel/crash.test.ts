@@ -11,7 +11,7 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { type Director, openDirector } from '../../src/director/director.ts';
-import type { DesiredState } from '../../src/director/state.ts';
+import type { DesiredState } from '../../src/state/state.ts';
 import { built } from '../helpers/cli.ts';
 import { configured, kernelTable } from '../helpers/kernel-table.ts';
 import { stateOf } from '../helpers/states.ts';

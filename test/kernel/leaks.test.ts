@@ -3,7 +3,7 @@ import { readdirSync } from 'node:fs';
 import { Worker } from 'node:worker_threads';
 import { expect, it } from 'vitest';
 import { Ipvs, openIpvs } from '../../src/ipvs/ipvs.ts';
-import { NetlinkBackend } from '../../src/ipvs/netlink-backend.ts';
+import { NetlinkBackend } from '../../src/ipvs/netlink/backend.ts';
 import { built, command } from '../helpers/cli.ts';
 import { failingReceive } from '../helpers/kernel-native.ts';
 import { done, kernelTable, refusal } from '../helpers/kernel-table.ts';

@@ -1,12 +1,12 @@
 /** The live table of mappings, with real traffic: seen, looked up, deleted, counted; conntrack(8) as a witness. */
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import type { Mapping } from '../../src/masquerade/mapping.ts';
-import { MappingTable } from '../../src/masquerade/mapping-table.ts';
-import { MasqueradeTable } from '../../src/masquerade/masquerade-table.ts';
-import { openPortMeter, type PortMeter } from '../../src/masquerade/port-meter.ts';
-import type { MasqueradeInput } from '../../src/masquerade/rule.ts';
-import { KernelRuleHost } from '../../src/masquerade/rule-host.ts';
-import { native } from '../../src/native.ts';
+import type { Mapping } from '../../src/conntrack/mapping.ts';
+import { MappingTable } from '../../src/conntrack/mapping-table.ts';
+import { openPortMeter, type PortMeter } from '../../src/conntrack/port-meter.ts';
+import { KernelRuleHost } from '../../src/iptables/host.ts';
+import { MasqueradeTable } from '../../src/iptables/masquerade-table.ts';
+import type { MasqueradeInput } from '../../src/iptables/rules/masquerade.ts';
+import { native } from '../../src/kernel/native.ts';
 import { type Gateway, inner, mapped, outer, PORT, startGateway } from '../helpers/gateway.ts';
 import { natAbsence } from '../helpers/nat.ts';
 

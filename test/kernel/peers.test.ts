@@ -1,10 +1,10 @@
 /** ipvsadm and this package read what the other wrote. */
 import { describe, expect, it } from 'vitest';
 import { type Destination, type DestinationInput, normalizeDestination } from '../../src/ipvs/destination.ts';
-import { NetlinkBackend } from '../../src/ipvs/netlink-backend.ts';
+import { NetlinkBackend } from '../../src/ipvs/netlink/backend.ts';
 import type { Operation } from '../../src/ipvs/operation.ts';
 import { normalizeService, type VirtualServiceInput } from '../../src/ipvs/service.ts';
-import { native } from '../../src/native.ts';
+import { native } from '../../src/kernel/native.ts';
 import { ipvsadm, listing, restore } from '../helpers/ipvsadm.ts';
 import { configured, done, kernelTable } from '../helpers/kernel-table.ts';
 

@@ -1,8 +1,8 @@
 /** From a description to the kernel: parse, read, plan, apply. */
 import { beforeEach, describe, expect, it } from 'vitest';
 import { Director, type IntendedPlan, type PlanOptions } from '../../src/director/director.ts';
-import { parseState } from '../../src/director/document.ts';
-import type { ApplyResult } from '../../src/plan/transaction.ts';
+import type { ApplyResult } from '../../src/engine/transaction.ts';
+import { parseState } from '../../src/state/document.ts';
 import { configured, kernelTable, refusal } from '../helpers/kernel-table.ts';
 
 const table = kernelTable('plan');

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { namespacePath } from '../../src/ipvs/namespace.ts';
-import { native } from '../../src/native.ts';
+import { namespacePath } from '../../src/kernel/namespace.ts';
+import { native } from '../../src/kernel/native.ts';
 import { getOption, setOption, versionField } from '../../src/sockopt/options.ts';
 import { OptionSocket } from '../../src/sockopt/socket.ts';
 import { makeNamespace, type TestNamespace } from '../helpers/namespace.ts';

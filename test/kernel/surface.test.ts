@@ -2,10 +2,10 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Forward, TunnelInput } from '../../src/ipvs/destination.ts';
 import { type Ipvs, openIpvs } from '../../src/ipvs/ipvs.ts';
-import { NetlinkBackend } from '../../src/ipvs/netlink-backend.ts';
+import { NetlinkBackend } from '../../src/ipvs/netlink/backend.ts';
 import type { Operation } from '../../src/ipvs/operation.ts';
 import { normalizeService } from '../../src/ipvs/service.ts';
-import { native } from '../../src/native.ts';
+import { native } from '../../src/kernel/native.ts';
 import { ipvsadm } from '../helpers/ipvsadm.ts';
 import { schedulers } from '../helpers/kernel-arbitraries.ts';
 import { codes, done, kernelTable, refusal } from '../helpers/kernel-table.ts';

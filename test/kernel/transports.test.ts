@@ -2,10 +2,10 @@
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Ipvs, openIpvs } from '../../src/ipvs/ipvs.ts';
-import { NetlinkBackend } from '../../src/ipvs/netlink-backend.ts';
+import { NetlinkBackend } from '../../src/ipvs/netlink/backend.ts';
 import type { Operation } from '../../src/ipvs/operation.ts';
 import { normalizeService } from '../../src/ipvs/service.ts';
-import { native } from '../../src/native.ts';
+import { native } from '../../src/kernel/native.ts';
 import { built, command } from '../helpers/cli.ts';
 import { services } from '../helpers/kernel-arbitraries.ts';
 import { codes, configured, done, kernelTable, refusal } from '../helpers/kernel-table.ts';

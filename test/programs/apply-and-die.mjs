@@ -3,14 +3,14 @@
 //   node apply-and-die.mjs NAMESPACE STATE-FOLDER OPERATIONS < desired.json
 import { readFileSync } from 'node:fs';
 import { Director } from '../../dist/director/director.js';
-import { identityOf } from '../../dist/ipvs/identity.js';
 import { Ipvs } from '../../dist/ipvs/ipvs.js';
-import { namespacePath } from '../../dist/ipvs/namespace.js';
-import { NetlinkBackend } from '../../dist/ipvs/netlink-backend.js';
-import { native } from '../../dist/native.js';
-import { FolderFiles } from '../../dist/plan/files.js';
-import { lock } from '../../dist/plan/lock.js';
-import { Store } from '../../dist/plan/store.js';
+import { NetlinkBackend } from '../../dist/ipvs/netlink/backend.js';
+import { identityOf } from '../../dist/kernel/identity.js';
+import { namespacePath } from '../../dist/kernel/namespace.js';
+import { native } from '../../dist/kernel/native.js';
+import { FolderFiles } from '../../dist/record/files.js';
+import { lock } from '../../dist/record/lock.js';
+import { Store } from '../../dist/record/store.js';
 
 const [namespace = '', folder = '', operations] = process.argv.slice(2);
 const path = namespacePath(namespace);

@@ -1,11 +1,11 @@
 /** What may happen in a game, as data; and how a process does it. */
 import fc from 'fast-check';
 import { normalizePolicy } from '../../src/defense/policy.ts';
-import type { DesiredService, DesiredState } from '../../src/director/state.ts';
+import { normalizeMasquerade } from '../../src/iptables/rules/masquerade.ts';
 import { normalizeDestination } from '../../src/ipvs/destination.ts';
 import { normalizeService } from '../../src/ipvs/service.ts';
 import type { SyncDaemon } from '../../src/ipvs/sync-daemon.ts';
-import { normalizeMasquerade } from '../../src/masquerade/rule.ts';
+import type { DesiredService, DesiredState } from '../../src/state/state.ts';
 import type { Fault } from './faults.ts';
 import { settings } from './sysctls-model.ts';
 import { interfaces } from './world.ts';

@@ -1,9 +1,9 @@
 /** Plays one game: carries out its actions and checks after each what must hold. */
 import { isDeepStrictEqual } from 'node:util';
+import { IpvsError } from '../../src/base/errors.ts';
 import type { IntendedPlan } from '../../src/director/director.ts';
-import type { DrainPass } from '../../src/director/drain-runner.ts';
-import { IpvsError } from '../../src/errors.ts';
-import type { ApplyResult } from '../../src/plan/transaction.ts';
+import type { ApplyResult } from '../../src/engine/transaction.ts';
+import type { DrainPass } from '../../src/weights/drain-runner.ts';
 import { type Action, addressAt, type Direct, daemon, type Foreign, keyOfPlace, type Recorded } from './actions.ts';
 import { Crash } from './faults.ts';
 import {

@@ -1,9 +1,9 @@
 /** A model of iptables: the tables of both stores, and what iptables-save and iptables-restore do with them. */
-import { IpvsError } from '../../src/errors.ts';
-import type { Family } from '../../src/ipvs/address.ts';
-import type { ChainPlace, Store } from '../../src/masquerade/chain.ts';
-import type { Program } from '../../src/masquerade/iptables.ts';
-import type { RuleHost } from '../../src/masquerade/rule-host.ts';
+import { IpvsError } from '../../src/base/errors.ts';
+import type { ChainPlace, Store } from '../../src/iptables/chain.ts';
+import type { RuleHost } from '../../src/iptables/host.ts';
+import type { Program } from '../../src/iptables/programs.ts';
+import type { Family } from '../../src/net/address.ts';
 
 /** The lines of each chain, by name. */
 type ModelTable = Record<string, string[]>;

@@ -1,5 +1,5 @@
 /** Who owns what, told by rules of its own: what the record says has to agree with it. */
-import type { DesiredState } from '../../src/director/state.ts';
+import type { DesiredState } from '../../src/state/state.ts';
 
 export type Owner = 'ours' | 'verb' | 'foreign';
 

@@ -1,5 +1,5 @@
 /** A model of the settings of a network namespace: switches that keep what is written to them. */
-import { IpvsError } from '../../src/errors.ts';
+import { IpvsError } from '../../src/base/errors.ts';
 import type { SysctlHost } from '../../src/sysctl/sysctls.ts';
 
 export const settings = [

@@ -2,15 +2,15 @@
 
 import { formatInterfaceAddress } from '../../src/addresses/interface-address.ts';
 import { MemoryAddresses } from '../../src/addresses/memory-addresses.ts';
-import type { Moment } from '../../src/clock.ts';
+import type { Moment } from '../../src/base/clock.ts';
 import { PolicyFile } from '../../src/defense/policy-file.ts';
 import { Director } from '../../src/director/director.ts';
+import { MasqueradeTable } from '../../src/iptables/masquerade-table.ts';
 import { Ipvs } from '../../src/ipvs/ipvs.ts';
-import { MemoryBackend } from '../../src/ipvs/memory-backend.ts';
-import { emptyTable, type Table } from '../../src/ipvs/table.ts';
-import { MasqueradeTable } from '../../src/masquerade/masquerade-table.ts';
-import { VolatileFiles } from '../../src/plan/files.ts';
-import { Store } from '../../src/plan/store.ts';
+import { MemoryBackend } from '../../src/ipvs/memory/backend.ts';
+import { emptyTable, type Table } from '../../src/ipvs/memory/table.ts';
+import { VolatileFiles } from '../../src/record/files.ts';
+import { Store } from '../../src/record/store.ts';
 import { type Fault, FaultyAddresses, FaultyBackend, FaultyFiles, FaultyRules, FaultySysctls, Gate } from './faults.ts';
 import { IptablesModel } from './iptables-model.ts';
 import { SysctlsModel } from './sysctls-model.ts';

@@ -3,7 +3,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'no
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { loadState } from '../../src/director/load.ts';
+import { loadState } from '../../src/state/load.ts';
 import { blocksOf, documents, filesIn } from '../helpers/documents.ts';
 
 const lookup = async () => ['10.255.0.1', 'fd00::ffff'];

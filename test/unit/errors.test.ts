@@ -2,7 +2,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { constants } from 'node:os';
 import { inspect } from 'node:util';
 import { describe, expect, it, vi } from 'vitest';
-import { type ErrorCode, errno, errnoName, errorTable, IpvsError } from '../../src/errors.ts';
+import { type ErrorCode, errno, errnoName, errorTable, IpvsError } from '../../src/base/errors.ts';
 
 type Entry = { kind: string; message: string; hint?: string };
 const entries = Object.entries(errorTable) as [ErrorCode, Entry][];
@@ -108,7 +108,7 @@ describe('an IpvsError', () => {
 describe('instanceof', () => {
   it('agrees across two copies of the package', async () => {
     vi.resetModules();
-    const other = await import('../../src/errors.ts');
+    const other = await import('../../src/base/errors.ts');
     expect(other.IpvsError).not.toBe(IpvsError);
     expect(new other.IpvsError('CLOSED')).toBeInstanceOf(IpvsError);
     expect(new IpvsError('CLOSED')).toBeInstanceOf(other.IpvsError);

@@ -18,8 +18,8 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
-import type { Native } from '../../src/native.ts';
-import { native } from '../../src/native.ts';
+import type { Native } from '../../src/kernel/native.ts';
+import { native } from '../../src/kernel/native.ts';
 import {
   attribute,
   attributesIn,
@@ -86,7 +86,7 @@ describe('the loader', () => {
   async function load(path: string): Promise<unknown> {
     vi.resetModules();
     vi.stubEnv('IPVS_DIRECTOR_ADDON', path);
-    const fresh = await import('../../src/native.ts');
+    const fresh = await import('../../src/kernel/native.ts');
     try {
       return fresh.native();
     } catch (error) {
@@ -133,7 +133,7 @@ describe('the loader', () => {
   it('is not spoilt by a failure: the next call tries again', async () => {
     vi.resetModules();
     vi.stubEnv('IPVS_DIRECTOR_ADDON', join(folder, 'missing.node'));
-    const fresh = await import('../../src/native.ts');
+    const fresh = await import('../../src/kernel/native.ts');
     expect(() => fresh.native()).toThrow();
     vi.unstubAllEnvs();
     expect(fresh.native()).toHaveProperty('openNetlink');

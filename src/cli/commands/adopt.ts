@@ -1,10 +1,11 @@
 /** `ipvs adopt`: what others made is ours from now on. */
-import { command } from '../command.ts';
-import { EXIT, UsageError } from '../exit.ts';
-import { directOptions, type GlobalOptions, withDirector } from '../globals.ts';
-import { printJson } from '../output.ts';
-import { print } from '../stdout.ts';
-import { SERVICE } from '../words.ts';
+import { command } from '../spec/command.ts';
+import type { GlobalOptions } from '../spec/global-options.ts';
+import { directOptions, withDirector } from '../spec/globals.ts';
+import { EXIT, UsageError } from '../terminal/exit.ts';
+import { print } from '../terminal/stdout.ts';
+import { printJson } from '../words/output.ts';
+import { SERVICE } from '../words/shared.ts';
 
 export interface ServicesOptions extends GlobalOptions {
   readonly services?: readonly string[];

@@ -1,18 +1,19 @@
 /** `ipvs apply`: from a file, or a plan that was kept, to the kernel. */
 import { describePlan } from '../../director/describe.ts';
 import type { ApplyOptions, Director, IntendedPlan, Intent } from '../../director/director.ts';
-import type { DrainPass } from '../../director/drain-runner.ts';
 import { planRefusal } from '../../director/refuse.ts';
-import type { ApplyResult } from '../../plan/transaction.ts';
-import { command } from '../command.ts';
-import { EXIT, printError, UsageError } from '../exit.ts';
+import type { ApplyResult } from '../../engine/transaction.ts';
+import type { DrainPass } from '../../weights/drain-runner.ts';
 import { continuation, followDrains, plainPass, printPass } from '../follow.ts';
-import { type GlobalOptions, withDirector } from '../globals.ts';
-import { untilSignalled } from '../interrupt.ts';
-import { canAsk, confirm, counted, painter, printJson } from '../output.ts';
 import { type PlanArguments, planArguments, planOptions, planOrIntentOf, refuseOptions } from '../plan-input.ts';
 import { warnOfPrerequisites } from '../prerequisites.ts';
-import { print } from '../stdout.ts';
+import { command } from '../spec/command.ts';
+import type { GlobalOptions } from '../spec/global-options.ts';
+import { withDirector } from '../spec/globals.ts';
+import { EXIT, printError, UsageError } from '../terminal/exit.ts';
+import { untilSignalled } from '../terminal/interrupt.ts';
+import { print } from '../terminal/stdout.ts';
+import { canAsk, confirm, counted, painter, printJson } from '../words/output.ts';
 
 export interface ApplyArguments extends GlobalOptions, PlanArguments {
   readonly dryRun?: boolean;

@@ -1,8 +1,8 @@
 /** `ipvs completion` */
 import yargs from 'yargs';
-import { command } from '../command.ts';
-import { EXIT, UsageError } from '../exit.ts';
-import type { GlobalOptions } from '../globals.ts';
+import { command } from '../spec/command.ts';
+import type { GlobalOptions } from '../spec/global-options.ts';
+import { EXIT, UsageError } from '../terminal/exit.ts';
 
 const spec = command<GlobalOptions & { readonly shell?: string }>({
   description:

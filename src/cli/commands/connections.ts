@@ -1,16 +1,18 @@
 /** `ipvs connections`: what the kernel balances at this moment. */
+
+import { quote } from '../../base/quote.ts';
 import { type Connection, clientHost } from '../../ipvs/connection.ts';
 import type { ConnectionFilter } from '../../ipvs/connection-filter.ts';
 import type { Ipvs } from '../../ipvs/ipvs.ts';
-import { quote } from '../../ipvs/quote.ts';
-import { jsonLines, showBatches } from '../batches.ts';
-import { command } from '../command.ts';
-import { EXIT, UsageError } from '../exit.ts';
-import { type GlobalOptions, withIpvs } from '../globals.ts';
-import { growingTable } from '../growing-table.ts';
-import { number, oneValue, seconds, words } from '../options.ts';
-import { columns, jsonLine, type Paint, painter } from '../output.ts';
-import { print } from '../stdout.ts';
+import { command } from '../spec/command.ts';
+import type { GlobalOptions } from '../spec/global-options.ts';
+import { withIpvs } from '../spec/globals.ts';
+import { number, oneValue, seconds, words } from '../spec/options.ts';
+import { EXIT, UsageError } from '../terminal/exit.ts';
+import { print } from '../terminal/stdout.ts';
+import { jsonLines, showBatches } from '../words/batches.ts';
+import { growingTable } from '../words/growing-table.ts';
+import { columns, jsonLine, type Paint, painter } from '../words/output.ts';
 
 interface ConnectionOptions extends GlobalOptions {
   readonly client?: string;

@@ -1,17 +1,19 @@
 /** `ipvs defense status|run|restore|explain` */
+
+import type { Defense } from '../../defense/defense.ts';
 import { normalizePolicy, type PolicyInput } from '../../defense/policy.ts';
 import { type PresetName, presetNames, presets } from '../../defense/presets.ts';
 import type { PutBack } from '../../defense/put-back.ts';
-import type { Defense } from '../../director/defense.ts';
-import { action, type Group } from '../command.ts';
-import { policyWords, restoredWords, statusWords } from '../defense-words.ts';
-import { EXIT, printError, UsageError } from '../exit.ts';
-import { type GlobalOptions, loggerOf, recordOptions } from '../globals.ts';
-import { untilSignalled } from '../interrupt.ts';
-import { oneValue } from '../options.ts';
-import { formatJson, jsonLine, painter, printJson } from '../output.ts';
-import { print } from '../stdout.ts';
-import { watch, watchOption, watchSeconds } from '../watch.ts';
+import { action, type Group } from '../spec/command.ts';
+import type { GlobalOptions } from '../spec/global-options.ts';
+import { loggerOf, recordOptions } from '../spec/globals.ts';
+import { oneValue } from '../spec/options.ts';
+import { EXIT, printError, UsageError } from '../terminal/exit.ts';
+import { untilSignalled } from '../terminal/interrupt.ts';
+import { print } from '../terminal/stdout.ts';
+import { watch, watchOption, watchSeconds } from '../terminal/watch.ts';
+import { policyWords, restoredWords, statusWords } from '../words/defense.ts';
+import { formatJson, jsonLine, painter, printJson } from '../words/output.ts';
 
 interface RunOptions extends GlobalOptions {
   readonly policy?: string;
@@ -102,7 +104,7 @@ async function withDefense<T>(
   if (transport === 'memory') throw new UsageError("the defense is the kernel's: leave out --transport memory");
   const logLevel = options.logLevel ?? (defaultLogLevel === 'off' ? undefined : defaultLogLevel);
   const logger = logLevel === undefined ? undefined : await loggerOf({ logLevel });
-  const { openDefense } = await import('../../director/defense.ts');
+  const { openDefense } = await import('../../defense/defense.ts');
   const defense = await openDefense({ transport, ...recordOptions(options), ...(logger && { logger }) });
   try {
     return await work(defense);

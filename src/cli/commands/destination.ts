@@ -1,18 +1,18 @@
 /** `ipvs destination add|edit|delete` */
 
-import { serviceKey } from '../../ipvs/address.ts';
 import { type DestinationInput, destinationKey } from '../../ipvs/destination.ts';
 import type { Ipvs } from '../../ipvs/ipvs.ts';
 import { settingsOfDestination } from '../../ipvs/settings.ts';
-import { destinationKeyIn } from '../../plan/ledger.ts';
-import { action, type Group } from '../command.ts';
+import { serviceKey } from '../../net/address.ts';
+import { destinationKeyIn } from '../../record/ledger.ts';
 import { type CutOptions, cutOptions, cutting } from '../cut.ts';
-import { UsageError } from '../exit.ts';
-import { withVerb } from '../globals.ts';
-import { number, oneValue } from '../options.ts';
-import { optionsOf } from '../setting-options.ts';
+import { action, type Group } from '../spec/command.ts';
+import { withVerb } from '../spec/globals.ts';
+import { number, oneValue } from '../spec/options.ts';
+import { optionsOf } from '../spec/setting-options.ts';
+import { UsageError } from '../terminal/exit.ts';
 import { forceOption, refuseUneven } from '../uneven.ts';
-import { DESTINATION, SERVICE } from '../words.ts';
+import { DESTINATION, SERVICE } from '../words/shared.ts';
 
 interface DestinationOptions extends CutOptions {
   readonly service: string;

@@ -1,15 +1,17 @@
 /** `ipvs diff`: two states of the table compared. */
+
+import { IpvsError } from '../../base/errors.ts';
 import { compared, type Side } from '../../director/compare.ts';
 import { describeChanges } from '../../director/describe.ts';
 import type { Director } from '../../director/director.ts';
-import { IpvsError } from '../../errors.ts';
-import { command } from '../command.ts';
 import { sourceOf } from '../description.ts';
-import { EXIT } from '../exit.ts';
-import { type GlobalOptions, withDirector } from '../globals.ts';
-import { painter, printJson } from '../output.ts';
 import { intentOf } from '../plan-input.ts';
-import { print } from '../stdout.ts';
+import { command } from '../spec/command.ts';
+import type { GlobalOptions } from '../spec/global-options.ts';
+import { withDirector } from '../spec/globals.ts';
+import { EXIT } from '../terminal/exit.ts';
+import { print } from '../terminal/stdout.ts';
+import { painter, printJson } from '../words/output.ts';
 
 interface Options extends GlobalOptions {
   readonly a?: string;

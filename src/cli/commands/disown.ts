@@ -1,7 +1,7 @@
 /** `ipvs disown`: what was ours is somebody else's from now on. */
-import { command } from '../command.ts';
-import { directOptions, withDirector } from '../globals.ts';
-import { SERVICE } from '../words.ts';
+import { command } from '../spec/command.ts';
+import { directOptions, withDirector } from '../spec/globals.ts';
+import { SERVICE } from '../words/shared.ts';
 import { type ServicesOptions, servicesOf, told } from './adopt.ts';
 
 const spec = command<ServicesOptions>({

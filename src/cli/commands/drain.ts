@@ -1,24 +1,26 @@
 /** `ipvs drain SERVICE DESTINATION`, `ipvs drain list|run|cancel` */
+
+import { IpvsError } from '../../base/errors.ts';
 import { shortDuration } from '../../config/duration.ts';
-import { destinationOf, isAt, subjectOf } from '../../director/destination-of.ts';
 import type { Director } from '../../director/director.ts';
-import type { DrainProgress } from '../../director/drain-progress.ts';
-import { heldSum } from '../../director/drain-rule.ts';
-import type { DrainPass } from '../../director/drain-runner.ts';
-import type { DrainOutcome } from '../../director/drain-wait.ts';
-import { IpvsError } from '../../errors.ts';
-import type { Drain } from '../../plan/ledger.ts';
-import { action, type Group } from '../command.ts';
-import { begunWords, drainTable, endWords, heldWords, holderWords } from '../drain-words.ts';
-import { EXIT } from '../exit.ts';
+import type { Drain } from '../../record/ledger.ts';
+import { destinationOf, isAt, subjectOf } from '../../resources/destination-of.ts';
+import type { DrainProgress } from '../../weights/drain-progress.ts';
+import { heldSum } from '../../weights/drain-rule.ts';
+import type { DrainPass } from '../../weights/drain-runner.ts';
+import type { DrainOutcome } from '../../weights/drain-wait.ts';
 import { continuation, followDrains, passPrinter, printPass } from '../follow.ts';
-import { directOptions, type GlobalOptions, withDirector } from '../globals.ts';
-import { untilInterrupted } from '../interrupt.ts';
-import { oneValue, seconds } from '../options.ts';
-import { jsonLine, painter, printJson } from '../output.ts';
-import { bar, ProgressLine } from '../progress-line.ts';
-import { complain, print } from '../stdout.ts';
-import { DESTINATION, SERVICE } from '../words.ts';
+import { action, type Group } from '../spec/command.ts';
+import type { GlobalOptions } from '../spec/global-options.ts';
+import { directOptions, withDirector } from '../spec/globals.ts';
+import { oneValue, seconds } from '../spec/options.ts';
+import { EXIT } from '../terminal/exit.ts';
+import { untilInterrupted } from '../terminal/interrupt.ts';
+import { bar, ProgressLine } from '../terminal/progress-line.ts';
+import { complain, print } from '../terminal/stdout.ts';
+import { begunWords, drainTable, endWords, heldWords, holderWords } from '../words/drains.ts';
+import { jsonLine, painter, printJson } from '../words/output.ts';
+import { DESTINATION, SERVICE } from '../words/shared.ts';
 
 interface PlaceOptions extends GlobalOptions {
   readonly service: string;

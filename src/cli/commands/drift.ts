@@ -1,16 +1,18 @@
 /** `ipvs drift`: how the kernel differs from what was applied. */
-import { subjectOf } from '../../director/destination-of.ts';
+
 import type { Drift } from '../../director/director.ts';
 import type { Difference } from '../../director/drift.ts';
-import { command } from '../command.ts';
+import { subjectOf } from '../../resources/destination-of.ts';
 import { sourceOf } from '../description.ts';
-import { EXIT } from '../exit.ts';
-import { type GlobalOptions, withDirector } from '../globals.ts';
-import { columns, counted, jsonLine, type Paint, painter, printJson, time } from '../output.ts';
 import { intentOf } from '../plan-input.ts';
 import { warnOfPrerequisites } from '../prerequisites.ts';
-import { print } from '../stdout.ts';
-import { watch, watchOption, watchSeconds } from '../watch.ts';
+import { command } from '../spec/command.ts';
+import type { GlobalOptions } from '../spec/global-options.ts';
+import { withDirector } from '../spec/globals.ts';
+import { EXIT } from '../terminal/exit.ts';
+import { print } from '../terminal/stdout.ts';
+import { watch, watchOption, watchSeconds } from '../terminal/watch.ts';
+import { columns, counted, jsonLine, type Paint, painter, printJson, time } from '../words/output.ts';
 
 interface Options extends GlobalOptions {
   readonly file?: string;

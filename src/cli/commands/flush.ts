@@ -1,10 +1,11 @@
 /** `ipvs flush` */
 import type { Remains } from '../../director/remains.ts';
-import { command } from '../command.ts';
-import { EXIT, UsageError } from '../exit.ts';
-import { directOptions, type GlobalOptions, withDirector } from '../globals.ts';
-import { canAsk, confirm, printJson } from '../output.ts';
-import { print } from '../stdout.ts';
+import { command } from '../spec/command.ts';
+import type { GlobalOptions } from '../spec/global-options.ts';
+import { directOptions, withDirector } from '../spec/globals.ts';
+import { EXIT, UsageError } from '../terminal/exit.ts';
+import { print } from '../terminal/stdout.ts';
+import { canAsk, confirm, printJson } from '../words/output.ts';
 
 const spec = command<GlobalOptions & { readonly yes?: boolean; readonly all?: boolean }>({
   description:

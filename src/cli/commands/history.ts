@@ -1,12 +1,13 @@
 /** `ipvs history`: what was applied, when, and by whom. */
-import { action, type Group } from '../command.ts';
-import { EXIT } from '../exit.ts';
-import { type GlobalOptions, withDirector } from '../globals.ts';
-import { describeEntry, entryJson, historyTable } from '../history-words.ts';
-import { entryId } from '../options.ts';
-import { painter, printJson } from '../output.ts';
-import { print } from '../stdout.ts';
-import { ENTRY } from '../words.ts';
+import { action, type Group } from '../spec/command.ts';
+import type { GlobalOptions } from '../spec/global-options.ts';
+import { withDirector } from '../spec/globals.ts';
+import { entryId } from '../spec/options.ts';
+import { EXIT } from '../terminal/exit.ts';
+import { print } from '../terminal/stdout.ts';
+import { describeEntry, entryJson, historyTable } from '../words/history.ts';
+import { painter, printJson } from '../words/output.ts';
+import { ENTRY } from '../words/shared.ts';
 
 export const command: Group = {
   description:

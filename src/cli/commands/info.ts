@@ -1,10 +1,10 @@
 /** `ipvs info` */
 import type { TableStatus } from '../../ipvs/table-status.ts';
-import { command } from '../command.ts';
-import { EXIT } from '../exit.ts';
-import { withIpvs } from '../globals.ts';
-import { columns, printJson } from '../output.ts';
-import { print } from '../stdout.ts';
+import { command } from '../spec/command.ts';
+import { withIpvs } from '../spec/globals.ts';
+import { EXIT } from '../terminal/exit.ts';
+import { print } from '../terminal/stdout.ts';
+import { columns, printJson } from '../words/output.ts';
 
 const spec = command({
   description:

@@ -1,11 +1,15 @@
 /** `ipvs list`: services and destinations, at a glance. */
-import { IpvsError } from '../../errors.ts';
-import { serviceKey } from '../../ipvs/address.ts';
+import { IpvsError } from '../../base/errors.ts';
 import type { Ipvs, Snapshot } from '../../ipvs/ipvs.ts';
-import { command } from '../command.ts';
-import { EXIT, printWarning, UsageError } from '../exit.ts';
-import { type GlobalOptions, withDirector, withIpvs } from '../globals.ts';
+import { serviceKey } from '../../net/address.ts';
 import { lookForHeld } from '../held-look.ts';
+import { command } from '../spec/command.ts';
+import type { GlobalOptions } from '../spec/global-options.ts';
+import { withDirector, withIpvs } from '../spec/globals.ts';
+import { oneValue } from '../spec/options.ts';
+import { EXIT, printWarning, UsageError } from '../terminal/exit.ts';
+import { print } from '../terminal/stdout.ts';
+import { watch, watchOption, watchSeconds } from '../terminal/watch.ts';
 import {
   type OwnerOf,
   sortServices,
@@ -16,12 +20,9 @@ import {
   views,
   withFreshRates,
   withOwners,
-} from '../list-table.ts';
-import { oneValue } from '../options.ts';
-import { formatJson, jsonLine, painter } from '../output.ts';
-import { print } from '../stdout.ts';
-import { watch, watchOption, watchSeconds } from '../watch.ts';
-import { SERVICE } from '../words.ts';
+} from '../words/list.ts';
+import { formatJson, jsonLine, painter } from '../words/output.ts';
+import { SERVICE } from '../words/shared.ts';
 
 interface ListOptions extends GlobalOptions, Readonly<Partial<Record<Exclude<ViewName, 'overview'>, boolean>>> {
   readonly service?: string;

@@ -1,6 +1,6 @@
 /** `ipvs masquerade add|delete|list`: rules by which an inner network reaches outside. */
-import { masqueradeKey } from '../../director/keys.ts';
-import type { MasqueradeState, MasqueradeTable } from '../../masquerade/masquerade-table.ts';
+
+import type { MasqueradeState, MasqueradeTable } from '../../iptables/masquerade-table.ts';
 import {
   describeAction,
   familyOf,
@@ -10,15 +10,17 @@ import {
   normalizeMasquerade,
   normalizeMatch,
   parseMatch,
-} from '../../masquerade/rule.ts';
-import { action, type Group, type OptionSpec } from '../command.ts';
-import { EXIT, UsageError } from '../exit.ts';
-import { type GlobalOptions, withVerb } from '../globals.ts';
+} from '../../iptables/rules/masquerade.ts';
+import { masqueradeKey } from '../../resources/keys.ts';
 import { mappingActions } from '../mapping-actions.ts';
-import { oneValue } from '../options.ts';
-import { columns, painter, printJson } from '../output.ts';
 import { portAction } from '../port-action.ts';
-import { complain, print } from '../stdout.ts';
+import { action, type Group, type OptionSpec } from '../spec/command.ts';
+import type { GlobalOptions } from '../spec/global-options.ts';
+import { withVerb } from '../spec/globals.ts';
+import { oneValue } from '../spec/options.ts';
+import { EXIT, UsageError } from '../terminal/exit.ts';
+import { complain, print } from '../terminal/stdout.ts';
+import { columns, painter, printJson } from '../words/output.ts';
 
 interface MatchOptions extends GlobalOptions {
   readonly source?: string;
@@ -127,7 +129,7 @@ function matchIn({ source, out, protocol }: MatchOptions) {
 
 async function withMasquerade<T>(options: GlobalOptions, work: (table: MasqueradeTable) => Promise<T>): Promise<T> {
   if (options.transport === 'memory') throw new UsageError('a table in memory has no rules of iptables');
-  const { openMasquerade } = await import('../../masquerade/open-rules.ts');
+  const { openMasquerade } = await import('../../iptables/open.ts');
   const table = await openMasquerade();
   try {
     return await work(table);

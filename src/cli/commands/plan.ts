@@ -4,11 +4,6 @@ import { fileError } from '../../config/text-file.ts';
 import { describePlan } from '../../director/describe.ts';
 import type { IntendedPlan } from '../../director/director.ts';
 import { planRefusal } from '../../director/refuse.ts';
-import { command } from '../command.ts';
-import { EXIT, printError } from '../exit.ts';
-import { type GlobalOptions, withDirector } from '../globals.ts';
-import { oneValue } from '../options.ts';
-import { painter, printJson } from '../output.ts';
 import {
   formatSavedPlan,
   intentOf,
@@ -19,7 +14,13 @@ import {
   refuseOptions,
 } from '../plan-input.ts';
 import { warnOfPrerequisites } from '../prerequisites.ts';
-import { complain, print } from '../stdout.ts';
+import { command } from '../spec/command.ts';
+import type { GlobalOptions } from '../spec/global-options.ts';
+import { withDirector } from '../spec/globals.ts';
+import { oneValue } from '../spec/options.ts';
+import { EXIT, printError } from '../terminal/exit.ts';
+import { complain, print } from '../terminal/stdout.ts';
+import { painter, printJson } from '../words/output.ts';
 import { planStatus } from './apply.ts';
 
 interface Options extends GlobalOptions, PlanArguments {

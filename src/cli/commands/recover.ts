@@ -1,15 +1,17 @@
 /** `ipvs recover`: after a crash, or a reboot. */
+
+import { visible } from '../../base/quote.ts';
 import { describeChanges } from '../../director/describe.ts';
-import type { DrainPass } from '../../director/drain-runner.ts';
-import { visible } from '../../ipvs/quote.ts';
-import { entryOf, type Recovery } from '../../plan/transaction.ts';
-import { command } from '../command.ts';
-import { EXIT, printError } from '../exit.ts';
+import { entryOf, type Recovery } from '../../engine/transaction.ts';
+import type { DrainPass } from '../../weights/drain-runner.ts';
 import { passPrinter, plainPass } from '../follow.ts';
-import { type GlobalOptions, withDirector } from '../globals.ts';
-import { counted, painter, printJson, time } from '../output.ts';
 import { planArguments } from '../plan-input.ts';
-import { print } from '../stdout.ts';
+import { command } from '../spec/command.ts';
+import type { GlobalOptions } from '../spec/global-options.ts';
+import { withDirector } from '../spec/globals.ts';
+import { EXIT, printError } from '../terminal/exit.ts';
+import { print } from '../terminal/stdout.ts';
+import { counted, painter, printJson, time } from '../words/output.ts';
 import { report, withCode } from './apply.ts';
 
 const { adopt = { describe: '' } } = planArguments;

@@ -1,8 +1,8 @@
 /** `ipvs schema`: for editors that complete and check YAML. */
-import { stateSchema } from '../../director/document.ts';
-import { command } from '../command.ts';
-import { EXIT } from '../exit.ts';
-import { printJson } from '../output.ts';
+import { stateSchema } from '../../state/document.ts';
+import { command } from '../spec/command.ts';
+import { EXIT } from '../terminal/exit.ts';
+import { printJson } from '../words/output.ts';
 
 const spec = command({
   description: 'Prints the JSON Schema of the files that "ipvs apply" reads.',

@@ -1,5 +1,5 @@
 /** `ipvs service add|edit|delete|show` */
-import { serviceKey } from '../../ipvs/address.ts';
+
 import { type DestinationState, formatForward } from '../../ipvs/destination.ts';
 import {
   formatPersistence,
@@ -7,16 +7,17 @@ import {
   type VirtualServiceWithDestinations,
 } from '../../ipvs/service.ts';
 import { settingsOfService } from '../../ipvs/settings.ts';
-import { action, type Group } from '../command.ts';
+import { serviceKey } from '../../net/address.ts';
 import { type CutOptions, cutOptions, cutting } from '../cut.ts';
-import { EXIT, UsageError } from '../exit.ts';
-import { withIpvs, withVerb } from '../globals.ts';
-import { number, oneValue, seconds, words } from '../options.ts';
-import { columns, printJson } from '../output.ts';
-import { optionsOf } from '../setting-options.ts';
-import { print } from '../stdout.ts';
+import { action, type Group } from '../spec/command.ts';
+import { withIpvs, withVerb } from '../spec/globals.ts';
+import { number, oneValue, seconds, words } from '../spec/options.ts';
+import { optionsOf } from '../spec/setting-options.ts';
+import { EXIT, UsageError } from '../terminal/exit.ts';
+import { print } from '../terminal/stdout.ts';
 import { forceOption, refuseUneven } from '../uneven.ts';
-import { SERVICE } from '../words.ts';
+import { columns, printJson } from '../words/output.ts';
+import { SERVICE } from '../words/shared.ts';
 
 interface ServiceOptions extends CutOptions {
   readonly service: string;

@@ -1,14 +1,16 @@
 /** `ipvs sync start|stop|status` */
-import { daemonKey } from '../../director/keys.ts';
+
 import { settingsOfSync } from '../../ipvs/settings.ts';
 import { normalizeSyncDaemon, normalizeSyncState, type SyncDaemon, syncStates } from '../../ipvs/sync-daemon.ts';
-import { action, type Group } from '../command.ts';
-import { EXIT, UsageError } from '../exit.ts';
-import { type GlobalOptions, withIpvs, withVerb } from '../globals.ts';
-import { number, oneValue } from '../options.ts';
-import { columns, printJson } from '../output.ts';
-import { optionsOf } from '../setting-options.ts';
-import { print } from '../stdout.ts';
+import { daemonKey } from '../../resources/keys.ts';
+import { action, type Group } from '../spec/command.ts';
+import type { GlobalOptions } from '../spec/global-options.ts';
+import { withIpvs, withVerb } from '../spec/globals.ts';
+import { number, oneValue } from '../spec/options.ts';
+import { optionsOf } from '../spec/setting-options.ts';
+import { EXIT, UsageError } from '../terminal/exit.ts';
+import { print } from '../terminal/stdout.ts';
+import { columns, printJson } from '../words/output.ts';
 
 interface SyncOptions extends GlobalOptions {
   readonly role: string;

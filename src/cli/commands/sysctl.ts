@@ -1,17 +1,19 @@
 /** `ipvs sysctl list|get|set|explain|guard`: settings of the kernel that balancing depends on. */
-import { sysctlKey } from '../../director/keys.ts';
-import { IpvsError, refusalBy } from '../../errors.ts';
+
+import { IpvsError, refusalBy } from '../../base/errors.ts';
+import { sysctlKey } from '../../resources/keys.ts';
 import { type SysctlSpec, sysctlFeature } from '../../sysctl/catalogue.ts';
 import type { GuardEvent } from '../../sysctl/guard.ts';
 import { describeKind, shownSysctlValue } from '../../sysctl/kind.ts';
 import { findSysctl } from '../../sysctl/settings.ts';
 import { isSame, type SysctlChange, type SysctlState, type SysctlTable } from '../../sysctl/sysctl-table.ts';
-import { action, type Group } from '../command.ts';
-import { EXIT, printWarning, UsageError } from '../exit.ts';
-import { type GlobalOptions, recordOptions, withDirector, withVerb } from '../globals.ts';
-import { seconds } from '../options.ts';
-import { columns, jsonLine, painter, printJson, time } from '../output.ts';
-import { print } from '../stdout.ts';
+import { action, type Group } from '../spec/command.ts';
+import type { GlobalOptions } from '../spec/global-options.ts';
+import { recordOptions, withDirector, withVerb } from '../spec/globals.ts';
+import { seconds } from '../spec/options.ts';
+import { EXIT, printWarning, UsageError } from '../terminal/exit.ts';
+import { print } from '../terminal/stdout.ts';
+import { columns, jsonLine, painter, printJson, time } from '../words/output.ts';
 
 const SETTING = 'NAME=VALUE; of those of IPVS the last part of the name will do';
 const NAME = 'As sysctl(8) writes them; of those of IPVS the last part will do: conntrack';
@@ -120,7 +122,7 @@ async function guard({
   if (intervalSeconds < 1 || intervalSeconds > 86_400) throw new UsageError('--interval takes 1s to 1d');
   const [{ guardSysctls }, { untilInterrupted }] = await Promise.all([
     import('../../sysctl/guard.ts'),
-    import('../interrupt.ts'),
+    import('../terminal/interrupt.ts'),
   ]);
   return withDirector(options, async (director) => {
     let wanted = async () => (await director.applied()).sysctls ?? {};
@@ -179,8 +181,8 @@ async function heldIfKnown(options: GlobalOptions): Promise<Held> {
 
 async function heldNow(options: GlobalOptions): Promise<Held> {
   const [{ openRecord }, { defenseRecord, heldOriginals }] = await Promise.all([
-    import('../../director/record.ts'),
-    import('../../director/defense-record.ts'),
+    import('../../record/record.ts'),
+    import('../../defense/record.ts'),
   ]);
   const { store, table } = openRecord('', recordOptions(options));
   return heldOriginals(defenseRecord(store, table));

@@ -1,15 +1,16 @@
 /** `ipvs timeouts [set]` */
 
-import { TIMEOUTS_KEY } from '../../director/keys.ts';
 import { settingsOfTimeouts } from '../../ipvs/settings.ts';
 import { formatTimeouts } from '../../ipvs/timeouts.ts';
-import { action, type Group } from '../command.ts';
-import { EXIT } from '../exit.ts';
-import { type GlobalOptions, withIpvs, withVerb } from '../globals.ts';
-import { seconds } from '../options.ts';
-import { columns, printJson } from '../output.ts';
-import { optionsOf } from '../setting-options.ts';
-import { print } from '../stdout.ts';
+import { TIMEOUTS_KEY } from '../../resources/keys.ts';
+import { action, type Group } from '../spec/command.ts';
+import type { GlobalOptions } from '../spec/global-options.ts';
+import { withIpvs, withVerb } from '../spec/globals.ts';
+import { seconds } from '../spec/options.ts';
+import { optionsOf } from '../spec/setting-options.ts';
+import { EXIT } from '../terminal/exit.ts';
+import { print } from '../terminal/stdout.ts';
+import { columns, printJson } from '../words/output.ts';
 
 interface TimeoutOptions extends GlobalOptions {
   readonly tcp?: string;

@@ -1,10 +1,11 @@
 /** `ipvs totals` */
 import { type Counters, counterNames } from '../../ipvs/statistics.ts';
-import { command } from '../command.ts';
-import { EXIT } from '../exit.ts';
-import { type GlobalOptions, withIpvs } from '../globals.ts';
-import { columns, count, printJson } from '../output.ts';
-import { print } from '../stdout.ts';
+import { command } from '../spec/command.ts';
+import type { GlobalOptions } from '../spec/global-options.ts';
+import { withIpvs } from '../spec/globals.ts';
+import { EXIT } from '../terminal/exit.ts';
+import { print } from '../terminal/stdout.ts';
+import { columns, count, printJson } from '../words/output.ts';
 
 const spec = command<GlobalOptions & { readonly cpus?: boolean; readonly exact?: boolean }>({
   description:

@@ -1,11 +1,12 @@
 /** `ipvs undo`: back to the state before an entry of the history, or after it. */
-import { command } from '../command.ts';
-import { UsageError } from '../exit.ts';
-import { type GlobalOptions, withDirector } from '../globals.ts';
-import { describePoint } from '../history-words.ts';
-import { entryId, oneValue } from '../options.ts';
-import { print } from '../stdout.ts';
-import { ENTRY } from '../words.ts';
+import { command } from '../spec/command.ts';
+import type { GlobalOptions } from '../spec/global-options.ts';
+import { withDirector } from '../spec/globals.ts';
+import { entryId, oneValue } from '../spec/options.ts';
+import { UsageError } from '../terminal/exit.ts';
+import { print } from '../terminal/stdout.ts';
+import { describePoint } from '../words/history.ts';
+import { ENTRY } from '../words/shared.ts';
 import { type ApplyArguments, applied, applyOptions } from './apply.ts';
 
 interface Options extends GlobalOptions, ApplyArguments {

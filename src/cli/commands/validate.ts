@@ -1,14 +1,15 @@
 /** `ipvs validate`: what `ipvs apply` would find wrong with files, without a kernel. */
-import type { Lookup } from '../../director/host-lookup.ts';
-import type { LoadedState } from '../../director/load.ts';
-import { IpvsError } from '../../errors.ts';
-import { visible } from '../../ipvs/quote.ts';
-import { command } from '../command.ts';
+
+import { IpvsError } from '../../base/errors.ts';
+import { visible } from '../../base/quote.ts';
+import type { Lookup } from '../../state/host-lookup.ts';
+import type { LoadedState } from '../../state/load.ts';
 import { loadDescription, sourceOf } from '../description.ts';
-import { EXIT, printError, printWarnings } from '../exit.ts';
-import type { GlobalOptions } from '../globals.ts';
-import { counted, printJson } from '../output.ts';
-import { print } from '../stdout.ts';
+import { command } from '../spec/command.ts';
+import type { GlobalOptions } from '../spec/global-options.ts';
+import { EXIT, printError, printWarnings } from '../terminal/exit.ts';
+import { print } from '../terminal/stdout.ts';
+import { counted, printJson } from '../words/output.ts';
 
 interface ValidateOptions extends GlobalOptions {
   readonly file: readonly string[];

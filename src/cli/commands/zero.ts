@@ -1,8 +1,9 @@
 /** `ipvs zero` */
-import { serviceKey } from '../../ipvs/address.ts';
-import { command } from '../command.ts';
-import { type GlobalOptions, withVerb } from '../globals.ts';
-import { SERVICE } from '../words.ts';
+import { serviceKey } from '../../net/address.ts';
+import { command } from '../spec/command.ts';
+import type { GlobalOptions } from '../spec/global-options.ts';
+import { withVerb } from '../spec/globals.ts';
+import { SERVICE } from '../words/shared.ts';
 
 const spec = command<GlobalOptions & { readonly service?: string }>({
   description:

@@ -1,6 +1,8 @@
 /** Everything that the commands say of themselves, for the man page and the reference. */
-import type { Command } from '../command.ts';
-import { commands } from '../commands.ts';
+
+import { loadCommand } from '../load.ts';
+import type { Command } from '../spec/command.ts';
+import { commands } from '../spec/commands.ts';
 
 export interface ManualEntry extends Command {
   /** `service add <service>` */
@@ -21,8 +23,9 @@ export interface ManualChapter {
 /** One chapter for each command, in the order of the help text. */
 export async function manualChapters(): Promise<ManualChapter[]> {
   return Promise.all(
-    commands.map(async ({ usage, aliases = [], summary, load }) => {
-      const { command } = await load();
+    commands.map(async (entry) => {
+      const { usage, aliases = [], summary } = entry;
+      const command = await loadCommand(entry);
       const [name = ''] = usage.split(' ', 1);
       if (!('actions' in command))
         return { name, summary, aliases, entries: [{ ...command, usage, aliases, summary }] };

@@ -2,8 +2,8 @@
 import { type Setting, sinceOf } from '../../ipvs/settings.ts';
 import type { SysctlSpec } from '../../sysctl/catalogue.ts';
 import { describeKind, shownSysctlValue } from '../../sysctl/kind.ts';
-import { type OptionSpec, shownUsage } from '../command.ts';
-import { globalOptions } from '../globals.ts';
+import { type OptionSpec, shownUsage } from '../spec/command.ts';
+import { globalOptions } from '../spec/globals.ts';
 import type { ManualChapter, ManualEntry } from './entries.ts';
 
 export function cliPage(chapters: readonly ManualChapter[]): string {

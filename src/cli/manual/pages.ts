@@ -1,6 +1,7 @@
 /** All pages that are written from what the commands, nouns and sections say of themselves, by their paths. */
-import { stateSchema } from '../../director/document.ts';
+
 import { settingsOfDestination, settingsOfService, settingsOfSync, settingsOfTimeouts } from '../../ipvs/settings.ts';
+import { stateSchema } from '../../state/document.ts';
 import { catalogue } from '../../sysctl/catalogue.ts';
 import { manualChapters } from './entries.ts';
 import { cliPage, settingTable, sysctlTable, withTable } from './markdown.ts';

@@ -1,6 +1,6 @@
 /** The man page, ipvs(8), in the macros of man(7). */
-import { type OptionSpec, shownUsage } from '../command.ts';
-import { globalOptions } from '../globals.ts';
+import { type OptionSpec, shownUsage } from '../spec/command.ts';
+import { globalOptions } from '../spec/globals.ts';
 import type { ManualChapter, ManualEntry } from './entries.ts';
 
 export function manPage(chapters: readonly ManualChapter[], version: string): string {

@@ -1,10 +1,10 @@
 /** What `ipvs defense` says of a controller, and of what was put back. */
 import { describe, expect, test } from 'vitest';
-import { restoredWords, statusWords } from '../../../src/cli/defense-words.ts';
+import { restoredWords, statusWords } from '../../../src/cli/words/defense.ts';
+import type { DefenseStatus } from '../../../src/defense/defense.ts';
 import { approaches } from '../../../src/defense/judge.ts';
 import { normalizePolicy } from '../../../src/defense/policy.ts';
 import type { Readings } from '../../../src/defense/signal.ts';
-import type { DefenseStatus } from '../../../src/director/defense.ts';
 
 const of = (value: number) => ({ value, atMs: 0 });
 const readings: Readings = {

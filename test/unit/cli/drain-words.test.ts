@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { IpvsError } from '../../../src/base/errors.ts';
 import {
   begunWords,
   drainTable,
@@ -7,12 +8,11 @@ import {
   holderWords,
   leftWords,
   moveWords,
-} from '../../../src/cli/drain-words.ts';
+} from '../../../src/cli/words/drains.ts';
 import { shortDuration } from '../../../src/config/duration.ts';
-import type { DrainProgress } from '../../../src/director/drain-progress.ts';
-import type { Holders } from '../../../src/director/survey.ts';
-import { IpvsError } from '../../../src/errors.ts';
-import type { Drain, Held, Ramp } from '../../../src/plan/ledger.ts';
+import type { Drain, Held, Ramp } from '../../../src/record/ledger.ts';
+import type { DrainProgress } from '../../../src/weights/drain-progress.ts';
+import type { Holders } from '../../../src/weights/survey.ts';
 
 const WEB = 'tcp://192.0.2.10:80';
 const DNS = 'udp://192.0.2.10:53';

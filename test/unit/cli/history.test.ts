@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, test } from 'vitest';
-import { describeEntry, entryJson, historyTable } from '../../../src/cli/history-words.ts';
+import { IpvsError } from '../../../src/base/errors.ts';
+import { describeEntry, entryJson, historyTable } from '../../../src/cli/words/history.ts';
 import { Director } from '../../../src/director/director.ts';
-import { IpvsError } from '../../../src/errors.ts';
 import { openMemory } from '../../../src/testing/index.ts';
 import { stateOf } from '../../helpers/states.ts';
 

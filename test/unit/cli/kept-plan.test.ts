@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { command as apply } from '../../../src/cli/commands/apply.ts';
 import { command as plan } from '../../../src/cli/commands/plan.ts';
-import type { GlobalOptions } from '../../../src/cli/globals.ts';
+import type { GlobalOptions } from '../../../src/cli/spec/global-options.ts';
 
 const [A, B] = ['tcp://192.0.2.1:80', 'tcp://192.0.2.2:80'];
 let folder: string;

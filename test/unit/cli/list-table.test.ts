@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { sortServices, type TableOptions, tableOf, withFreshRates, withOwners } from '../../../src/cli/list-table.ts';
-import { count } from '../../../src/cli/output.ts';
+import { sortServices, type TableOptions, tableOf, withFreshRates, withOwners } from '../../../src/cli/words/list.ts';
+import { count } from '../../../src/cli/words/output.ts';
 import type { DestinationState, Snapshot, Statistics, VirtualServiceWithDestinations } from '../../../src/index.ts';
 
 function statistics(connections: bigint, rate = 0n): Statistics {

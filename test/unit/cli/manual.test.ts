@@ -1,9 +1,9 @@
 /** The manual is written from what commands say of themselves, and what they say holds. */
 import { existsSync, readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
+import { errorTable } from '../../../src/base/errors.ts';
 import { manualChapters } from '../../../src/cli/manual/entries.ts';
 import { manualPages } from '../../../src/cli/manual/pages.ts';
-import { errorTable } from '../../../src/errors.ts';
 import * as settings from '../../../src/ipvs/settings.ts';
 
 const { version } = JSON.parse(readFileSync('package.json', 'utf8'));

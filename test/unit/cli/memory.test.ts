@@ -14,11 +14,11 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { UsageError } from '../../../src/cli/exit.ts';
-import { enterNamespace, withIpvs } from '../../../src/cli/globals.ts';
+import { enterNamespace, withIpvs } from '../../../src/cli/spec/globals.ts';
+import { UsageError } from '../../../src/cli/terminal/exit.ts';
 import type { Ipvs } from '../../../src/ipvs/ipvs.ts';
 
-vi.mock('../../../src/native.ts', () => ({
+vi.mock('../../../src/kernel/native.ts', () => ({
   native() {
     throw new Error('the addon was asked for');
   },

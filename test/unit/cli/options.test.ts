@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
-import { UsageError, usageError } from '../../../src/cli/exit.ts';
-import { number, oneValue, seconds, words } from '../../../src/cli/options.ts';
-import { columns } from '../../../src/cli/output.ts';
+import { number, oneValue, seconds, words } from '../../../src/cli/spec/options.ts';
+import { UsageError, usageError } from '../../../src/cli/terminal/exit.ts';
+import { columns } from '../../../src/cli/words/output.ts';
 
 describe('an option', () => {
   test('that was not given is undefined', () => {

@@ -1,12 +1,12 @@
 /** A saved plan, and files of the defense, that hold JSON of another shape: they are refused, never a fault of ours. */
 import { expect, test } from 'vitest';
+import { IpvsError } from '../../../src/base/errors.ts';
 import { formatSavedPlan, savedPlan } from '../../../src/cli/plan-input.ts';
 import { Originals } from '../../../src/defense/originals.ts';
 import { normalizePolicy } from '../../../src/defense/policy.ts';
 import { PolicyFile } from '../../../src/defense/policy-file.ts';
 import { Director } from '../../../src/director/director.ts';
-import { IpvsError } from '../../../src/errors.ts';
-import { VolatileFiles } from '../../../src/plan/files.ts';
+import { VolatileFiles } from '../../../src/record/files.ts';
 import { openMemory } from '../../../src/testing/index.ts';
 import { stateOf } from '../../helpers/states.ts';
 

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { columns, formatJson, painter } from '../../../src/cli/output.ts';
-import { styled, terminalText } from '../../../src/cli/terminal-text.ts';
+import { styled, terminalText } from '../../../src/cli/terminal/text.ts';
+import { columns, formatJson, painter } from '../../../src/cli/words/output.ts';
 
 /** Control characters but line ends and tabs, and what changes the direction of text. */
 // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what must not be there.

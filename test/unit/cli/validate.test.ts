@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { command } from '../../../src/cli/commands/validate.ts';
-import type { GlobalOptions } from '../../../src/cli/globals.ts';
+import type { GlobalOptions } from '../../../src/cli/spec/global-options.ts';
 
 let folder: string;
 beforeEach(() => {

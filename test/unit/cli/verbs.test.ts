@@ -2,9 +2,9 @@ import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { withDirector, withVerb } from '../../../src/cli/globals.ts';
-import { stateDirectory } from '../../../src/director/state-directory.ts';
+import { withDirector, withVerb } from '../../../src/cli/spec/globals.ts';
 import type { Ipvs } from '../../../src/ipvs/ipvs.ts';
+import { stateDirectory } from '../../../src/record/state-directory.ts';
 
 const WEB = 'tcp://192.0.2.1:80';
 const transport = 'memory';

@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import { UsageError } from '../../../src/cli/exit.ts';
-import { isTemporary, watch } from '../../../src/cli/watch.ts';
-import { type ErrorCode, IpvsError } from '../../../src/errors.ts';
+import { type ErrorCode, IpvsError } from '../../../src/base/errors.ts';
+import { UsageError } from '../../../src/cli/terminal/exit.ts';
+import { isTemporary, watch } from '../../../src/cli/terminal/watch.ts';
 
 afterEach(() => vi.restoreAllMocks());
 

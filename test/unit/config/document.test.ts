@@ -1,9 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { z } from 'zod';
+import { IpvsError } from '../../../src/base/errors.ts';
 import { checkDocument, throwProblems } from '../../../src/config/document.ts';
 import { parseDuration } from '../../../src/config/duration.ts';
-import { IpvsError } from '../../../src/errors.ts';
 
 const shape = z.union([z.enum(['round', 'square']), z.strictObject({ corners: z.number() })], {
   error: 'round, square, or { corners: 5 }',

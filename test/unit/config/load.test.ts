@@ -5,9 +5,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { z } from 'zod';
+import { formatProblem } from '../../../src/base/errors.ts';
 import { includeSection } from '../../../src/config/include.ts';
 import { type FileReader, loadDocuments } from '../../../src/config/load.ts';
-import { formatProblem } from '../../../src/errors.ts';
 
 const sections = { include: includeSection, value: { schema: z.number().optional() } };
 

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { distanceOf, nearest } from '../../../src/nearest.ts';
+import { distanceOf, nearest } from '../../../src/base/nearest.ts';
 
 const keys = ['name', 'address', 'scheduler', 'schedulerFlags', 'weight', 'upperThreshold', 'lowerThreshold', 'id'];
 

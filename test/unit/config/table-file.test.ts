@@ -1,12 +1,12 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { formatTable, parseTable } from '../../../src/config/table-file.ts';
-import { type ConfigProblem, IpvsError } from '../../../src/errors.ts';
+import { type ConfigProblem, IpvsError } from '../../../src/base/errors.ts';
 import type { Connection } from '../../../src/ipvs/connection.ts';
 import type { Ipvs } from '../../../src/ipvs/ipvs.ts';
-import { apply } from '../../../src/ipvs/model.ts';
-import { profileOf } from '../../../src/ipvs/profile.ts';
-import { emptyTable, type Table } from '../../../src/ipvs/table.ts';
+import { apply } from '../../../src/ipvs/memory/model.ts';
+import { profileOf } from '../../../src/ipvs/memory/profile.ts';
+import { emptyTable, type Table } from '../../../src/ipvs/memory/table.ts';
+import { formatTable, parseTable } from '../../../src/ipvs/memory/table-file.ts';
 import { openMemory } from '../../../src/testing/index.ts';
 import { operations } from '../../helpers/operation-arbitraries.ts';
 

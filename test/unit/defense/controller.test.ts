@@ -1,12 +1,12 @@
 /** The timer's looks, the record and the audit lines, over settings in memory. */
 import { describe, expect, test } from 'vitest';
+import { IpvsError } from '../../../src/base/errors.ts';
 import { Controller, type DefenseParts, startController } from '../../../src/defense/controller.ts';
 import { type HeldRecord, Originals } from '../../../src/defense/originals.ts';
 import { normalizePolicy } from '../../../src/defense/policy.ts';
 import { keptWords, putBackRecorded } from '../../../src/defense/put-back.ts';
 import type { Readings } from '../../../src/defense/signal.ts';
-import { IpvsError } from '../../../src/errors.ts';
-import { type Files, VolatileFiles } from '../../../src/plan/files.ts';
+import { type Files, VolatileFiles } from '../../../src/record/files.ts';
 import type { Sysctls } from '../../../src/sysctl/sysctls.ts';
 
 const VS = 'net.ipv4.vs.';

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
+import { IpvsError } from '../../../src/base/errors.ts';
 import { type LevelInput, normalizePolicy, type PolicySettings } from '../../../src/defense/policy.ts';
 import { presetNames, presets } from '../../../src/defense/presets.ts';
-import { IpvsError } from '../../../src/errors.ts';
 
 const level = (more: Partial<LevelInput> = {}): LevelInput => ({
   actions: ['drop-entry'],

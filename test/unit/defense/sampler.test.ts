@@ -1,9 +1,9 @@
 /** The signals, over files in memory: what is measured when, and what is missing why. */
 import { describe, expect, test } from 'vitest';
+import { IpvsError } from '../../../src/base/errors.ts';
 import { countHalfOpen } from '../../../src/defense/half-open.ts';
 import { normalizePolicy } from '../../../src/defense/policy.ts';
 import { Sampler, type SamplerParts } from '../../../src/defense/sampler.ts';
-import { IpvsError } from '../../../src/errors.ts';
 
 const settings = normalizePolicy('balanced');
 const memory = { totalBytes: 2 ** 30, freeBytes: 2 ** 28, buffersBytes: 2 ** 28, availableBytes: 3 * 2 ** 28 };

@@ -5,11 +5,11 @@ import { MemoryAddresses } from '../../../src/addresses/memory-addresses.ts';
 import type { Route } from '../../../src/addresses/route.ts';
 import { describePlan } from '../../../src/director/describe.ts';
 import { type ApplyOptions, Director, type PlanOptions } from '../../../src/director/director.ts';
-import type { DesiredState } from '../../../src/director/state.ts';
 import { Ipvs } from '../../../src/ipvs/ipvs.ts';
-import { MemoryBackend } from '../../../src/ipvs/memory-backend.ts';
-import { VolatileFiles } from '../../../src/plan/files.ts';
-import { Store } from '../../../src/plan/store.ts';
+import { MemoryBackend } from '../../../src/ipvs/memory/backend.ts';
+import { VolatileFiles } from '../../../src/record/files.ts';
+import { Store } from '../../../src/record/store.ts';
+import type { DesiredState } from '../../../src/state/state.ts';
 import { stateOf } from '../../helpers/states.ts';
 
 const WEB = 'tcp://192.0.2.99:80';
@@ -360,7 +360,7 @@ describe('routes that went with an address', () => {
 });
 
 test('the order of an undo: primaries, then their secondaries, and the newest IPv6 address last', async () => {
-  const { addressesResource } = await import('../../../src/director/addresses.ts');
+  const { addressesResource } = await import('../../../src/resources/addresses.ts');
   const before = [
     on('d0', '192.0.2.99/24'),
     on('d0', '192.0.2.98/24', { isSecondary: true }),

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { compared, type Side } from '../../../src/director/compare.ts';
 import { describeChanges } from '../../../src/director/describe.ts';
-import type { DesiredState } from '../../../src/director/state.ts';
+import type { DesiredState } from '../../../src/state/state.ts';
 import { stateOf, tableOf } from '../../helpers/states.ts';
 
 const WEB = 'tcp://192.0.2.10:80';

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { type CutTarget, cutOf, describeCut, heldWeight, restoredByApply } from '../../../src/director/cut.ts';
-import type { Drain, Ramp } from '../../../src/plan/ledger.ts';
+import type { Drain, Ramp } from '../../../src/record/ledger.ts';
 import { stateOf, tableOf } from '../../helpers/states.ts';
 
 const WEB = 'tcp://192.0.2.10:80';

@@ -1,10 +1,10 @@
 /** The section `defense` of a file. */
 import { describe, expect, test } from 'vitest';
+import { formatProblem } from '../../../src/base/errors.ts';
 import { checkDocument } from '../../../src/config/document.ts';
 import { normalizePolicy } from '../../../src/defense/policy.ts';
-import { defenseSection, resolveDefense } from '../../../src/director/defense-section.ts';
-import { Findings } from '../../../src/director/places.ts';
-import { formatProblem } from '../../../src/errors.ts';
+import { Findings } from '../../../src/state/places.ts';
+import { defenseSection, resolveDefense } from '../../../src/state/sections/defense.ts';
 
 function read(...texts: readonly string[]) {
   const documents = texts.map((text, i) => checkDocument(text, `${i + 1}.yaml`, { defense: defenseSection }));

@@ -1,13 +1,13 @@
 /** A director over a table in memory: what an apply leads to, seen from one apply to the next. */
 import { setTimeout } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
+import { IpvsError } from '../../../src/base/errors.ts';
 import { Director } from '../../../src/director/director.ts';
-import type { DesiredState } from '../../../src/director/state.ts';
-import { IpvsError } from '../../../src/errors.ts';
 import { Ipvs } from '../../../src/ipvs/ipvs.ts';
-import { MemoryBackend } from '../../../src/ipvs/memory-backend.ts';
-import { VolatileFiles } from '../../../src/plan/files.ts';
-import { Store } from '../../../src/plan/store.ts';
+import { MemoryBackend } from '../../../src/ipvs/memory/backend.ts';
+import { VolatileFiles } from '../../../src/record/files.ts';
+import { Store } from '../../../src/record/store.ts';
+import type { DesiredState } from '../../../src/state/state.ts';
 import { openMemory } from '../../../src/testing/index.ts';
 import { stateOf } from '../../helpers/states.ts';
 

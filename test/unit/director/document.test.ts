@@ -1,10 +1,10 @@
 /** What may stand in a file beyond services and destinations as such, which state.test.ts has. */
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { formatProblem, type IpvsError } from '../../../src/base/errors.ts';
 import { checkDocument } from '../../../src/config/document.ts';
-import { parseState, resolveState, sections } from '../../../src/director/document.ts';
-import { Findings } from '../../../src/director/places.ts';
-import { formatProblem, type IpvsError } from '../../../src/errors.ts';
+import { parseState, resolveState, sections } from '../../../src/state/document.ts';
+import { Findings } from '../../../src/state/places.ts';
 import { problemsOf } from '../../helpers/problems.ts';
 
 /** § stands where the problem is, and is told of. */

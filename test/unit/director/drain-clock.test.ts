@@ -2,8 +2,8 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { Director } from '../../../src/director/director.ts';
-import { VolatileFiles } from '../../../src/plan/files.ts';
-import { Store } from '../../../src/plan/store.ts';
+import { VolatileFiles } from '../../../src/record/files.ts';
+import { Store } from '../../../src/record/store.ts';
 import { openMemory } from '../../../src/testing/index.ts';
 import { stateOf } from '../../helpers/states.ts';
 

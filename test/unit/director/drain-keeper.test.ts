@@ -1,14 +1,14 @@
 /** Drains through the class Director, on a table in memory. */
 import { beforeEach, describe, expect, test } from 'vitest';
+import { IpvsError } from '../../../src/base/errors.ts';
 import { describePlan } from '../../../src/director/describe.ts';
 import { Director } from '../../../src/director/director.ts';
-import type { DrainProgress } from '../../../src/director/drain-progress.ts';
-import { IpvsError } from '../../../src/errors.ts';
-import { type Files, VolatileFiles } from '../../../src/plan/files.ts';
-import { keyOf } from '../../../src/plan/ledger.ts';
-import { Store } from '../../../src/plan/store.ts';
+import { type Files, VolatileFiles } from '../../../src/record/files.ts';
+import { keyOf } from '../../../src/record/ledger.ts';
+import { Store } from '../../../src/record/store.ts';
 import type { SysctlHost } from '../../../src/sysctl/sysctls.ts';
 import { type MemoryIpvs, openMemory } from '../../../src/testing/index.ts';
+import type { DrainProgress } from '../../../src/weights/drain-progress.ts';
 import { stateOf } from '../../helpers/states.ts';
 
 const WEB = 'tcp://192.0.2.10:80';

@@ -6,7 +6,7 @@ import {
   drainState,
   heldSum,
   maySendForever,
-} from '../../../src/director/drain-rule.ts';
+} from '../../../src/weights/drain-rule.ts';
 
 const WEB = 'tcp://192.0.2.10:80';
 const DNS = 'udp://192.0.2.10:53';

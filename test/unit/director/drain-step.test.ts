@@ -1,5 +1,10 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { IpvsError } from '../../../src/base/errors.ts';
+import { normalizeDestination } from '../../../src/ipvs/destination.ts';
+import type { Operation } from '../../../src/ipvs/operation.ts';
+import { normalizeService, type VirtualServiceWithDestinations } from '../../../src/ipvs/service.ts';
+import { type Drain, type Ledger, ledgerFor, type Ramp } from '../../../src/record/ledger.ts';
 import {
   cutsSenders,
   type DrainMove,
@@ -7,12 +12,7 @@ import {
   ledgerAfter,
   movesOf,
   type StepInput,
-} from '../../../src/director/drain-step.ts';
-import { IpvsError } from '../../../src/errors.ts';
-import { normalizeDestination } from '../../../src/ipvs/destination.ts';
-import type { Operation } from '../../../src/ipvs/operation.ts';
-import { normalizeService, type VirtualServiceWithDestinations } from '../../../src/ipvs/service.ts';
-import { type Drain, type Ledger, ledgerFor, type Ramp } from '../../../src/plan/ledger.ts';
+} from '../../../src/weights/drain-step.ts';
 
 const WEB = 'tcp://192.0.2.10:80';
 const DNS = 'udp://192.0.2.10:53';

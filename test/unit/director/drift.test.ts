@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest';
 import { differencesIn } from '../../../src/director/drift.ts';
-import { resources } from '../../../src/director/resources.ts';
-import type { DesiredState } from '../../../src/director/state.ts';
-import { planOf } from '../../../src/plan/plan.ts';
-import type { Known } from '../../../src/plan/resource.ts';
+import { planOf } from '../../../src/engine/plan.ts';
+import type { Known } from '../../../src/engine/resource.ts';
+import { resources } from '../../../src/resources/all.ts';
+import type { DesiredState } from '../../../src/state/state.ts';
 import { stateOf, tableOf } from '../../helpers/states.ts';
 
 const WEB = 'tcp://192.0.2.10:80';

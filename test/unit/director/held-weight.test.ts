@@ -1,10 +1,10 @@
 /** Held weights are visible wherever a destination is shown: in lists, plans and drift. */
 import { beforeEach, describe, expect, test } from 'vitest';
-import { tableOf } from '../../../src/cli/list-table.ts';
+import { tableOf } from '../../../src/cli/words/list.ts';
 import { describePlan } from '../../../src/director/describe.ts';
 import { Director } from '../../../src/director/director.ts';
-import { VolatileFiles } from '../../../src/plan/files.ts';
-import { Store } from '../../../src/plan/store.ts';
+import { VolatileFiles } from '../../../src/record/files.ts';
+import { Store } from '../../../src/record/store.ts';
 import { type MemoryIpvs, openMemory } from '../../../src/testing/index.ts';
 import { stateOf } from '../../helpers/states.ts';
 

@@ -3,7 +3,7 @@ import { Director } from '../../../src/director/director.ts';
 import { describeExcess, excesses } from '../../../src/director/limits.ts';
 import { plan } from '../../../src/director/plan.ts';
 import { Ipvs } from '../../../src/ipvs/ipvs.ts';
-import { MemoryBackend } from '../../../src/ipvs/memory-backend.ts';
+import { MemoryBackend } from '../../../src/ipvs/memory/backend.ts';
 import { stateOf, tableOf } from '../../helpers/states.ts';
 
 const [A, B, C, D] = ['tcp://192.0.2.1:80', 'tcp://192.0.2.2:80', 'tcp://192.0.2.3:80', 'tcp://192.0.2.4:80'];

@@ -1,10 +1,10 @@
 /** What `ipvs list --json` prints, as a description. */
 import { describe, expect, it } from 'vitest';
-import { formatJson } from '../../../src/cli/output.ts';
+import { formatJson } from '../../../src/cli/words/output.ts';
 import { Director } from '../../../src/director/director.ts';
-import { parseState } from '../../../src/director/document.ts';
 import type { DestinationInput } from '../../../src/ipvs/destination.ts';
 import type { VirtualServiceInput } from '../../../src/ipvs/service.ts';
+import { parseState } from '../../../src/state/document.ts';
 import { openMemory } from '../../../src/testing/index.ts';
 import { problemsOf } from '../../helpers/problems.ts';
 

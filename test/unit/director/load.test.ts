@@ -3,11 +3,11 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import type { LookupOptions } from '../../../src/director/host-lookup.ts';
-import { parseHostAddress } from '../../../src/director/host-name.ts';
-import { loadState } from '../../../src/director/load.ts';
-import { formatProblem, type IpvsError } from '../../../src/errors.ts';
-import type { Family } from '../../../src/ipvs/address.ts';
+import { formatProblem, type IpvsError } from '../../../src/base/errors.ts';
+import type { Family } from '../../../src/net/address.ts';
+import type { LookupOptions } from '../../../src/state/host-lookup.ts';
+import { parseHostAddress } from '../../../src/state/host-name.ts';
+import { loadState } from '../../../src/state/load.ts';
 
 const notFound = () => Promise.reject(Object.assign(new Error('getaddrinfo'), { code: 'ENOTFOUND' }));
 const never = () => new Promise<never>(() => undefined);
@@ -145,7 +145,7 @@ services:
   });
 
   test('needs a resolver: text alone is not enough', async () => {
-    const { parseState } = await import('../../../src/director/document.ts');
+    const { parseState } = await import('../../../src/state/document.ts');
     expect(() => parseState(web('{ address: web1 }'))).toThrow(
       /1:\d+: .*address: web1: only loadState\(\) resolves host/,
     );

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { foreignKeys, ownership, ownServices, touched } from '../../../src/director/ownership.ts';
-import type { Drain, Ledger, Ramp } from '../../../src/plan/ledger.ts';
+import type { Drain, Ledger, Ramp } from '../../../src/record/ledger.ts';
 import { stateOf, tableOf } from '../../helpers/states.ts';
 
 const WEB = 'tcp://192.0.2.10:80';

@@ -1,11 +1,11 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { type CurrentState, plan } from '../../../src/director/plan.ts';
-import { resources } from '../../../src/director/resources.ts';
-import type { DesiredState } from '../../../src/director/state.ts';
+import { planOf } from '../../../src/engine/plan.ts';
+import { type DiffOptions, isRemoval, type Known } from '../../../src/engine/resource.ts';
 import type { VirtualServiceWithDestinations } from '../../../src/ipvs/service.ts';
-import { planOf } from '../../../src/plan/plan.ts';
-import { type DiffOptions, isRemoval, type Known } from '../../../src/plan/resource.ts';
+import { resources } from '../../../src/resources/all.ts';
+import type { DesiredState } from '../../../src/state/state.ts';
 import { stateOf, tableOf } from '../../helpers/states.ts';
 
 const WEB = 'tcp://192.0.2.10:80';

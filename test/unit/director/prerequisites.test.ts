@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest';
 import type { AddressTable } from '../../../src/addresses/address-table.ts';
+import { IpvsError } from '../../../src/base/errors.ts';
 import { readHostFacts } from '../../../src/director/host-facts.ts';
 import { type HostFacts, missingPrerequisites, NO_FACTS } from '../../../src/director/prerequisites.ts';
-import type { DesiredState } from '../../../src/director/state.ts';
-import { IpvsError } from '../../../src/errors.ts';
+import type { DesiredState } from '../../../src/state/state.ts';
 import { nativeWith } from '../../helpers/kernel-native.ts';
 import { stateOf } from '../../helpers/states.ts';
 

@@ -1,15 +1,15 @@
 import { describe, expect, test } from 'vitest';
 import { compared } from '../../../src/director/compare.ts';
-import { parseState } from '../../../src/director/document.ts';
 import { differencesIn } from '../../../src/director/drift.ts';
 import { nextLedger } from '../../../src/director/next-ledger.ts';
-import { chainsOf, type Rules, rulesResource } from '../../../src/director/rules.ts';
-import type { DesiredState } from '../../../src/director/state.ts';
-import type { Chain } from '../../../src/masquerade/chain.ts';
-import { type MasqueradeInput, normalizeMasquerade } from '../../../src/masquerade/rule.ts';
-import { NOTHING_KNOWN } from '../../../src/plan/known.ts';
-import { ledgerFor } from '../../../src/plan/ledger.ts';
-import type { DiffOptions, Known } from '../../../src/plan/resource.ts';
+import { NOTHING_KNOWN } from '../../../src/engine/known.ts';
+import type { DiffOptions, Known } from '../../../src/engine/resource.ts';
+import type { Chain } from '../../../src/iptables/chain.ts';
+import { type MasqueradeInput, normalizeMasquerade } from '../../../src/iptables/rules/masquerade.ts';
+import { ledgerFor } from '../../../src/record/ledger.ts';
+import { chainsOf, type Rules, rulesResource } from '../../../src/resources/rules.ts';
+import { parseState } from '../../../src/state/document.ts';
+import type { DesiredState } from '../../../src/state/state.ts';
 
 const rules = (...inputs: readonly MasqueradeInput[]) => inputs.map(normalizeMasquerade);
 const state = (...inputs: readonly MasqueradeInput[]): DesiredState => ({ services: [], masquerade: rules(...inputs) });

@@ -1,20 +1,20 @@
 import { describe, expect, test } from 'vitest';
+import type { IpvsError } from '../../../src/base/errors.ts';
 import { compared } from '../../../src/director/compare.ts';
 import { describePlan } from '../../../src/director/describe.ts';
-import { parseState } from '../../../src/director/document.ts';
 import { differencesIn } from '../../../src/director/drift.ts';
 import { withGuardEffects } from '../../../src/director/guard-effects.ts';
 import { ownership } from '../../../src/director/ownership.ts';
-import { nameOfRuleKey, ruleKey } from '../../../src/director/rule-keys.ts';
-import { chainsOf, type Rules, rulesResource } from '../../../src/director/rules.ts';
-import { type DesiredState, NOTHING_DESIRED } from '../../../src/director/state.ts';
 import { addressesOf, targetedState, withNeededKeys } from '../../../src/director/targets.ts';
-import { wantedRules } from '../../../src/director/wanted-rules.ts';
-import type { IpvsError } from '../../../src/errors.ts';
-import { normalizeMasquerade } from '../../../src/masquerade/rule.ts';
-import { NOTHING_KNOWN } from '../../../src/plan/known.ts';
-import { inPhases } from '../../../src/plan/plan.ts';
-import type { DiffOptions, Known } from '../../../src/plan/resource.ts';
+import { NOTHING_KNOWN } from '../../../src/engine/known.ts';
+import { inPhases } from '../../../src/engine/plan.ts';
+import type { DiffOptions, Known } from '../../../src/engine/resource.ts';
+import { normalizeMasquerade } from '../../../src/iptables/rules/masquerade.ts';
+import { nameOfRuleKey, ruleKey } from '../../../src/resources/rule-keys.ts';
+import { chainsOf, type Rules, rulesResource } from '../../../src/resources/rules.ts';
+import { wantedRules } from '../../../src/resources/wanted-rules.ts';
+import { parseState } from '../../../src/state/document.ts';
+import { type DesiredState, NOTHING_DESIRED } from '../../../src/state/state.ts';
 
 const web = 'tcp://192.0.2.10:80';
 const services = (...entries: readonly string[]) =>

@@ -1,15 +1,15 @@
 /** What is read of the record has the shape that its users go by: whatever passes, they have no fault. */
 import { expect, test } from 'vitest';
+import { refusalBy } from '../../../src/base/errors.ts';
 import { normalizePolicy } from '../../../src/defense/policy.ts';
 import { compared } from '../../../src/director/compare.ts';
-import { parseState } from '../../../src/director/document.ts';
 import { describedKeys } from '../../../src/director/ownership.ts';
-import { resources } from '../../../src/director/resources.ts';
-import { chainsOf } from '../../../src/director/rules.ts';
-import { type DesiredState, isDesiredState } from '../../../src/director/state.ts';
-import { refusalBy } from '../../../src/errors.ts';
-import { NOTHING_KNOWN } from '../../../src/plan/known.ts';
-import { planOf, type Tables } from '../../../src/plan/plan.ts';
+import { NOTHING_KNOWN } from '../../../src/engine/known.ts';
+import { planOf, type Tables } from '../../../src/engine/plan.ts';
+import { resources } from '../../../src/resources/all.ts';
+import { chainsOf } from '../../../src/resources/rules.ts';
+import { parseState } from '../../../src/state/document.ts';
+import { type DesiredState, isDesiredState } from '../../../src/state/state.ts';
 import { mutants } from '../../helpers/mutants.ts';
 
 const whole = parseState(`

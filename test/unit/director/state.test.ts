@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { parseState } from '../../../src/director/document.ts';
+import { parseState } from '../../../src/state/document.ts';
 import { problemsOf } from '../../helpers/problems.ts';
 
 const WEB = `

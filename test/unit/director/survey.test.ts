@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
-import { surveyed } from '../../../src/director/survey.ts';
 import type { Connection } from '../../../src/ipvs/connection.ts';
+import { surveyed } from '../../../src/weights/survey.ts';
 
 const WEB = 'tcp://192.0.2.10:80';
 const ALL = 'tcp://192.0.2.11:0';

@@ -2,8 +2,8 @@
 import { describe, expect, test } from 'vitest';
 import { normalizePolicy } from '../../../src/defense/policy.ts';
 import { plan } from '../../../src/director/plan.ts';
-import type { DesiredState } from '../../../src/director/state.ts';
-import { withHeldEffects } from '../../../src/director/sysctls.ts';
+import { withHeldEffects } from '../../../src/resources/sysctls.ts';
+import type { DesiredState } from '../../../src/state/state.ts';
 import { stateOf, tableOf } from '../../helpers/states.ts';
 
 const VS = 'net.ipv4.vs.';

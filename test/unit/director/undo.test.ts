@@ -2,13 +2,13 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { Director } from '../../../src/director/director.ts';
-import type { DesiredState } from '../../../src/director/state.ts';
 import { Ipvs } from '../../../src/ipvs/ipvs.ts';
-import { MemoryBackend } from '../../../src/ipvs/memory-backend.ts';
+import { MemoryBackend } from '../../../src/ipvs/memory/backend.ts';
 import type { SyncDaemon } from '../../../src/ipvs/sync-daemon.ts';
-import { VolatileFiles } from '../../../src/plan/files.ts';
-import { keyOf } from '../../../src/plan/ledger.ts';
-import { Store } from '../../../src/plan/store.ts';
+import { VolatileFiles } from '../../../src/record/files.ts';
+import { keyOf } from '../../../src/record/ledger.ts';
+import { Store } from '../../../src/record/store.ts';
+import type { DesiredState } from '../../../src/state/state.ts';
 import { configured } from '../../helpers/kernel-table.ts';
 import { stateOf } from '../../helpers/states.ts';
 

@@ -2,11 +2,11 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { Director } from '../../../src/director/director.ts';
-import { parseState } from '../../../src/director/document.ts';
-import type { DesiredState } from '../../../src/director/state.ts';
 import { Ipvs } from '../../../src/ipvs/ipvs.ts';
-import { MemoryBackend } from '../../../src/ipvs/memory-backend.ts';
+import { MemoryBackend } from '../../../src/ipvs/memory/backend.ts';
 import { MOST_WEIGHT_STEPS, weightSteps } from '../../../src/ipvs/weight-steps.ts';
+import { parseState } from '../../../src/state/document.ts';
+import type { DesiredState } from '../../../src/state/state.ts';
 import { stateOf } from '../../helpers/states.ts';
 
 const WEB = 'tcp://192.0.2.10:80';

@@ -1,7 +1,8 @@
 import { isIP } from 'node:net';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { type ErrorCode, IpvsError } from '../../../src/errors.ts';
+import { type ErrorCode, IpvsError } from '../../../src/base/errors.ts';
+import { quote } from '../../../src/base/quote.ts';
 import {
   type DestinationAddress,
   formatDestinationAddress,
@@ -12,8 +13,7 @@ import {
   parseServiceAddress,
   type ServiceAddress,
   serviceKey,
-} from '../../../src/ipvs/address.ts';
-import { quote } from '../../../src/ipvs/quote.ts';
+} from '../../../src/net/address.ts';
 
 const v4 = fc.uint8Array({ minLength: 4, maxLength: 4 });
 /** Many zeros, so that "::" has something to do. */

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { kernelsPage } from '../../../scripts/lib/kernels-page.mjs';
-import { errno } from '../../../src/errors.ts';
+import { errno } from '../../../src/base/errors.ts';
 import { type Feature, featureKey, featureOf, features, isOlder, moduleHint } from '../../../src/ipvs/features.ts';
 import { refusalOf } from '../../../src/ipvs/refusal.ts';
 import { normalizeService } from '../../../src/ipvs/service.ts';

@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { statSync } from 'node:fs';
 import { expect, it } from 'vitest';
-import { identityOf } from '../../../src/ipvs/identity.ts';
+import { identityOf } from '../../../src/kernel/identity.ts';
 import { built } from '../../helpers/cli.ts';
 
 const native = { openDatagram: () => -1, getOption: () => -1, close: () => 0 };

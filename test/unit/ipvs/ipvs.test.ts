@@ -1,14 +1,14 @@
 import * as fs from 'node:fs';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { IpvsError } from '../../../src/errors.ts';
+import { IpvsError } from '../../../src/base/errors.ts';
 import type { Backend } from '../../../src/ipvs/backend.ts';
 import type { Destination, Forward } from '../../../src/ipvs/destination.ts';
 import { Ipvs, openIpvs } from '../../../src/ipvs/ipvs.ts';
 import { KernelFiles } from '../../../src/ipvs/kernel-files.ts';
-import { namespacePath } from '../../../src/ipvs/namespace.ts';
-import { NetlinkBackend } from '../../../src/ipvs/netlink-backend.ts';
+import { NetlinkBackend } from '../../../src/ipvs/netlink/backend.ts';
 import type { Operation } from '../../../src/ipvs/operation.ts';
 import type { VirtualService } from '../../../src/ipvs/service.ts';
+import { namespacePath } from '../../../src/kernel/namespace.ts';
 import { hostIsLittleEndian } from '../../../src/netlink/align.ts';
 import { FakeIpvs, FakeKernel } from '../../helpers/fake-kernel.ts';
 

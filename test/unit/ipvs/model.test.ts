@@ -1,12 +1,12 @@
 /** What the search on a real kernel (test/kernel/model.test.ts) does not reach: time, traffic, and hosts without something. */
 import { describe, expect, it } from 'vitest';
-import { errno } from '../../../src/errors.ts';
+import { errno } from '../../../src/base/errors.ts';
 import type { Destination } from '../../../src/ipvs/destination.ts';
-import { apply } from '../../../src/ipvs/model.ts';
+import { apply } from '../../../src/ipvs/memory/model.ts';
+import { type Profile, profileOf } from '../../../src/ipvs/memory/profile.ts';
+import { emptyTable, type Table, type TableDestination } from '../../../src/ipvs/memory/table.ts';
 import type { Operation } from '../../../src/ipvs/operation.ts';
-import { type Profile, profileOf } from '../../../src/ipvs/profile.ts';
 import { normalizeService } from '../../../src/ipvs/service.ts';
-import { emptyTable, type Table, type TableDestination } from '../../../src/ipvs/table.ts';
 
 const WEB = 'tcp://192.0.2.1:80';
 const MARK = 'fwmark:7';

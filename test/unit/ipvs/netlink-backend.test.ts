@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { Destination } from '../../../src/ipvs/destination.ts';
-import { NetlinkBackend } from '../../../src/ipvs/netlink-backend.ts';
+import { NetlinkBackend } from '../../../src/ipvs/netlink/backend.ts';
 import type { Operation, OperationResult } from '../../../src/ipvs/operation.ts';
 import type { VirtualService } from '../../../src/ipvs/service.ts';
 import { hostIsLittleEndian } from '../../../src/netlink/align.ts';

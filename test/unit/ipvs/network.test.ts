@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { ipOf } from '../../../src/ipvs/address.ts';
-import { overlap, parseNetwork } from '../../../src/ipvs/network.ts';
+import { ipOf } from '../../../src/net/address.ts';
+import { overlap, parseNetwork } from '../../../src/net/network.ts';
 
 const network = fc
   .constantFrom(4, 16)

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { type ErrorCode, IpvsError } from '../../../src/errors.ts';
+import { type ErrorCode, IpvsError } from '../../../src/base/errors.ts';
 import {
   formatPersistence,
   netmaskBytes,

@@ -1,10 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { IpvsError } from '../../../src/errors.ts';
+import { IpvsError } from '../../../src/base/errors.ts';
 import type { Destination, Forward, Tunnel } from '../../../src/ipvs/destination.ts';
-import type { Operation } from '../../../src/ipvs/operation.ts';
-import { schedulerFlagNames, type VirtualService } from '../../../src/ipvs/service.ts';
-import { normalizeSyncDaemon } from '../../../src/ipvs/sync-daemon.ts';
 import {
   destinationReader,
   dumpDaemonsRequest,
@@ -22,7 +19,10 @@ import {
   readTimeouts,
   serviceReader,
   timeoutsRequest,
-} from '../../../src/ipvs/wire.ts';
+} from '../../../src/ipvs/netlink/wire.ts';
+import type { Operation } from '../../../src/ipvs/operation.ts';
+import { schedulerFlagNames, type VirtualService } from '../../../src/ipvs/service.ts';
+import { normalizeSyncDaemon } from '../../../src/ipvs/sync-daemon.ts';
 import { hostIsLittleEndian } from '../../../src/netlink/align.ts';
 import type { Request } from '../../../src/netlink/connection.ts';
 import { type Message, messagesOf, writeMessage } from '../../../src/netlink/message.ts';

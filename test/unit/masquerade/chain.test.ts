@@ -10,7 +10,7 @@ import {
   restoreText,
   SOURCE_CHAIN,
   withGroups,
-} from '../../../src/masquerade/chain.ts';
+} from '../../../src/iptables/chain.ts';
 
 const a = `-s 10.0.0.0/24 ${commentOf('10.0.0.0/24')} -j MASQUERADE`;
 const b = `-s 10.0.1.0/24 ${commentOf('10.0.1.0/24')} -j MASQUERADE`;

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { type Mapping, mappingOf, protocolNumber } from '../../../src/masquerade/mapping.ts';
-import { dumpFilter, type MappingFilter, mappingTest } from '../../../src/masquerade/mapping-filter.ts';
+import { type Mapping, mappingOf, protocolNumber } from '../../../src/conntrack/mapping.ts';
+import { dumpFilter, type MappingFilter, mappingTest } from '../../../src/conntrack/mapping-filter.ts';
 import { connectionStatus, type TrackedConnection } from '../../../src/netlink/conntrack.ts';
 
 const { SEEN_REPLY, ASSURED, SRC_NAT } = connectionStatus;

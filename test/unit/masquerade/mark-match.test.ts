@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { type MarkMatchInput, meets, normalizeMarkMatch } from '../../../src/masquerade/mark-match.ts';
+import { type MarkMatchInput, meets, normalizeMarkMatch } from '../../../src/iptables/rules/mark-match.ts';
 
 describe('a match', () => {
   test('is canonical', () => {

@@ -1,9 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import type { Mapping } from '../../../src/masquerade/mapping.ts';
-import { openPortMeter, PortMeter } from '../../../src/masquerade/port-meter.ts';
-import { PortCount, shareOf } from '../../../src/masquerade/port-usage.ts';
-import { type MasqueradeInput, normalizeMasquerade } from '../../../src/masquerade/rule.ts';
+import type { Mapping } from '../../../src/conntrack/mapping.ts';
+import { openPortMeter, PortMeter } from '../../../src/conntrack/port-meter.ts';
+import { PortCount, shareOf } from '../../../src/conntrack/port-usage.ts';
+import { type MasqueradeInput, normalizeMasquerade } from '../../../src/iptables/rules/masquerade.ts';
 
 const addresses = new Map([
   ['eth0', new Set(['192.0.2.1'])],

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { inOrder, rulesIn } from '../../../src/masquerade/own-rule.ts';
+import { linesOf, ruleOf } from '../../../src/iptables/rules/lines.ts';
 import {
   conflictOf,
   describeAction,
@@ -10,8 +10,8 @@ import {
   masqueradeProtocols,
   normalizeMasquerade,
   parseMatch,
-} from '../../../src/masquerade/rule.ts';
-import { linesOf, ruleOf } from '../../../src/masquerade/rule-lines.ts';
+} from '../../../src/iptables/rules/masquerade.ts';
+import { inOrder, rulesIn } from '../../../src/iptables/rules/own-rule.ts';
 
 const sources = ['10.0.0.0/24', '10.1.0.0/16', '10.0.0.7/32', '0.0.0.0/0', 'fd00::/64', '2001:db8::7/128', '::/0'];
 

@@ -1,9 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { keyOf } from '../../../src/masquerade/chain.ts';
-import { inOrder, linesOfRule, nameOf, placeOf, rulesIn } from '../../../src/masquerade/own-rule.ts';
-import { rangesOf } from '../../../src/masquerade/ports.ts';
-import { describeServiceRule, readServiceRule, type ServiceRule } from '../../../src/masquerade/service-rule.ts';
+import { keyOf } from '../../../src/iptables/chain.ts';
+import { inOrder, linesOfRule, nameOf, placeOf, rulesIn } from '../../../src/iptables/rules/own-rule.ts';
+import { describeServiceRule, readServiceRule, type ServiceRule } from '../../../src/iptables/rules/service-rule.ts';
+import { rangesOf } from '../../../src/net/ports.ts';
 
 const web = 'tcp://192.0.2.10:80';
 

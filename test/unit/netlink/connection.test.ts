@@ -1,5 +1,5 @@
 import { describe, expect, it, vi } from 'vitest';
-import { IpvsError } from '../../../src/errors.ts';
+import { IpvsError } from '../../../src/base/errors.ts';
 import { hostIsLittleEndian } from '../../../src/netlink/align.ts';
 import {
   type ConnectionOptions,

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { IpvsError } from '../../../src/errors.ts';
+import { IpvsError } from '../../../src/base/errors.ts';
 import { align, hostIsLittleEndian } from '../../../src/netlink/align.ts';
 import { malformed, Reader } from '../../../src/netlink/reader.ts';
 import { Writer } from '../../../src/netlink/writer.ts';

@@ -2,8 +2,8 @@ import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, test } from 'vitest';
-import { native } from '../../../src/native.ts';
-import { isAmong, isLocked, lock } from '../../../src/plan/lock.ts';
+import { native } from '../../../src/kernel/native.ts';
+import { isAmong, isLocked, lock } from '../../../src/record/lock.ts';
 
 let path: string;
 beforeEach(() => {

@@ -13,10 +13,10 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeEach, expect, test } from 'vitest';
-import { native } from '../../../src/native.ts';
-import { FolderFiles } from '../../../src/plan/files.ts';
-import { lock } from '../../../src/plan/lock.ts';
-import { chainTo, inFolder } from '../../../src/plan/own-folder.ts';
+import { native } from '../../../src/kernel/native.ts';
+import { FolderFiles } from '../../../src/record/files.ts';
+import { lock } from '../../../src/record/lock.ts';
+import { chainTo, inFolder } from '../../../src/record/own-folder.ts';
 
 let place: string;
 let root: string;

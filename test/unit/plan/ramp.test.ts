@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { rampedWeight } from '../../../src/plan/ramp.ts';
+import { rampedWeight } from '../../../src/record/ramp.ts';
 
 const ramp = { startedBootMs: 1000, durationSeconds: 100, floor: 0.1, curve: 'linear', weight: 200 } as const;
 

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { type Sightings, sighted } from '../../../src/plan/sightings.ts';
+import { type Sightings, sighted } from '../../../src/record/sightings.ts';
 
 const NOTHING: Sightings = { version: 1, table: 'a', applied: {} };
 const look = (before: Sightings, keys: readonly string[], now: string, path?: string, table = 'a') =>

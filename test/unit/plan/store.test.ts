@@ -14,11 +14,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { beforeEach, describe, expect, test } from 'vitest';
-import { FolderFiles, VolatileFiles, writeDurably } from '../../../src/plan/files.ts';
-import { type HistoryEntry, type Ledger, ledgerFor } from '../../../src/plan/ledger.ts';
-import { makeFolder } from '../../../src/plan/own-folder.ts';
-import { isListOf, isNumber, isText, type Shape } from '../../../src/plan/shapes.ts';
-import { Store } from '../../../src/plan/store.ts';
+import { FolderFiles, VolatileFiles, writeDurably } from '../../../src/record/files.ts';
+import { type HistoryEntry, type Ledger, ledgerFor } from '../../../src/record/ledger.ts';
+import { makeFolder } from '../../../src/record/own-folder.ts';
+import { isListOf, isNumber, isText, type Shape } from '../../../src/record/shapes.ts';
+import { Store } from '../../../src/record/store.ts';
 import { mutants } from '../../helpers/mutants.ts';
 
 let folder: string;

@@ -1,16 +1,16 @@
 /** Apply as a transaction: whatever breaks, the configuration is the old one or the new one. */
 import { describe, expect, test } from 'vitest';
 import { Director } from '../../../src/director/director.ts';
-import type { DesiredState } from '../../../src/director/state.ts';
+import type { AnyResource, Change } from '../../../src/engine/resource.ts';
+import { type ApplyResult, transact } from '../../../src/engine/transaction.ts';
 import { Ipvs } from '../../../src/ipvs/ipvs.ts';
-import { MemoryBackend } from '../../../src/ipvs/memory-backend.ts';
-import type { Table } from '../../../src/ipvs/table.ts';
-import { VolatileFiles } from '../../../src/plan/files.ts';
-import { ledgerFor } from '../../../src/plan/ledger.ts';
-import type { AnyResource, Change } from '../../../src/plan/resource.ts';
-import { isRecord } from '../../../src/plan/shapes.ts';
-import { Store } from '../../../src/plan/store.ts';
-import { type ApplyResult, transact } from '../../../src/plan/transaction.ts';
+import { MemoryBackend } from '../../../src/ipvs/memory/backend.ts';
+import type { Table } from '../../../src/ipvs/memory/table.ts';
+import { VolatileFiles } from '../../../src/record/files.ts';
+import { ledgerFor } from '../../../src/record/ledger.ts';
+import { isRecord } from '../../../src/record/shapes.ts';
+import { Store } from '../../../src/record/store.ts';
+import type { DesiredState } from '../../../src/state/state.ts';
 import { type Break, breakingAt, Crash } from '../../helpers/broken-backend.ts';
 import { stateOf } from '../../helpers/states.ts';
 

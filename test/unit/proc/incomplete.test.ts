@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Connection } from '../../../src/ipvs/connection.ts';
 import { KernelFiles } from '../../../src/ipvs/kernel-files.ts';
-import type { Native } from '../../../src/native.ts';
+import type { Native } from '../../../src/kernel/native.ts';
 import { interfaceNames } from '../../../src/proc/interfaces.ts';
 
 let folder: string;

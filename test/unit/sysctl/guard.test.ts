@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { IpvsError } from '../../../src/errors.ts';
+import { IpvsError } from '../../../src/base/errors.ts';
 import { type GuardEvent, type GuardState, guardStep, guardSysctls } from '../../../src/sysctl/guard.ts';
 import { SysctlTable } from '../../../src/sysctl/sysctl-table.ts';
 
