@@ -56,6 +56,8 @@ export interface WayBack {
   readonly keys: ReadonlySet<string>;
   /** The tables to which it leads: as they are now, with everything that has one of the keys as it was. */
   readonly targetFrom: (now: Tables) => Tables;
+  /** The same with everything as the entries left it. */
+  readonly leftFrom: (now: Tables) => Tables;
   /** The owners at that point. */
   readonly owners: Owners;
   /** What had been applied at that point. */
@@ -100,7 +102,13 @@ export async function wayBack(
     // The earliest stretch has the last word.
     targetFrom: (now) =>
       stretches.reduceRight(
-        (tables, stretch) => overlaid(resources, tables, stretch.tables, stretch.keys),
+        (tables, { target, keys }) => overlaid(resources, tables, target, keys),
+        configurations(resources, now),
+      ),
+    // And here the latest.
+    leftFrom: (now) =>
+      stretches.reduce(
+        (tables, { after, keys }) => overlaid(resources, tables, after, keys),
         configurations(resources, now),
       ),
     owners,
@@ -113,7 +121,8 @@ export async function wayBack(
 /** What one entry adds to a way back. */
 interface Stretch {
   readonly keys: ReadonlySet<string>;
-  readonly tables: Tables;
+  readonly target: Tables;
+  readonly after: Tables;
   readonly about: readonly DesiredState[];
 }
 
@@ -127,7 +136,8 @@ async function stretchOf(
   const named = [...changes.map(({ key }) => key), ...(entry.touched ?? describedKeys(desired))];
   return {
     keys: new Set([...named, ...destinationsWith(named, before, after)]),
-    tables: side === 'before' ? before : after,
+    target: side === 'before' ? before : after,
+    after,
     about: [
       desired,
       ...(previous ? [previous] : []),
