@@ -628,9 +628,15 @@ export class Director implements AsyncDisposable {
     ledger: Ledger,
     current: Tables,
     { bootMs }: Moment,
-    { keys, targetFrom, owners: then, desired }: WayBack,
+    back: WayBack,
   ): Promise<IntendedPlan> {
-    const target = targetFrom(current);
+    const { owners: then } = back;
+    const target = back.targetFrom(current);
+    const [ownerNow, ownerThen] = [
+      ownership(await this.#known(ledger)),
+      ownership({ applied: then.applied ? back.desired : undefined, made: new Set(then.made) }),
+    ];
+    const keys = undoneKeys(back, target, current, ownerThen);
     // An adopted address is released, never deleted.
     const adopted = new Set(ledger.adopted);
     const isRelease = ({ resource, key, operation }: Change) =>
@@ -642,14 +648,10 @@ export class Director implements AsyncDisposable {
     const plan = await withRemovalEffects(withHeld, addressesIn(current), this.#engine.context.addresses);
     const applied = await appliedTo(this.#engine, ledger);
     const excess = excesses(plan, servicesIn(current), limitOf(options, intent.desired, applied));
-    const [ownerNow, ownerThen] = [
-      ownership({ applied, made: new Set(ledger.made) }),
-      ownership({ applied: then.applied ? desired : undefined, made: new Set(then.made) }),
-    ];
     const present = serviceKeysIn(current);
     const kept = [...serviceKeysIn(target)].filter((key) => present.has(key));
     const owners = ownerChanges(kept, ownerNow, ownerThen);
-    const restored = restoredLedger(ledger, then, keys, ledger.nextId);
+    const restored = restoredLedger(ledger, then, back.keys, ledger.nextId);
     const drains = drainChanges(ledger.drains, restored.drains, bootMs);
     const more = { ...(owners.length > 0 && { owners }), ...(drains.length > 0 && { drains }) };
     return { ...plan, table: this.#engine.table, intent, options, excess, ...more };
@@ -722,6 +724,22 @@ function refuseOutdated(shown: IntendedPlan | undefined, plan: IntendedPlan): vo
   if (shown && shown.table !== plan.table)
     throw new IpvsError('PLAN_OUTDATED', { detail: 'it is of another boot, or of another network namespace' });
   if (shown && !samePlan(shown, plan)) throw new IpvsError('PLAN_OUTDATED');
+}
+
+/**
+ * The keys of what an undo restores. What is foreign again is as another program wants it: of that, only what the entries
+ * themselves changed comes back, and not what the other program changed since.
+ */
+function undoneKeys(
+  { keys, leftFrom }: WayBack,
+  target: Tables,
+  current: Tables,
+  ownerThen: (key: string) => Owner,
+): ReadonlySet<string> {
+  const foreign = new Set([...serviceKeysIn(target)].filter((key) => keys.has(key) && ownerThen(key) === 'foreign'));
+  if (foreign.size === 0) return keys;
+  const since = new Set(undoPlan(resources, leftFrom(current), current, foreign).map(({ key }) => key));
+  return new Set([...keys].filter((key) => !since.has(key)));
 }
 
 /** A file that lost its limit, with all the rest, is what the limit is for. */

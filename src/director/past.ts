@@ -63,6 +63,8 @@ export interface WayBack {
   readonly keys: ReadonlySet<string>;
   /** The tables to which it leads: as they are now, with everything that has one of the keys as it was. */
   readonly targetFrom: (now: Tables) => Tables;
+  /** The same with everything as the entries left it. */
+  readonly leftFrom: (now: Tables) => Tables;
   /** What is read of tables beside what the states are about: routes that went with an address. */
   readonly kept: Tables;
   /** The owners at that point. */
@@ -103,14 +105,20 @@ export async function wayBack(
   const owners = first === undefined ? ledger : await ownersBefore(store, first, ledger);
   const desired = owners.applied ? await store.get(owners.applied.desired, desiredShape) : NOTHING_DESIRED;
   const { files = [], hosts = {} } = owners.applied ?? {};
-  const routes = stretches.flatMap(({ tables }) => (tables['routes'] ?? []) as KeptRoute[]);
+  const routes = stretches.flatMap(({ target }) => (target['routes'] ?? []) as KeptRoute[]);
   return {
     point,
     keys: new Set(stretches.flatMap(({ keys }) => [...keys])),
     // The earliest stretch has the last word.
     targetFrom: (now) =>
       stretches.reduceRight(
-        (tables, stretch) => overlaid(resources, tables, stretch.tables, stretch.keys),
+        (tables, { target, keys }) => overlaid(resources, tables, target, keys),
+        configurations(resources, now),
+      ),
+    // And here the latest.
+    leftFrom: (now) =>
+      stretches.reduce(
+        (tables, { after, keys }) => overlaid(resources, tables, after, keys),
         configurations(resources, now),
       ),
     kept: routes.length > 0 ? { routes } : {},
@@ -124,7 +132,8 @@ export async function wayBack(
 /** What one entry adds to a way back. */
 interface Stretch {
   readonly keys: ReadonlySet<string>;
-  readonly tables: Tables;
+  readonly target: Tables;
+  readonly after: Tables;
   readonly about: readonly DesiredState[];
 }
 
@@ -138,7 +147,8 @@ async function stretchOf(
   const named = [...changes.map(({ key }) => key), ...(entry.touched ?? describedKeys(desired))];
   return {
     keys: new Set([...named, ...destinationsWith(named, before, after)]),
-    tables: side === 'before' ? before : after,
+    target: side === 'before' ? before : after,
+    after,
     about: [desired, ...(previous ? [previous] : []), stateAbout(entry.touched ?? [])],
   };
 }

@@ -82,7 +82,7 @@ function isApplied(value: unknown): boolean {
     isId(id) &&
     isText(table) &&
     isMoment(at) &&
-    isNumber(bootMs) &&
+    isTimeMs(bootMs) &&
     isObjectId(desired) &&
     isListOf(files, isFile) &&
     isRecord(hosts) &&
@@ -96,7 +96,8 @@ function isDrain(value: unknown): value is Readonly<Record<string, unknown>> {
   // Earlier releases wrote wall-clock times.
   const { startedAtMs, deadlineAtMs } = value;
   return (
-    [startedBootMs ?? startedAtMs, deadlineBootMs ?? deadlineAtMs, weight, restoreWeight, heldFirst].every(isNumber) &&
+    [startedBootMs ?? startedAtMs, deadlineBootMs ?? deadlineAtMs].every(isTimeMs) &&
+    [weight, restoreWeight, heldFirst].every(isNumber) &&
     (afterwards === 'delete' || afterwards === 'keep') &&
     (by === 'apply' || by === 'verb') &&
     (ended === undefined || isEnd(ended))
@@ -106,7 +107,7 @@ function isDrain(value: unknown): value is Readonly<Record<string, unknown>> {
 function isEnd(value: unknown): boolean {
   if (!isRecord(value)) return false;
   const { bootMs, atMs, how, held, alsoEnded = [], problem = '' } = value;
-  if (!isNumber(bootMs ?? atMs) || !isText(how) || !isRecord(held) || typeof problem !== 'string') return false;
+  if (!isTimeMs(bootMs ?? atMs) || !isText(how) || !isRecord(held) || typeof problem !== 'string') return false;
   const { active, inactive, entries, templates } = held;
   return [active, inactive, entries, templates].every(isNumber) && isListOf(alsoEnded, isText);
 }
@@ -114,7 +115,7 @@ function isEnd(value: unknown): boolean {
 function isRamp(value: unknown): boolean {
   if (!isPlace(value)) return false;
   const { startedBootMs, startedAtMs, durationSeconds, floor, weight, curve } = value;
-  if (![startedBootMs ?? startedAtMs, durationSeconds, floor, weight].every(isNumber)) return false;
+  if (!isTimeMs(startedBootMs ?? startedAtMs) || ![durationSeconds, floor, weight].every(isNumber)) return false;
   return curve === 'linear' || curve === 'exponential';
 }
 
@@ -150,6 +151,14 @@ export function isNumber(value: unknown): value is number {
 function isId(value: unknown): boolean {
   return Number.isSafeInteger(value) && (value as number) > 0;
 }
+
+/** One that a date can show, as far from now as it is from the boot. */
+function isTimeMs(value: unknown): boolean {
+  return isNumber(value) && Math.abs(value) <= MOST_MS;
+}
+
+/** Half of what a date can be. */
+const MOST_MS = 4e15;
 
 /** ISO 8601. */
 function isMoment(value: unknown): boolean {

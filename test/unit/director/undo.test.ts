@@ -232,6 +232,60 @@ test('an undo over many entries reads each of them a few times', async () => {
   expect(reads / director.history().length).toBeLessThan(10);
 });
 
+describe('what is foreign again after an undo', () => {
+  const desired = stateOf({ [WEB]: { '10.0.0.1': 1, '10.0.0.2': 2 } });
+  const weights = async ({ ipvs }: Given) =>
+    Object.fromEntries((await ipvs.destinations(WEB)).map(({ address, weight }) => [address, weight]));
+
+  /** Another program's service, adopted by an apply that sets the weight of the second destination. */
+  async function adopted() {
+    const on = given();
+    await on.foreign.addService({ address: WEB, scheduler: 'wrr' });
+    await on.foreign.addDestination(WEB, { address: '10.0.0.1', weight: 1 });
+    await on.foreign.addDestination(WEB, { address: '10.0.0.2', weight: 5 });
+    expect((await on.director.apply({ desired }, { adopt: true })).outcome).toBe('applied');
+    expect(await weights(on)).toEqual({ '10.0.0.1:80': 1, '10.0.0.2:80': 2 });
+    return on;
+  }
+
+  test('has the values that the apply changed, if nobody changed them since', async () => {
+    const on = await adopted();
+    await on.undo();
+    expect(await weights(on)).toEqual({ '10.0.0.1:80': 1, '10.0.0.2:80': 5 });
+    expect((await on.director.owners())(WEB)).toBe('foreign');
+  });
+
+  test('lacks what the other program took out since, changed by the apply or not', async () => {
+    for (const host of ['10.0.0.1', '10.0.0.2']) {
+      const on = await adopted();
+      await on.foreign.removeDestination(WEB, host);
+      await on.undo();
+      expect(await weights(on)).not.toHaveProperty(`${host}:80`);
+    }
+    const on = await adopted();
+    await on.foreign.removeService(WEB);
+    await on.undo();
+    expect((await on.ipvs.snapshot()).services).toEqual([]);
+  });
+
+  test('has the values that the other program set since', async () => {
+    const on = await adopted();
+    await on.foreign.editDestination(WEB, '10.0.0.2', { weight: 9 });
+    await on.foreign.editService(WEB, { scheduler: 'rr' });
+    await on.undo();
+    expect(await weights(on)).toEqual({ '10.0.0.1:80': 1, '10.0.0.2:80': 9 });
+    expect((await on.ipvs.service(WEB)).scheduler).toBe('rr');
+  });
+
+  test('but what was ours then is as it was', async () => {
+    const on = await adopted();
+    await on.director.apply({ desired: stateOf({ [WEB]: { '10.0.0.1': 7, '10.0.0.2': 7 } }) });
+    await on.foreign.removeDestination(WEB, '10.0.0.1');
+    await on.undo();
+    expect(await weights(on)).toEqual({ '10.0.0.1:80': 1, '10.0.0.2:80': 2 });
+  });
+});
+
 /** The kernel puts a destination that comes back at the head of its service: that the order differs then is said by the plan. */
 function sorted(state: Awaited<ReturnType<Given['state']>>) {
   const byAddress = (a: { readonly address: string }, b: { readonly address: string }) =>
