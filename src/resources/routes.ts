@@ -5,7 +5,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { formatRoute, type Route, routeCommand, routeRemedy } from '../addresses/route.ts';
 import { type Change, type Resource, UNDONE } from '../engine/resource.ts';
-import { isListOf, isRecord, isText } from '../record/shapes.ts';
+import { isListOf, isNumber, isRecord, isText } from '../record/shapes.ts';
 import type { DesiredState } from '../state/state.ts';
 import { type Context, resultsOf } from './context.ts';
 
@@ -55,8 +55,14 @@ export const routesResource: Resource<DesiredState, Current, Current, Current, R
 /** So far that nothing meets a value of another type. */
 function isKeptRoute(value: unknown): boolean {
   if (!isRecord(value) || !isText(value['of']) || !isRecord(value['route'])) return false;
-  const { family, destination, settings = {} } = value['route'];
-  return [family, destination].every(isText) && isRecord(settings);
+  const { family, destination, interface: name = '', gateway = '', source = '', settings } = value['route'];
+  return [family, destination, name, gateway, source].every(isText) && (settings === undefined || isSettings(settings));
+}
+
+function isSettings(value: unknown): boolean {
+  if (!isRecord(value)) return false;
+  const { metrics = {}, ...numbers } = value;
+  return isRecord(metrics) && [...Object.values(numbers), ...Object.values(metrics)].every(isNumber);
 }
 
 async function read({ addresses }: Context, earlier: Current = null): Promise<Current> {

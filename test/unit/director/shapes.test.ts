@@ -66,6 +66,16 @@ const held: Tables = {
     { interface: 'eth0', address: '192.0.2.11', prefixLength: 24, isSecondary: true },
     { interface: 'eth0', address: '2001:db8::1', prefixLength: 64, lifetime: { preferredSeconds: 5, validSeconds: 9 } },
   ],
+  routes: [
+    {
+      of: 'address 192.0.2.10/24 on eth0',
+      isThere: true,
+      route: {
+        ...{ family: 'inet', destination: 'default', interface: 'eth0', gateway: '192.0.2.1', source: '192.0.2.10' },
+        settings: { table: 254, protocol: 3, scope: 0, tos: 0, flags: 0, priority: 100, metrics: { mtu: 1400 } },
+      },
+    },
+  ],
   rules: { ...chains, [place]: { ...chains[place], store: 'nft', copy: { ...chains[place], store: 'legacy' } } },
 };
 const none: Tables = {
@@ -75,6 +85,7 @@ const none: Tables = {
   sysctls: {},
   defense: normalizePolicy('strict'),
   addresses: [],
+  routes: null,
   rules: {},
 };
 

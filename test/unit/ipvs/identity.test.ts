@@ -8,7 +8,7 @@ const native = { openDatagram: () => -1, getOption: () => -1, close: () => 0 };
 
 it('the namespace of process 1 is the host, also for whom its link is not to be seen', () => {
   const program = `
-    const { identityOf } = await import(${JSON.stringify(built('ipvs/identity.js'))});
+    const { identityOf } = await import(${JSON.stringify(built('kernel/identity.js'))});
     console.log(identityOf({ openDatagram: () => -1 }, '').name);`;
   const node = [process.execPath, '--input-type=module', '--eval', program];
   // As a service has it whose capabilities are few. Without root there is none to begin with.
