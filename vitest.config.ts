@@ -10,7 +10,7 @@ export default defineConfig({
       {
         // Needs nothing: no privileges, no kernel module.
         // A busy machine is slow; nothing here waits for anything.
-        test: { name: 'unit', include: ['test/unit/**/*.test.ts'], setupFiles, testTimeout: 30_000 },
+        test: { name: 'unit', include: ['test/unit/**/*.test.ts'], setupFiles, testTimeout: 120_000 },
       },
       {
         // Broken input at every door: as `unit`, but by chance.

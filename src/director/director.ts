@@ -636,7 +636,7 @@ export class Director implements AsyncDisposable {
       ownership(await this.#known(ledger)),
       ownership({ applied: then.applied ? back.desired : undefined, made: new Set(then.made) }),
     ];
-    const keys = undoneKeys(back, target, current, ownerThen);
+    const keys = undoneKeys(back, ledger, { target, current, ownerThen });
     // An adopted address is released, never deleted.
     const adopted = new Set(ledger.adopted);
     const isRelease = ({ resource, key, operation }: Change) =>
@@ -732,11 +732,17 @@ function refuseOutdated(shown: IntendedPlan | undefined, plan: IntendedPlan): vo
  */
 function undoneKeys(
   { keys, leftFrom }: WayBack,
-  target: Tables,
-  current: Tables,
-  ownerThen: (key: string) => Owner,
+  { drains, ended = [], ramps }: Ledger,
+  {
+    target,
+    current,
+    ownerThen,
+  }: { readonly target: Tables; readonly current: Tables; readonly ownerThen: (key: string) => Owner },
 ): ReadonlySet<string> {
-  const foreign = new Set([...serviceKeysIn(target)].filter((key) => keys.has(key) && ownerThen(key) === 'foreign'));
+  // A pass over drains and ramps writes no entry, and what it changed is our own work.
+  const passed = new Set([...drains, ...ended, ...ramps].map(keyOf));
+  const isForeign = (key: string) => keys.has(key) && ownerThen(key) === 'foreign' && !passed.has(key);
+  const foreign = new Set([...serviceKeysIn(target)].filter(isForeign));
   if (foreign.size === 0) return keys;
   const since = new Set(undoPlan(resources, leftFrom(current), current, foreign).map(({ key }) => key));
   return new Set([...keys].filter((key) => !since.has(key)));

@@ -55,8 +55,12 @@ export const routesResource: Resource<DesiredState, Current, Current, Current, R
 /** So far that nothing meets a value of another type. */
 function isKeptRoute(value: unknown): boolean {
   if (!isRecord(value) || !isText(value['of']) || !isRecord(value['route'])) return false;
-  const { family, destination, interface: name = '', gateway = '', source = '', settings } = value['route'];
-  return [family, destination, name, gateway, source].every(isText) && (settings === undefined || isSettings(settings));
+  const { family, destination, interface: name, gateway, source, settings } = value['route'];
+  return (
+    [family, destination].every(isText) &&
+    [name, gateway, source].every((each) => each === undefined || isText(each)) &&
+    (settings === undefined || isSettings(settings))
+  );
 }
 
 function isSettings(value: unknown): boolean {
