@@ -39,7 +39,7 @@ function suite(name, command, seconds) {
 const vitest = 'node_modules/.bin/vitest';
 /** @param {string} kernel @param {readonly string[]} more of vitest */
 const inBed = (kernel, ...more) => [
-  ...['scripts/bed', '--kernel', kernel, '--timeout', kernel.startsWith('fast') ? '2400' : '9000', '--'],
+  ...['scripts/bed', '--kernel', kernel, '--timeout', kernel.startsWith('fast') ? '4500' : '9000', '--'],
   ...[vitest, 'run', '--project', 'kernel', ...more],
 ];
 
