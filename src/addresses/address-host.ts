@@ -4,7 +4,7 @@ import type { AddressOperation, AddressResult } from './operation.ts';
 import type { Route, RouteResult } from './route.ts';
 
 export interface AddressHost {
-  /** Of all interfaces, in the kernel's order: IPv4 first, and a primary before its secondaries. */
+  /** Lists the addresses of all interfaces in the kernel's order: IPv4 first, each primary before its secondaries. */
   list(): Promise<HeldAddress[]>;
   /** Unicast routes outside of the table "local". */
   routes(): Promise<Route[]>;

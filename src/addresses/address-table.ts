@@ -72,7 +72,7 @@ export class AddressTable implements AddressHost {
     return new AddressTable(native, namespacePath, connection);
   }
 
-  /** Of all interfaces, in the kernel's order. Throws TABLE_CHANGING, REPLY_LOST, REPLY_MALFORMED, CLOSED. */
+  /** Lists the addresses of all interfaces in the kernel's order. Throws TABLE_CHANGING, REPLY_LOST, REPLY_MALFORMED, CLOSED. */
   list(): Promise<HeldAddress[]> {
     return this.#exclusive(async () => {
       const addresses = await this.#dump('addresses', dumpAddressesRequest, readAddress);
@@ -88,7 +88,7 @@ export class AddressTable implements AddressHost {
     });
   }
 
-  /** Of all routing tables. Throws what `list` throws. */
+  /** Lists the routes of all routing tables. Throws what `list` throws. */
   routes(): Promise<Route[]> {
     return this.#exclusive(() => this.#routes());
   }
@@ -98,7 +98,7 @@ export class AddressTable implements AddressHost {
     return this.#exclusive(async () => {
       const present = routes.some(({ family }) => family === 'inet6') ? await this.#routes() : [];
       return routes.map((route) => {
-        // Of IPv4 a route goes with its source; another one to there would not be the same without its source.
+        // The kernel removes an IPv4 route together with its source address. Without the source it is another route.
         const replaces = route.family === 'inet6' && present.some((each) => differsInSource(each, route));
         try {
           return this.#addRoute(route, replaces);

@@ -46,7 +46,7 @@ export function unlessUsual(address: InterfaceAddress, lifetime: Lifetime): Life
 
 /** An address as the kernel holds it. */
 export interface HeldAddress extends InterfaceAddress {
-  /** Of IPv4: an earlier address of the interface, with the same network and prefix length, is the primary. */
+  /** True for an IPv4 address whose interface already had an address in the same network (the primary). */
   readonly isSecondary?: true;
 }
 

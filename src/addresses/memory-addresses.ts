@@ -61,7 +61,7 @@ export class MemoryAddresses implements AddressHost {
     });
   }
 
-  /** What the kernel would do of the most: whether the interface, the source and the destination suit. */
+  /** Adds a route after the kernel's main checks: interface, source and destination. Returns 0 or the errno. */
   #addAgain(route: Route): number {
     const { addresses, routes } = this.#held;
     const { source, destination, interface: name = '', settings } = route;

@@ -1,10 +1,10 @@
-/** What the kernel takes away together with an address. Pure. */
+/** The addresses and routes that the kernel removes together with an address. Pure. */
 import type { AddressHost } from './address-host.ts';
 import { isIpv6, isSame, networkOf, withoutAddress } from './address-list.ts';
 import { FOREVER, type HeldAddress, type InterfaceAddress, usualLifetime } from './interface-address.ts';
 import type { Route } from './route.ts';
 
-/** What a host holds before the removal. */
+/** The addresses and routes of a host. */
 export interface Holdings extends Pick<AddressHost, 'promotesSecondaries'> {
   /** In the kernel's order. */
   readonly addresses: readonly HeldAddress[];
@@ -22,7 +22,7 @@ export interface Removal {
   readonly last: readonly Route[];
   /** Default routes that name no source, and get another one. */
   readonly unsourced: readonly Route[];
-  /** What the host holds afterwards. */
+  /** The addresses and routes that remain. */
   readonly after: Holdings;
 }
 

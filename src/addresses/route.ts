@@ -56,7 +56,7 @@ export function routeCommand({ family, destination, gateway, interface: name, so
   const usualScope = isIpv6 || gateway !== undefined ? 0 : RT_SCOPE_LINK;
   const { scope = usualScope, metrics = {} } = settings ?? {};
   const words: (string | number | undefined)[][] = [
-    // Of IPv6 the route may be there without its source.
+    // The kernel keeps an IPv6 route whose source is deleted, so the same route may exist without a source.
     [isIpv6 ? 'ip -6 route replace' : 'ip route add', destination],
     ['via', gateway],
     ['dev', name],

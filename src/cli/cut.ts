@@ -24,7 +24,7 @@ export const cutOptions = {
 } as const;
 
 interface Look {
-  /** What the command takes; undefined if it cuts nothing. */
+  /** The traffic that the command cuts; undefined if it cuts none. */
   readonly cut?: Cut;
   readonly words: readonly string[];
   readonly warnings: readonly string[];

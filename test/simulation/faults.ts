@@ -4,7 +4,7 @@ import type { AddressHost } from '../../src/addresses/address-host.ts';
 import type { MemoryAddresses } from '../../src/addresses/memory-addresses.ts';
 import type { AddressOperation, AddressResult } from '../../src/addresses/operation.ts';
 import type { Route, RouteResult } from '../../src/addresses/route.ts';
-import { IpvsError } from '../../src/base/errors.ts';
+import { errno, IpvsError } from '../../src/base/errors.ts';
 import type { ChainPlace } from '../../src/iptables/chain.ts';
 import type { RuleHost } from '../../src/iptables/host.ts';
 import type { Program } from '../../src/iptables/programs.ts';
@@ -52,6 +52,12 @@ export class Gate {
     if (this.#isDead) throw new Crash();
   }
 
+  /** Reads, while the process lives. */
+  read<T>(action: () => T): T {
+    this.look();
+    return action();
+  }
+
   /** Lets another program write before the next write to the kernel, if that is the fault. */
   async others(): Promise<void> {
     this.look();
@@ -77,21 +83,17 @@ export class Gate {
   }
 }
 
-function refusal(operation: string, subject: string): IpvsError {
-  return new IpvsError('KERNEL_REFUSED', { operation, subject, errno: 12, detail: 'simulated' });
-}
+type Answer = { readonly error?: IpvsError };
 
-function lost(operation: string, subject: string): IpvsError {
-  return new IpvsError('REPLY_LOST', { operation, subject, detail: 'simulated' });
-}
-
-/** Does a write of the kernel one way or the other; returns the error that the caller hears. */
-function through(gate: Gate, subject: string, action: () => void): IpvsError | undefined {
+/** Makes one write to the kernel, as the gate lets it pass; returns the answer that the process hears. */
+async function written<T extends Answer>(gate: Gate, subject: string, write: () => Promise<T>): Promise<T | Answer> {
+  await gate.others();
   const how = gate.write('kernel');
-  if (how === 'refuse') return refusal('write', subject);
-  action();
+  const about = { operation: 'write', subject, detail: 'simulated' };
+  if (how === 'refuse') return { error: new IpvsError('KERNEL_REFUSED', { ...about, errno: errno.ENOMEM }) };
+  const answer = await write();
   if (how === 'crash-after') gate.die();
-  return how === 'lost' ? lost('write', subject) : undefined;
+  return how === 'lost' ? { error: new IpvsError('REPLY_LOST', about) } : answer;
 }
 
 export class FaultyBackend implements Backend {
@@ -115,42 +117,26 @@ export class FaultyBackend implements Backend {
   get view() {
     return this.#inner.view;
   }
-  info = () => this.#read(() => this.#inner.info());
-  services = (options: ReadOptions) => this.#read(() => this.#inner.services(options));
-  service = (address: string, options: ReadOptions) => this.#read(() => this.#inner.service(address, options));
+  info = () => this.#gate.read(() => this.#inner.info());
+  services = (options: ReadOptions) => this.#gate.read(() => this.#inner.services(options));
+  service = (address: string, options: ReadOptions) => this.#gate.read(() => this.#inner.service(address, options));
   destinations = (service: string, options: ReadOptions) =>
-    this.#read(() => this.#inner.destinations(service, options));
-  snapshot = (options: SnapshotOptions) => this.#read(() => this.#inner.snapshot(options));
-  timeouts = () => this.#read(() => this.#inner.timeouts());
-  syncDaemons = () => this.#read(() => this.#inner.syncDaemons());
-  moduleRefusal = (service: VirtualService) => this.#read(() => this.#inner.moduleRefusal(service));
+    this.#gate.read(() => this.#inner.destinations(service, options));
+  snapshot = (options: SnapshotOptions) => this.#gate.read(() => this.#inner.snapshot(options));
+  timeouts = () => this.#gate.read(() => this.#inner.timeouts());
+  syncDaemons = () => this.#gate.read(() => this.#inner.syncDaemons());
+  moduleRefusal = (service: VirtualService) => this.#gate.read(() => this.#inner.moduleRefusal(service));
 
   async execute(operations: readonly Operation[]): Promise<OperationResult[]> {
     const results: OperationResult[] = [];
     for (const operation of operations) {
-      let result: OperationResult = { operation };
-      const { executed, error } = await this.#one(operation);
-      if (executed) result = executed;
-      results.push(error ? { operation, error } : result);
+      const write = async () => (await this.#inner.execute([operation]))[0] as OperationResult;
+      results.push({ operation, ...(await written(this.#gate, operation.type, write)) });
     }
     return results;
   }
 
   close(): void {}
-
-  async #one(operation: Operation): Promise<{ executed?: OperationResult; error?: IpvsError }> {
-    await this.#gate.others();
-    const how = this.#gate.write('kernel');
-    if (how === 'refuse') return { error: refusal(operation.type, JSON.stringify(operation)) };
-    const [executed] = (await this.#inner.execute([operation])) as [OperationResult];
-    if (how === 'crash-after') this.#gate.die();
-    return how === 'lost' ? { error: lost(operation.type, JSON.stringify(operation)) } : { executed };
-  }
-
-  #read<T>(action: () => T): T {
-    this.#gate.look();
-    return action();
-  }
 }
 
 export class FaultyAddresses implements AddressHost {
@@ -162,45 +148,32 @@ export class FaultyAddresses implements AddressHost {
     this.#gate = gate;
   }
 
-  list = () => this.#read(() => this.#inner.list());
-  routes = () => this.#read(() => this.#inner.routes());
+  list = () => this.#gate.read(() => this.#inner.list());
+  routes = () => this.#gate.read(() => this.#inner.routes());
+  promotesSecondaries = (name: string) => this.#gate.read(() => this.#inner.promotesSecondaries(name));
+  announce: AddressHost['announce'] = async () => {};
+  async close() {}
+
   async addRoutes(routes: readonly Route[]): Promise<RouteResult[]> {
     const results: RouteResult[] = [];
     for (const route of routes) {
-      const how = this.#gate.write('kernel');
-      const [result] =
-        how === 'refuse' ? [{ error: refusal('add route', route.destination) }] : await this.#inner.addRoutes([route]);
-      if (how === 'crash-after') this.#gate.die();
-      results.push(how === 'lost' ? { error: lost('add route', route.destination) } : (result as RouteResult));
+      const write = async () => (await this.#inner.addRoutes([route]))[0] as RouteResult;
+      results.push(await written(this.#gate, route.destination, write));
     }
     return results;
   }
-  promotesSecondaries = (name: string) => this.#read(() => this.#inner.promotesSecondaries(name));
-  announce: AddressHost['announce'] = async () => {};
-  async close() {}
 
   async execute(operations: readonly AddressOperation[]): Promise<AddressResult[]> {
     const results: AddressResult[] = [];
     for (const operation of operations) {
-      await this.#gate.others();
-      const how = this.#gate.write('kernel');
-      if (how === 'refuse') {
-        results.push({ operation, error: refusal(operation.type, operation.address.address) });
-        continue;
-      }
-      const [result] = (await this.#inner.execute([operation])) as [AddressResult];
-      if (how === 'crash-after') this.#gate.die();
-      results.push(how === 'lost' ? { operation, error: lost(operation.type, operation.address.address) } : result);
+      const write = async () => (await this.#inner.execute([operation]))[0] as AddressResult;
+      results.push({ operation, ...(await written(this.#gate, operation.address.address, write)) });
     }
     return results;
   }
-
-  #read<T>(action: () => T): T {
-    this.#gate.look();
-    return action();
-  }
 }
 
+/** A file gives no answer that could be lost. */
 export class FaultySysctls implements SysctlHost {
   readonly #inner: SysctlsModel;
   readonly #gate: Gate;
@@ -210,23 +183,15 @@ export class FaultySysctls implements SysctlHost {
     this.#gate = gate;
   }
 
-  read(name: string): string {
-    this.#gate.look();
-    return this.#inner.read(name);
-  }
+  read = (name: string) => this.#gate.read(() => this.#inner.read(name));
+  interfaces = () => this.#inner.interfaces();
+  loadModule = () => this.#inner.loadModule();
 
   write(name: string, value: string): void {
-    const error = through(this.#gate, name, () => this.#inner.write(name, value));
-    // A file gives no answer that could be lost.
-    if (error?.code === 'KERNEL_REFUSED') throw new IpvsError('SYSCTL_FAILED', { operation: 'set', subject: name });
-  }
-
-  interfaces(): string[] {
-    return this.#inner.interfaces();
-  }
-
-  loadModule(): boolean {
-    return true;
+    const how = this.#gate.write('kernel');
+    if (how === 'refuse') throw new IpvsError('SYSCTL_FAILED', { operation: 'set', subject: name });
+    this.#inner.write(name, value);
+    if (how === 'crash-after') this.#gate.die();
   }
 }
 
@@ -239,27 +204,22 @@ export class FaultyRules implements RuleHost {
     this.#gate = gate;
   }
 
-  store = (program: Program) => this.#read(() => this.#inner.store(program));
+  store = (program: Program) => this.#gate.read(() => this.#inner.store(program));
   save = (program: Program, family: Family, table: string) =>
-    this.#read(() => this.#inner.save(program, family, table));
-  interfaces = () => this.#read(() => this.#inner.interfaces());
-  mayHaveNft = () => this.#read(() => this.#inner.mayHaveNft());
-  hasNftChain = (place: ChainPlace) => this.#read(() => this.#inner.hasNftChain(place));
-  hasLegacyTable = (place: ChainPlace) => this.#read(() => this.#inner.hasLegacyTable(place));
+    this.#gate.read(() => this.#inner.save(program, family, table));
+  interfaces = () => this.#gate.read(() => this.#inner.interfaces());
+  mayHaveNft = () => this.#gate.read(() => this.#inner.mayHaveNft());
+  hasNftChain = (place: ChainPlace) => this.#gate.read(() => this.#inner.hasNftChain(place));
+  hasLegacyTable = (place: ChainPlace) => this.#gate.read(() => this.#inner.hasLegacyTable(place));
 
   async restore(program: Program, family: Family, text: string): Promise<void> {
-    await this.#gate.others();
-    const how = this.#gate.write('kernel');
-    if (how === 'refuse') throw new IpvsError('IPTABLES_REFUSED', { detail: 'simulated' });
-    await this.#inner.restore(program, family, text);
-    if (how === 'crash-after') this.#gate.die();
-    // It was killed after the commit.
-    if (how === 'lost') throw new IpvsError('IPTABLES_REFUSED', { detail: 'simulated: did not end' });
-  }
-
-  #read<T>(action: () => T): T {
-    this.#gate.look();
-    return action();
+    const write = async (): Promise<Answer> => {
+      await this.#inner.restore(program, family, text);
+      return {};
+    };
+    // A lost answer: the program was killed after its commit.
+    const { error } = await written(this.#gate, program, write);
+    if (error) throw new IpvsError('IPTABLES_REFUSED', { detail: error.message });
   }
 }
 
@@ -275,9 +235,9 @@ export class FaultyFiles implements Files {
   get place(): string {
     return this.#inner.place;
   }
-  read = (name: string) => this.#read(() => this.#inner.read(name));
-  has = (name: string) => this.#read(() => this.#inner.has(name));
-  list = (folder: string) => this.#read(() => this.#inner.list(folder));
+  read = (name: string) => this.#gate.read(() => this.#inner.read(name));
+  has = (name: string) => this.#gate.read(() => this.#inner.has(name));
+  list = (folder: string) => this.#gate.read(() => this.#inner.list(folder));
 
   write(name: string, bytes: Uint8Array | string): void {
     this.#change(name, () => this.#inner.write(name, bytes));
@@ -293,10 +253,5 @@ export class FaultyFiles implements Files {
     if (how === 'disk-full' && name !== undefined) throw new IpvsError('FILE_UNWRITABLE', { subject: name, errno: 28 });
     action();
     if (how === 'crash-after') this.#gate.die();
-  }
-
-  #read<T>(action: () => T): T {
-    this.#gate.look();
-    return action();
   }
 }

@@ -24,7 +24,7 @@ const spec = command<GlobalOptions & { readonly yes?: boolean; readonly all?: bo
     const direct = await directOptions(options);
     return withDirector(options, async (director) => {
       if (all) {
-        // What is described leaves the file; "force" because that is what was asked for.
+        // An empty file removes everything that we manage. The operator asked for that, so no limit applies.
         const desired = { services: [], sync: [], masquerade: [] };
         const result = await director.apply(
           { desired },
