@@ -4,16 +4,30 @@ import fc from 'fast-check';
 import { type Action, games } from './actions.ts';
 import { play, Skip, Violation } from './game.ts';
 
-const { values: options } = parseArgs({
-  options: { seed: { type: 'string' }, steps: { type: 'string' }, seconds: { type: 'string' } },
-});
-
 const PROGRESS_MS = 30_000;
 
+/** Throws an error with one clear line for what is no option, or no whole number. */
+function readOptions(): { readonly seed?: number; readonly steps?: number; readonly seconds?: number } {
+  const text = { type: 'string' } as const;
+  const { values } = parseArgs({ options: { seed: text, steps: text, seconds: text } });
+  return Object.fromEntries(
+    Object.entries(values).map(([name, value]) => {
+      if (/^\d{1,10}$/.test(value) && (name === 'seed' || Number(value) > 0)) return [name, Number(value)];
+      throw new Error(`--${name} ${value}: it takes a whole number${name === 'seed' ? '' : ' from 1'}`);
+    }),
+  );
+}
+
 export async function main(): Promise<number> {
-  const first = Number(options.seed ?? Math.floor(Math.random() * 2 ** 31));
-  const [steps, seconds] = [Number(options.steps ?? Infinity), Number(options.seconds ?? Infinity)];
-  const bound = Number.isFinite(steps) || Number.isFinite(seconds) ? steps : 10_000;
+  let options: ReturnType<typeof readOptions>;
+  try {
+    options = readOptions();
+  } catch (error) {
+    console.error(`simulation: ${error instanceof Error ? error.message.split('. ')[0] : error}`);
+    return 64;
+  }
+  const { seed: first = Math.floor(Math.random() * 2 ** 31), seconds = Infinity } = options;
+  const { steps: bound = seconds === Infinity ? 10_000 : Infinity } = options;
   const begun = performance.now();
   const passed = () => performance.now() - begun;
   let [done, shown] = [0, 0];
